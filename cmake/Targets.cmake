@@ -1,0 +1,63 @@
+# A folder's CMakeLists.txt is one call each of these. Every .cc of the folder that is no test and no main belongs to the
+# folder's library; every *_test.cc to one test program.
+include(GoogleTest)
+
+set(TARN_WARNINGS -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor)
+
+# tarn_library(NAME [DEPS target...]): all *.cc of this folder but *_test.cc and main.cc.
+function(tarn_library name)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  list(FILTER sources EXCLUDE REGEX "(_test|/main|_fuzz)\\.cc$")
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+    target_link_libraries(${name} PUBLIC ${ARG_DEPS} Threads::Threads)
+    target_compile_options(${name} PRIVATE ${TARN_WARNINGS})
+  else()
+    add_library(${name} INTERFACE)
+    target_include_directories(${name} INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+    target_link_libraries(${name} INTERFACE ${ARG_DEPS} Threads::Threads)
+  endif()
+endfunction()
+
+# tarn_program(NAME SOURCES file... DEPS target...): a program in build/<preset>/bin.
+function(tarn_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  target_compile_options(${name} PRIVATE ${TARN_WARNINGS})
+endfunction()
+
+# tarn_tests(NAME DEPS target...): all *_test.cc of this folder as one GoogleTest program, known to ctest by that name.
+function(tarn_tests name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *_test.cc)
+  if(NOT sources)
+    return()
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  target_compile_options(${name} PRIVATE ${TARN_WARNINGS})
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# tarn_proto(NAME file.proto): protobuf and gRPC code for one .proto of api/, included as "api/<file>.pb.h".
+function(tarn_proto name proto)
+  get_filename_component(base ${proto} NAME_WE)
+  set(out ${CMAKE_BINARY_DIR}/api/${base})
+  add_custom_command(
+    OUTPUT ${out}.pb.cc ${out}.pb.h ${out}.grpc.pb.cc ${out}.grpc.pb.h
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/api
+    COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} --cpp_out=${CMAKE_BINARY_DIR}
+            --grpc_out=${CMAKE_BINARY_DIR} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN} api/${proto}
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    DEPENDS ${CMAKE_SOURCE_DIR}/api/${proto})
+  add_library(${name} STATIC ${out}.pb.cc ${out}.grpc.pb.cc)
+  target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR})
+  target_link_libraries(${name} PUBLIC protobuf::libprotobuf PkgConfig::GRPC)
+endfunction()
