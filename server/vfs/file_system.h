@@ -1,0 +1,127 @@
+// The storage engine interface: one file system, handle-based.
+//
+// Implementations: engine/memory (for tests), engine/local (RocksDB and chunk files), later
+// engine/cephfs. Threads: every method may be called from any thread at any time; operations on one
+// file are atomic to each other. Durability: a change of metadata (names, attributes, links) that
+// returned ok is on stable storage. Data written kUnstable is there after Commit returned ok with
+// the same WriteVerifier as the write; kDataSync and kFileSync are there on return. Permissions:
+// every method checks the caller against mode bits, owner, groups and sticky bit (POSIX.1, EFS
+// "Working with users, groups"); uid 0 passes. Errors: common/error.h, file part. kStale for an id
+// that no longer or never existed here.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/result.h"
+#include "server/vfs/types.h"
+
+namespace tarn::vfs {
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  // The root directory of a realm. kNotFound: no such realm.
+  virtual Result<FileId> RealmRoot(RealmId realm) = 0;
+
+  // --- names ---
+  // `name` is one component, not "." or "..", without '/' or NUL.
+  virtual Result<Attributes> Lookup(const Caller& caller, FileId directory,
+                                    std::string_view name) = 0;
+  // The directory above; kNoEntry at the root of caller.realm, so that nobody leaves it.
+  virtual Result<Attributes> LookupParent(const Caller& caller, FileId directory) = 0;
+  virtual Result<Created> Create(const Caller& caller, FileId directory, std::string_view name,
+                                 const CreateOptions& options) = 0;
+  virtual Result<DirectoryChange> Link(const Caller& caller, FileId file, FileId directory,
+                                       std::string_view name) = 0;
+  // Removes a name; an empty directory too. The file itself lives on while it is pinned.
+  virtual Result<DirectoryChange> Remove(const Caller& caller, FileId directory,
+                                         std::string_view name) = 0;
+  struct Renamed {
+    DirectoryChange source;
+    DirectoryChange target;
+  };
+  virtual Result<Renamed> Rename(const Caller& caller, FileId source_directory,
+                                 std::string_view source_name, FileId target_directory,
+                                 std::string_view target_name) = 0;
+  // Entries after `cookie` (0: from the start), without "." and "..". True when the end was
+  // reached.
+  virtual Result<bool> ReadDirectory(const Caller& caller, FileId directory, uint64_t cookie,
+                                     bool with_attributes, const DirectoryVisitor& visit) = 0;
+  virtual Result<std::string> ReadSymlink(const Caller& caller, FileId symlink) = 0;
+
+  // --- attributes ---
+  virtual Result<Attributes> GetAttributes(const Caller& caller, FileId file) = 0;
+  virtual Result<Attributes> SetAttributes(const Caller& caller, FileId file,
+                                           const AttributeChange& change) = 0;
+
+  // --- data ---
+  // Open checks rights (and that it is a regular file: kIsDirectory, kInvalid), then pins: the data
+  // of a pinned file stays when its last name goes. Read and Write on a pinned file do not check
+  // mode bits again when `opened` is true.
+  virtual Result<Attributes> Open(const Caller& caller, FileId file, bool read, bool write) = 0;
+  // One Pin per owner of open state; the file is freed with its last name and last pin. Pins do not
+  // survive a restart: orphans of the last run stay until ReleaseOrphans, which the server calls
+  // when its grace period ends.
+  virtual Result<void> Pin(FileId file) = 0;
+  virtual void Unpin(FileId file) = 0;
+  virtual Result<void> ReleaseOrphans() = 0;
+
+  virtual Result<ReadResult> Read(const Caller& caller, FileId file, bool opened, uint64_t offset,
+                                  std::span<std::byte> buffer) = 0;
+  virtual Result<WriteResult> Write(const Caller& caller, FileId file, bool opened, uint64_t offset,
+                                    std::span<const std::byte> data, Stability stability) = 0;
+  virtual Result<void> Commit(const Caller& caller, FileId file, uint64_t offset,
+                              uint64_t length) = 0;
+  // Changes when unstable writes may have been lost, so at each start.
+  virtual uint64_t WriteVerifier() const = 0;
+
+  // --- realms: usage, quota, roots of access points ---
+  // The realm whose root is `path` (absolute, from the file system's root), made durable. Missing
+  // directories are made: the last one with `creation`, those above it as root 0755. Without
+  // `creation` a missing directory is kNoEntry. A path that is already a realm's root gives that
+  // realm. What lies below an existing directory moves into the new realm.
+  virtual Result<RealmId> EnsureRealm(std::string_view path,
+                                      const std::optional<CreationInfo>& creation) = 0;
+  virtual Result<void> SetQuota(RealmId realm, const Quota& quota) = 0;
+  // In O(1).
+  virtual Result<SpaceInfo> GetSpace(RealmId realm) = 0;
+  // Forgets the realm. `delete_data`: its root directory is renamed into trash at once and
+  // reclaimed in the background; kInUse if another realm lies in it, kInvalid for the root realm.
+  virtual Result<void> RemoveRealm(RealmId realm, bool delete_data) = 0;
+
+  // Checks every invariant while serving; each problem is one line to `report`. Returns the number
+  // of problems.
+  virtual Result<uint64_t> Check(const std::function<void(std::string_view)>& report) = 0;
+};
+
+// Small durable records that live in the same database as the data: the control API's resources,
+// the NFS server's client recovery records. Keys are ordered bytes. Threads: any. A Put or Delete
+// that returned ok is on stable storage.
+class RecordStore {
+ public:
+  virtual ~RecordStore() = default;
+  virtual Result<std::optional<std::string>> Get(std::string_view key) = 0;
+  virtual Result<void> Put(std::string_view key, std::string_view value) = 0;
+  virtual Result<void> Delete(std::string_view key) = 0;
+  // All records whose key begins with `prefix`, in order. Return false to stop.
+  virtual Result<void> Scan(
+      std::string_view prefix,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
+};
+
+// A store holds many file systems and one record store; one process owns it (a lock file; kInUse).
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual RecordStore& records() = 0;
+  // `number` identifies a file system within this store and is part of every NFS file handle; never
+  // reused.
+  virtual Result<uint32_t> CreateFileSystem() = 0;
+  virtual Result<void> DeleteFileSystem(uint32_t number) = 0;
+  // Owned by the engine; valid until it is deleted. kNotFound.
+  virtual Result<FileSystem*> GetFileSystem(uint32_t number) = 0;
+};
+
+}  // namespace tarn::vfs

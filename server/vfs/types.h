@@ -1,0 +1,163 @@
+// Plain data that the engine interface speaks in. No NFS type and no RPC type belongs here.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tarn::vfs {
+
+// Limits, as EFS documents them (EFS user guide, "Quotas").
+inline constexpr size_t kNameBytesMax = 255;
+inline constexpr size_t kSymlinkBytesMax = 4080;
+inline constexpr uint32_t kLinksMax = 177;
+inline constexpr uint64_t kFileBytesMax = 52'673'613'135'872;
+inline constexpr uint32_t kDirectoryDepthMax = 1000;
+inline constexpr size_t kIoBytesMax = 1 << 20;  // one READ or WRITE
+
+// A file for as long as it exists, over restarts. Never reused: `generation` differs when an inode
+// number returns.
+struct FileId {
+  uint64_t inode = 0;
+  uint64_t generation = 0;
+  auto operator<=>(const FileId&) const = default;
+};
+
+// A realm is a directory tree with a usage count and a quota of its own: the root of one or more
+// access points. Every inode belongs to exactly one realm; realms nest, and usage counts in a realm
+// and in all that enclose it. Renames and hard links across realms are refused (kCrossDevice), as
+// XFS does for project quotas, so that the counts stay exact.
+using RealmId = uint64_t;
+inline constexpr RealmId kRootRealm = 1;  // the whole file system
+
+// Who asks, and how far they may reach. A call on a file outside `realm` (and the realms in it) is
+// kStale.
+struct Caller {
+  uint32_t uid = 65534;
+  uint32_t gid = 65534;
+  std::vector<uint32_t> gids;  // supplementary
+  RealmId realm = kRootRealm;
+  bool read_only = false;  // every change is kReadOnly
+};
+
+enum class FileType : uint8_t { kRegular = 1, kDirectory, kSymlink, kFifo, kSocket };
+
+struct Time {
+  int64_t seconds = 0;
+  uint32_t nanoseconds = 0;
+  auto operator<=>(const Time&) const = default;
+};
+
+struct Attributes {
+  FileId id;
+  FileType type = FileType::kRegular;
+  uint32_t mode = 0;  // permission bits with setuid, setgid and sticky: 07777
+  uint32_t links = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint64_t size = 0;        // bytes
+  uint64_t space_used = 0;  // bytes of storage; holes cost nothing
+  uint64_t change = 0;  // grows with every change of data or metadata (RFC 8881 section 5.8.1.4)
+  Time access_time;
+  Time modify_time;
+  Time change_time;
+  Time create_time;
+  RealmId realm = kRootRealm;
+};
+
+// What to set; an absent member stays. Times: `*_time_now` takes the server's clock.
+struct AttributeChange {
+  std::optional<uint32_t> mode;
+  std::optional<uint32_t> uid;
+  std::optional<uint32_t> gid;
+  std::optional<uint64_t> size;
+  std::optional<Time> access_time;
+  std::optional<Time> modify_time;
+  bool access_time_now = false;
+  bool modify_time_now = false;
+};
+
+// A directory's change attribute around an operation that was atomic with it (RFC 8881
+// change_info4).
+struct DirectoryChange {
+  uint64_t before = 0;
+  uint64_t after = 0;
+};
+
+struct Created {
+  Attributes attributes;
+  DirectoryChange directory;
+  bool existed = false;  // only for kUnchecked and for a replay of kExclusive
+};
+
+enum class CreateMode : uint8_t {
+  kUnchecked,  // an existing regular file is fine, and is truncated if change.size is 0
+  kGuarded,    // an existing name is kExists
+  kExclusive,  // as guarded, but a file made with the same verifier before is fine
+};
+
+struct CreateOptions {
+  FileType type = FileType::kRegular;
+  CreateMode mode = CreateMode::kGuarded;
+  uint64_t verifier = 0;            // for kExclusive; durable until the next attribute change
+  std::string_view symlink_target;  // for kSymlink
+  AttributeChange attributes;
+};
+
+enum class Stability : uint8_t { kUnstable = 0, kDataSync = 1, kFileSync = 2 };
+
+struct WriteResult {
+  size_t bytes = 0;
+  Stability stability = Stability::kUnstable;
+};
+
+struct ReadResult {
+  size_t bytes = 0;
+  bool end_of_file = false;
+};
+
+struct DirectoryEntry {
+  uint64_t cookie =
+      0;  // give it back to go on after this entry; stable over restarts and other entries' changes
+  std::string_view name;  // valid during the visit only
+  Attributes attributes;  // filled if asked for; else id and type only
+};
+// Return false to stop; the entry at which it stopped counts as not seen.
+using DirectoryVisitor = std::function<bool(const DirectoryEntry&)>;
+
+struct Usage {
+  uint64_t bytes = 0;
+  uint64_t files = 0;
+};
+
+struct Quota {
+  uint64_t bytes_max = 0;  // 0: none
+  uint64_t files_max = 0;  // 0: none
+};
+
+// What statfs shows of a realm: its quota if it has one, else the file system's size.
+struct SpaceInfo {
+  uint64_t bytes_total = 0;
+  uint64_t bytes_free = 0;
+  uint64_t files_total = 0;
+  uint64_t files_free = 0;
+  Usage usage;
+  Quota quota;
+};
+
+// How a realm's root directory is made when it is not there (EFS CreationInfo).
+struct CreationInfo {
+  uint32_t owner_uid = 0;
+  uint32_t owner_gid = 0;
+  uint32_t permissions = 0755;
+};
+
+enum class ExtentKind : uint8_t { kData, kHole };
+
+}  // namespace tarn::vfs
