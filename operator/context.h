@@ -1,0 +1,39 @@
+// What every reconciler is given: the cluster, the caches, the control API, and the settings of this process.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "operator/control.h"
+#include "operator/kube/client.h"
+#include "operator/kube/conditions.h"
+#include "operator/kube/controller.h"
+#include "operator/kube/informer.h"
+
+namespace tarn::op {
+
+using kube::Json;
+using kube::ObjectName;
+using kube::Outcome;
+
+struct Settings {
+  std::string ns;            // the operator's own namespace
+  std::string server_image;
+  std::string driver_name;
+};
+
+// All by reference: main (or a test) owns them and they outlive the reconcilers.
+struct Context {
+  Settings settings;
+  kube::Client& client;
+  kube::EventRecorder& events;
+  ControlApi& control;
+  kube::Informer& file_systems;
+  kube::Informer& mount_targets;
+  kube::Informer& access_points;
+  kube::Informer& lifecycle_policies;
+  kube::Informer& volumes;  // PersistentVolumes, trimmed to spec.csi
+  std::function<int64_t()> now_seconds;
+};
+
+}  // namespace tarn::op

@@ -1,0 +1,89 @@
+// ControlApi: the calls the reconcilers make to file servers. One interface, so that they are tested without a server.
+//
+// Thread-safe; calls block, at most kControlTimeout. Errors: kUnavailable while a server is not up, kNotFound,
+// kInvalid, kAlreadyExists, kInUse and so on as the server says.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+
+namespace tarn::op {
+
+inline constexpr std::chrono::seconds kControlTimeout{5};
+
+struct FileSystemFacts {
+  std::string life_cycle_state;
+  uint64_t size_bytes = 0;
+  uint64_t size_in_ia = 0;
+  uint64_t size_in_standard = 0;
+  uint64_t size_in_archive = 0;
+  int64_t size_timestamp = 0;  // seconds since 1970
+  std::string throughput_mode;
+  double provisioned_mibps = 0;
+};
+
+struct AccessPointSpec {
+  std::string client_token;
+  std::string file_system_id;
+  struct User {
+    uint32_t uid = 0, gid = 0;
+    std::vector<uint32_t> secondary_gids;
+  };
+  struct Creation {
+    uint32_t uid = 0, gid = 0;
+    std::string permissions;
+  };
+  std::optional<User> user;
+  std::string path;
+  std::optional<Creation> creation;
+  std::vector<std::pair<std::string, std::string>> tags;
+  uint64_t quota_bytes = 0;
+  uint64_t quota_files = 0;
+};
+
+struct AccessPointFacts {
+  std::string id;
+  std::string life_cycle_state;
+  uint64_t quota_bytes = 0;
+  uint64_t quota_files = 0;
+  uint64_t used_bytes = 0;
+  uint64_t used_files = 0;
+};
+
+struct LifecycleRules {
+  std::string to_ia, to_archive, to_primary;  // EFS's words, such as AFTER_30_DAYS; empty: none
+};
+
+struct ClientPems {
+  std::string ca, certificate, key;
+  bool operator==(const ClientPems&) const = default;
+};
+
+class ControlApi {
+ public:
+  virtual ~ControlApi() = default;
+  // Who we are to the servers. Connections made with other credentials are dropped.
+  virtual void SetCredentials(const ClientPems& pems) = 0;
+
+  // `address` is "host:port" everywhere.
+  virtual Result<FileSystemFacts> DescribeFileSystem(const std::string& address, const std::string& id) = 0;
+  virtual Result<void> UpdateThroughput(const std::string& address, const std::string& id,
+                                        const std::string& mode, double mibps) = 0;
+  virtual Result<AccessPointFacts> CreateAccessPoint(const std::string& address, const AccessPointSpec& spec) = 0;
+  virtual Result<AccessPointFacts> UpdateAccessPoint(const std::string& address, const std::string& id,
+                                                     uint64_t quota_bytes, uint64_t quota_files) = 0;
+  virtual Result<void> DeleteAccessPoint(const std::string& address, const std::string& id, bool with_root) = 0;
+  virtual Result<void> PutLifecycle(const std::string& address, const std::string& id,
+                                    const LifecycleRules& rules) = 0;
+};
+
+// Over gRPC with mutual TLS.
+std::unique_ptr<ControlApi> NewGrpcControl();
+
+}  // namespace tarn::op

@@ -1,0 +1,173 @@
+#include <grpcpp/grpcpp.h>
+
+#include <map>
+#include <mutex>
+
+#include "api/control.grpc.pb.h"
+#include "operator/control.h"
+
+namespace tarn::op {
+namespace {
+
+namespace pb = control::v1;
+
+// Channels kept open, one a file server. Above it the oldest by address goes; it is made again when needed.
+constexpr size_t kMaxChannels = 1024;
+
+Error FromGrpc(const grpc::Status& status, const std::string& address) {
+  Code code = Code::kInternal;
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE: code = Code::kUnavailable; break;
+    case grpc::StatusCode::DEADLINE_EXCEEDED: code = Code::kDeadlineExceeded; break;
+    case grpc::StatusCode::NOT_FOUND: code = Code::kNotFound; break;
+    case grpc::StatusCode::INVALID_ARGUMENT: code = Code::kInvalid; break;
+    case grpc::StatusCode::ALREADY_EXISTS: code = Code::kAlreadyExists; break;
+    case grpc::StatusCode::FAILED_PRECONDITION: code = Code::kInUse; break;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED: code = Code::kLimitExceeded; break;
+    case grpc::StatusCode::UNAUTHENTICATED: code = Code::kUnauthenticated; break;
+    case grpc::StatusCode::PERMISSION_DENIED: code = Code::kDenied; break;
+    case grpc::StatusCode::ABORTED: code = Code::kAborted; break;
+    case grpc::StatusCode::UNIMPLEMENTED: code = Code::kNotSupported; break;
+    default: break;
+  }
+  return Error(code, address + ": " + status.error_message());
+}
+
+AccessPointFacts Facts(const pb::AccessPointDescription& d) {
+  return {d.access_point_id(), d.life_cycle_state(), d.quota_bytes(),
+          d.quota_files(),     d.used_bytes(),       d.used_files()};
+}
+
+class GrpcControl : public ControlApi {
+ public:
+  void SetCredentials(const ClientPems& pems) override {
+    std::lock_guard lock(mu_);
+    if (pems == pems_) return;
+    pems_ = pems;
+    channels_.clear();
+  }
+
+  Result<FileSystemFacts> DescribeFileSystem(const std::string& address, const std::string& id) override {
+    pb::DescribeFileSystemsRequest request;
+    request.set_file_system_id(id);
+    pb::DescribeFileSystemsResponse response;
+    TRY(Call(address, &pb::Control::Stub::DescribeFileSystems, request, response));
+    if (response.file_systems_size() == 0) return Error(Code::kNotFound, address + " does not serve " + id);
+    const auto& d = response.file_systems(0);
+    return FileSystemFacts{d.life_cycle_state(),
+                           d.size_in_bytes().value(),
+                           d.size_in_bytes().value_in_ia(),
+                           d.size_in_bytes().value_in_standard(),
+                           d.size_in_bytes().value_in_archive(),
+                           d.size_in_bytes().timestamp(),
+                           d.throughput_mode(),
+                           d.provisioned_throughput_in_mibps()};
+  }
+
+  Result<void> UpdateThroughput(const std::string& address, const std::string& id, const std::string& mode,
+                                double mibps) override {
+    pb::UpdateFileSystemRequest request;
+    request.set_file_system_id(id);
+    request.set_throughput_mode(mode);
+    request.set_provisioned_throughput_in_mibps(mibps);
+    pb::FileSystemDescription response;
+    return Call(address, &pb::Control::Stub::UpdateFileSystem, request, response);
+  }
+
+  Result<AccessPointFacts> CreateAccessPoint(const std::string& address, const AccessPointSpec& spec) override {
+    pb::CreateAccessPointRequest request;
+    request.set_client_token(spec.client_token);
+    request.set_file_system_id(spec.file_system_id);
+    request.set_quota_bytes(spec.quota_bytes);
+    request.set_quota_files(spec.quota_files);
+    for (const auto& [key, value] : spec.tags) {
+      auto* tag = request.add_tags();
+      tag->set_key(key);
+      tag->set_value(value);
+    }
+    if (spec.user) {
+      request.mutable_posix_user()->set_uid(spec.user->uid);
+      request.mutable_posix_user()->set_gid(spec.user->gid);
+      for (uint32_t gid : spec.user->secondary_gids) request.mutable_posix_user()->add_secondary_gids(gid);
+    }
+    request.mutable_root_directory()->set_path(spec.path);
+    if (spec.creation) {
+      auto* info = request.mutable_root_directory()->mutable_creation_info();
+      info->set_owner_uid(spec.creation->uid);
+      info->set_owner_gid(spec.creation->gid);
+      info->set_permissions(spec.creation->permissions);
+    }
+    pb::AccessPointDescription response;
+    TRY(Call(address, &pb::Control::Stub::CreateAccessPoint, request, response));
+    return Facts(response);
+  }
+
+  Result<AccessPointFacts> UpdateAccessPoint(const std::string& address, const std::string& id,
+                                             uint64_t quota_bytes, uint64_t quota_files) override {
+    pb::UpdateAccessPointRequest request;
+    request.set_access_point_id(id);
+    request.set_quota_bytes(quota_bytes);
+    request.set_quota_files(quota_files);
+    pb::AccessPointDescription response;
+    TRY(Call(address, &pb::Control::Stub::UpdateAccessPoint, request, response));
+    return Facts(response);
+  }
+
+  Result<void> DeleteAccessPoint(const std::string& address, const std::string& id, bool with_root) override {
+    pb::DeleteAccessPointRequest request;
+    request.set_access_point_id(id);
+    request.set_delete_root_directory(with_root);
+    pb::Empty response;
+    return Call(address, &pb::Control::Stub::DeleteAccessPoint, request, response);
+  }
+
+  Result<void> PutLifecycle(const std::string& address, const std::string& id,
+                            const LifecycleRules& rules) override {
+    pb::PutLifecycleConfigurationRequest request;
+    request.set_file_system_id(id);
+    if (!rules.to_ia.empty()) request.add_lifecycle_policies()->set_transition_to_ia(rules.to_ia);
+    if (!rules.to_archive.empty()) request.add_lifecycle_policies()->set_transition_to_archive(rules.to_archive);
+    if (!rules.to_primary.empty()) {
+      request.add_lifecycle_policies()->set_transition_to_primary_storage_class(rules.to_primary);
+    }
+    pb::LifecycleConfigurationDescription response;
+    return Call(address, &pb::Control::Stub::PutLifecycleConfiguration, request, response);
+  }
+
+ private:
+  template <typename Request, typename Response>
+  using Method = grpc::Status (pb::Control::Stub::*)(grpc::ClientContext*, const Request&, Response*);
+
+  template <typename Request, typename Response>
+  Result<void> Call(const std::string& address, Method<Request, Response> method, const Request& request,
+                    Response& response) {
+    auto stub = pb::Control::NewStub(ChannelTo(address));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kControlTimeout);
+    grpc::Status status = ((*stub).*method)(&context, request, &response);
+    if (!status.ok()) return FromGrpc(status, address);
+    return Ok();
+  }
+
+  std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+    std::lock_guard lock(mu_);
+    auto it = channels_.find(address);
+    if (it != channels_.end()) return it->second;
+    if (channels_.size() >= kMaxChannels) channels_.erase(channels_.begin());
+    grpc::SslCredentialsOptions options{pems_.ca, pems_.key, pems_.certificate};
+    grpc::ChannelArguments arguments;
+    // A server that was restarted is tried again soon, not after gRPC's two minutes.
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
+    return channels_[address] = grpc::CreateCustomChannel(address, grpc::SslCredentials(options), arguments);
+  }
+
+  std::mutex mu_;
+  ClientPems pems_;
+  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
+};
+
+}  // namespace
+
+std::unique_ptr<ControlApi> NewGrpcControl() { return std::make_unique<GrpcControl>(); }
+
+}  // namespace tarn::op

@@ -1,0 +1,76 @@
+#include "operator/names.h"
+
+#include <openssl/evp.h>
+
+namespace tarn::op {
+
+using kube::Array;
+using kube::Json;
+using kube::Object;
+using kube::Str;
+
+std::string Sha256Hex(const std::string& text) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr);
+  std::string out;
+  for (unsigned int i = 0; i < size; ++i) {
+    out += "0123456789abcdef"[digest[i] >> 4];
+    out += "0123456789abcdef"[digest[i] & 15];
+  }
+  return out;
+}
+
+std::string IdFromUid(const std::string& prefix, const std::string& uid) {
+  return prefix + Sha256Hex(uid).substr(0, 17);
+}
+
+std::string UidOf(const Json& object) { return Str(Object(object, "metadata"), "uid"); }
+
+int64_t GenerationOf(const Json& object) { return kube::Int(Object(object, "metadata"), "generation"); }
+
+bool IsDeleting(const Json& object) { return !Str(Object(object, "metadata"), "deletionTimestamp").empty(); }
+
+bool HasFinalizer(const Json& object) {
+  for (const Json& f : Array(Object(object, "metadata"), "finalizers")) {
+    if (f == kFinalizer) return true;
+  }
+  return false;
+}
+
+std::string FileSystemIdOf(const Json& file_system) { return IdFromUid("fs-", UidOf(file_system)); }
+
+Result<void> SetFinalizer(kube::Client& client, const kube::ResourceType& type, const Json& object, bool on) {
+  if (HasFinalizer(object) == on) return Ok();
+  Json finalizers = Json::array();
+  for (const Json& f : Array(Object(object, "metadata"), "finalizers")) {
+    if (f != kFinalizer) finalizers.push_back(f);
+  }
+  if (on) finalizers.push_back(kFinalizer);
+  Json patch = {{"metadata",
+                 {{"finalizers", finalizers},
+                  {"resourceVersion", Str(Object(object, "metadata"), "resourceVersion")}}}};
+  auto done = client.MergePatch(type, kube::NameOf(object), patch);
+  if (!done.ok() && !(done.code() == Code::kNotFound && !on)) return done.error();
+  return Ok();
+}
+
+Json SelectorLabels(const std::string& file_system_id) {
+  return {{"app.kubernetes.io/name", "tarn-server"}, {"tarn.dev/file-system-id", file_system_id}};
+}
+
+Json ChildMetadata(const Json& owner, const kube::ResourceType& owner_type, const std::string& name) {
+  kube::ObjectName owner_name = kube::NameOf(owner);
+  return {{"name", name},
+          {"namespace", owner_name.ns},
+          {"labels", {{"app.kubernetes.io/managed-by", "tarn-operator"}, {"app.kubernetes.io/part-of", "tarn"}}},
+          {"ownerReferences",
+           {{{"apiVersion", owner_type.ApiVersion()},
+             {"kind", owner_type.kind},
+             {"name", owner_name.name},
+             {"uid", UidOf(owner)},
+             {"controller", true},
+             {"blockOwnerDeletion", true}}}}};
+}
+
+}  // namespace tarn::op

@@ -1,0 +1,50 @@
+// Names, ids and the small parts that every object of ours has.
+#pragma once
+
+#include <string>
+
+#include "operator/kube/client.h"
+#include "operator/kube/text.h"
+
+namespace tarn::op {
+
+inline const std::string kGroup = "tarn.dev";
+inline const std::string kFinalizer = "tarn.dev/operator";
+inline const std::string kRegistryName = "tarn-file-systems";
+inline const std::string kCaSecret = "tarn-control-ca";
+inline const std::string kClientSecret = "tarn-control-client";
+inline constexpr int kNfsPort = 2049;
+inline constexpr int kControlPort = 9400;
+inline constexpr int kHttpPort = 9401;
+
+inline const kube::ResourceType kFileSystem{"tarn.dev", "v1alpha1", "filesystems", "FileSystem", true};
+inline const kube::ResourceType kMountTarget{"tarn.dev", "v1alpha1", "mounttargets", "MountTarget", true};
+inline const kube::ResourceType kAccessPoint{"tarn.dev", "v1alpha1", "accesspoints", "AccessPoint", true};
+inline const kube::ResourceType kLifecyclePolicy{"tarn.dev", "v1alpha1", "lifecyclepolicies", "LifecyclePolicy", true};
+inline const kube::ResourceType kStatefulSet{"apps", "v1", "statefulsets", "StatefulSet", true};
+inline const kube::ResourceType kService{"", "v1", "services", "Service", true};
+inline const kube::ResourceType kSecret{"", "v1", "secrets", "Secret", true};
+inline const kube::ResourceType kConfigMap{"", "v1", "configmaps", "ConfigMap", true};
+inline const kube::ResourceType kVolume{"", "v1", "persistentvolumes", "PersistentVolume", false};
+inline const kube::ResourceType kBudget{"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true};
+
+std::string Sha256Hex(const std::string& text);
+// `prefix` ("fs-", "fsmt-") and 17 hex digits that follow from the custom resource's uid, so that a repeated or
+// restarted reconcile always means the same resource.
+std::string IdFromUid(const std::string& prefix, const std::string& uid);
+
+// Of a custom resource.
+std::string UidOf(const kube::Json& object);
+int64_t GenerationOf(const kube::Json& object);
+bool IsDeleting(const kube::Json& object);
+bool HasFinalizer(const kube::Json& object);
+std::string FileSystemIdOf(const kube::Json& file_system);
+
+// Adds or takes away our finalizer, on exactly the version that `object` is (kAborted if it has moved on).
+Result<void> SetFinalizer(kube::Client& client, const kube::ResourceType& type, const kube::Json& object, bool on);
+
+// metadata of a child: name, labels, and an owner reference that lets it go with its owner.
+kube::Json ChildMetadata(const kube::Json& owner, const kube::ResourceType& owner_type, const std::string& name);
+kube::Json SelectorLabels(const std::string& file_system_id);
+
+}  // namespace tarn::op

@@ -1,0 +1,134 @@
+#include "operator/pki.h"
+
+#include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include <memory>
+
+namespace tarn::op {
+namespace {
+
+template <auto Free>
+struct Deleter {
+  void operator()(auto* p) const { Free(p); }
+};
+using Pkey = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using Cert = std::unique_ptr<X509, Deleter<X509_free>>;
+using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
+using Number = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
+
+// Clocks of machines differ a little.
+constexpr long kBackdateSeconds = 300;
+
+std::string Text(BIO* bio) {
+  char* data = nullptr;
+  long size = BIO_get_mem_data(bio, &data);
+  return {data, static_cast<size_t>(size)};
+}
+
+Bio Reader(const std::string& pem) { return Bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()))); }
+Cert ReadCert(const std::string& pem) { return Cert(PEM_read_bio_X509(Reader(pem).get(), nullptr, nullptr, nullptr)); }
+Pkey ReadKey(const std::string& pem) {
+  return Pkey(PEM_read_bio_PrivateKey(Reader(pem).get(), nullptr, nullptr, nullptr));
+}
+
+bool AddExtension(X509* cert, X509* issuer, int nid, const std::string& value) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, cert, nullptr, nullptr, 0);
+  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
+  if (extension == nullptr) return false;
+  bool ok = X509_add_ext(cert, extension, -1) == 1;
+  X509_EXTENSION_free(extension);
+  return ok;
+}
+
+bool SetBasics(X509* cert, EVP_PKEY* key, const std::string& common_name, int64_t life) {
+  unsigned char serial[16];
+  if (RAND_bytes(serial, sizeof serial) != 1) return false;
+  serial[0] &= 0x7f;
+  Number number(BN_bin2bn(serial, sizeof serial, nullptr));
+  X509_NAME* name = X509_get_subject_name(cert);
+  return X509_set_version(cert, 2) == 1 && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(cert)) != nullptr &&
+         X509_gmtime_adj(X509_getm_notBefore(cert), -kBackdateSeconds) != nullptr &&
+         X509_gmtime_adj(X509_getm_notAfter(cert), life) != nullptr && X509_set_pubkey(cert, key) == 1 &&
+         X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+                                    reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0) == 1;
+}
+
+Result<KeyPair> ToPem(X509* cert, EVP_PKEY* key) {
+  Bio c(BIO_new(BIO_s_mem())), k(BIO_new(BIO_s_mem()));
+  if (PEM_write_bio_X509(c.get(), cert) != 1 ||
+      PEM_write_bio_PKCS8PrivateKey(k.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+    return Error(Code::kInternal, "cannot write a certificate as PEM");
+  }
+  return KeyPair{Text(c.get()), Text(k.get())};
+}
+
+std::string AltNames(const LeafRequest& request) {
+  std::string out;
+  for (const auto& name : request.dns_names) out += (out.empty() ? "DNS:" : ",DNS:") + name;
+  for (const auto& ip : request.ip_addresses) out += (out.empty() ? "IP:" : ",IP:") + ip;
+  return out;
+}
+
+}  // namespace
+
+Result<KeyPair> MakeCa(const std::string& common_name) {
+  Pkey key(EVP_EC_gen("P-256"));
+  Cert cert(X509_new());
+  if (!key || !cert || !SetBasics(cert.get(), key.get(), common_name, kCaLifeSeconds) ||
+      X509_set_issuer_name(cert.get(), X509_get_subject_name(cert.get())) != 1 ||
+      !AddExtension(cert.get(), cert.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
+      !AddExtension(cert.get(), cert.get(), NID_key_usage, "critical,keyCertSign,cRLSign") ||
+      !AddExtension(cert.get(), cert.get(), NID_subject_key_identifier, "hash") ||
+      X509_sign(cert.get(), key.get(), EVP_sha256()) == 0) {
+    return Error(Code::kInternal, "cannot make the certificate authority");
+  }
+  return ToPem(cert.get(), key.get());
+}
+
+Result<KeyPair> MakeLeaf(const KeyPair& ca, const LeafRequest& request) {
+  Cert issuer = ReadCert(ca.certificate);
+  Pkey issuer_key = ReadKey(ca.key);
+  if (!issuer || !issuer_key) {
+    return Error(Code::kCorrupt, "secret tarn-control-ca: tls.crt or tls.key is not PEM; delete it to have it made anew");
+  }
+  Pkey key(EVP_EC_gen("P-256"));
+  Cert cert(X509_new());
+  std::string names = AltNames(request);
+  if (!key || !cert || !SetBasics(cert.get(), key.get(), request.common_name, kLeafLifeSeconds) ||
+      X509_set_issuer_name(cert.get(), X509_get_subject_name(issuer.get())) != 1 ||
+      !AddExtension(cert.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") ||
+      !AddExtension(cert.get(), issuer.get(), NID_key_usage, "critical,digitalSignature") ||
+      !AddExtension(cert.get(), issuer.get(), NID_ext_key_usage, request.server ? "serverAuth" : "clientAuth") ||
+      !AddExtension(cert.get(), issuer.get(), NID_authority_key_identifier, "keyid") ||
+      (!names.empty() && !AddExtension(cert.get(), issuer.get(), NID_subject_alt_name, names)) ||
+      X509_sign(cert.get(), issuer_key.get(), EVP_sha256()) == 0) {
+    return Error(Code::kInternal, "cannot make the certificate of " + request.common_name);
+  }
+  return ToPem(cert.get(), key.get());
+}
+
+bool LeafIsGood(const std::string& ca_certificate, const std::string& certificate, const LeafRequest& request) {
+  Cert ca = ReadCert(ca_certificate);
+  Cert cert = ReadCert(certificate);
+  if (!ca || !cert) return false;
+  Pkey ca_key(X509_get_pubkey(ca.get()));
+  if (X509_verify(cert.get(), ca_key.get()) != 1) return false;
+  int days = 0, seconds = 0;
+  if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(cert.get())) != 1) return false;
+  if (int64_t{days} * 86400 + seconds < kLeafLifeSeconds / 3) return false;
+  for (const auto& name : request.dns_names) {
+    if (X509_check_host(cert.get(), name.c_str(), name.size(), 0, nullptr) != 1) return false;
+  }
+  for (const auto& ip : request.ip_addresses) {
+    if (X509_check_ip_asc(cert.get(), ip.c_str(), 0) != 1) return false;
+  }
+  return true;
+}
+
+}  // namespace tarn::op
