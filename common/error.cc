@@ -4,42 +4,78 @@ namespace tarn {
 
 std::string_view CodeName(Code code) {
   switch (code) {
-    case Code::kOk: return "Ok";
-    case Code::kNoEntry: return "NoEntry";
-    case Code::kExists: return "Exists";
-    case Code::kNotDirectory: return "NotDirectory";
-    case Code::kIsDirectory: return "IsDirectory";
-    case Code::kNotEmpty: return "NotEmpty";
-    case Code::kAccess: return "Access";
-    case Code::kPermission: return "Permission";
-    case Code::kStale: return "Stale";
-    case Code::kBadHandle: return "BadHandle";
-    case Code::kNameTooLong: return "NameTooLong";
-    case Code::kFileTooBig: return "FileTooBig";
-    case Code::kNoSpace: return "NoSpace";
-    case Code::kQuota: return "Quota";
-    case Code::kReadOnly: return "ReadOnly";
-    case Code::kTooManyLinks: return "TooManyLinks";
-    case Code::kCrossDevice: return "CrossDevice";
-    case Code::kInvalid: return "Invalid";
-    case Code::kNoData: return "NoData";
-    case Code::kRange: return "Range";
-    case Code::kIo: return "Io";
-    case Code::kNotSupported: return "NotSupported";
-    case Code::kBadCookie: return "BadCookie";
-    case Code::kNotFound: return "NotFound";
-    case Code::kAlreadyExists: return "AlreadyExists";
-    case Code::kInUse: return "InUse";
-    case Code::kWrongState: return "WrongState";
-    case Code::kLimitExceeded: return "LimitExceeded";
-    case Code::kUnauthenticated: return "Unauthenticated";
-    case Code::kDenied: return "Denied";
-    case Code::kUnavailable: return "Unavailable";
-    case Code::kDeadlineExceeded: return "DeadlineExceeded";
-    case Code::kAborted: return "Aborted";
-    case Code::kCorrupt: return "Corrupt";
-    case Code::kProtocol: return "Protocol";
-    case Code::kInternal: return "Internal";
+    case Code::kOk:
+      return "Ok";
+    case Code::kNoEntry:
+      return "NoEntry";
+    case Code::kExists:
+      return "Exists";
+    case Code::kNotDirectory:
+      return "NotDirectory";
+    case Code::kIsDirectory:
+      return "IsDirectory";
+    case Code::kNotEmpty:
+      return "NotEmpty";
+    case Code::kAccess:
+      return "Access";
+    case Code::kPermission:
+      return "Permission";
+    case Code::kStale:
+      return "Stale";
+    case Code::kBadHandle:
+      return "BadHandle";
+    case Code::kNameTooLong:
+      return "NameTooLong";
+    case Code::kFileTooBig:
+      return "FileTooBig";
+    case Code::kNoSpace:
+      return "NoSpace";
+    case Code::kQuota:
+      return "Quota";
+    case Code::kReadOnly:
+      return "ReadOnly";
+    case Code::kTooManyLinks:
+      return "TooManyLinks";
+    case Code::kCrossDevice:
+      return "CrossDevice";
+    case Code::kInvalid:
+      return "Invalid";
+    case Code::kNoData:
+      return "NoData";
+    case Code::kRange:
+      return "Range";
+    case Code::kIo:
+      return "Io";
+    case Code::kNotSupported:
+      return "NotSupported";
+    case Code::kBadCookie:
+      return "BadCookie";
+    case Code::kNotFound:
+      return "NotFound";
+    case Code::kAlreadyExists:
+      return "AlreadyExists";
+    case Code::kInUse:
+      return "InUse";
+    case Code::kWrongState:
+      return "WrongState";
+    case Code::kLimitExceeded:
+      return "LimitExceeded";
+    case Code::kUnauthenticated:
+      return "Unauthenticated";
+    case Code::kDenied:
+      return "Denied";
+    case Code::kUnavailable:
+      return "Unavailable";
+    case Code::kDeadlineExceeded:
+      return "DeadlineExceeded";
+    case Code::kAborted:
+      return "Aborted";
+    case Code::kCorrupt:
+      return "Corrupt";
+    case Code::kProtocol:
+      return "Protocol";
+    case Code::kInternal:
+      return "Internal";
   }
   return "Unknown";
 }

@@ -1,7 +1,8 @@
 // Error: what went wrong, as one code of a small closed set and a sentence for a person.
 //
-// The codes are the ones that file systems and APIs of this system must tell apart; each edge maps them to its own
-// language (nfsstat4, gRPC status, EFS error names, errno). A message names the field at fault and the fix.
+// The codes are the ones that file systems and APIs of this system must tell apart; each edge maps
+// them to its own language (nfsstat4, gRPC status, EFS error names, errno). A message names the
+// field at fault and the fix.
 #pragma once
 
 #include <string>
@@ -36,19 +37,19 @@ enum class Code {
   kNotSupported,  // ENOTSUP
   kBadCookie,     // a readdir cookie that was never given
   // Resources and control.
-  kNotFound,           // no such resource
-  kAlreadyExists,      // a resource of that token or name exists with other properties
-  kInUse,              // something still uses the resource
-  kWrongState,         // the resource's life cycle state does not allow it
-  kLimitExceeded,      // a documented limit
-  kUnauthenticated,    // who are you
-  kDenied,             // you may not
-  kUnavailable,        // try again later
-  kDeadlineExceeded,   // took too long
-  kAborted,            // a concurrent operation on the same thing; try again
-  kCorrupt,            // stored bytes are not what was written
-  kProtocol,           // a peer's bytes break its protocol
-  kInternal,           // a bug of ours
+  kNotFound,          // no such resource
+  kAlreadyExists,     // a resource of that token or name exists with other properties
+  kInUse,             // something still uses the resource
+  kWrongState,        // the resource's life cycle state does not allow it
+  kLimitExceeded,     // a documented limit
+  kUnauthenticated,   // who are you
+  kDenied,            // you may not
+  kUnavailable,       // try again later
+  kDeadlineExceeded,  // took too long
+  kAborted,           // a concurrent operation on the same thing; try again
+  kCorrupt,           // stored bytes are not what was written
+  kProtocol,          // a peer's bytes break its protocol
+  kInternal,          // a bug of ours
 };
 
 // The code's name for logs and command lines, such as "NoEntry". Static storage.
@@ -56,7 +57,8 @@ std::string_view CodeName(Code code);
 
 class [[nodiscard]] Error {
  public:
-  // `message` may be empty on hot paths: the code alone says it (and a short empty string costs no allocation).
+  // `message` may be empty on hot paths: the code alone says it (and a short empty string costs no
+  // allocation).
   explicit Error(Code code, std::string message = {}) : code_(code), message_(std::move(message)) {}
 
   Code code() const { return code_; }

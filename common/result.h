@@ -1,4 +1,5 @@
-// Result<T>: a value or an Error. No exception crosses a module's edge; a function that can fail says so in its type.
+// Result<T>: a value or an Error. No exception crosses a module's edge; a function that can fail
+// says so in its type.
 //
 //   Result<Inode> Find(InodeId id);
 //   Result<void> Touch(InodeId id) {
@@ -21,8 +22,10 @@ namespace tarn {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -65,22 +68,25 @@ class [[nodiscard]] Result<void> {
   std::optional<Error> error_;
 };
 
-inline Result<void> Ok() { return {}; }
+inline Result<void> Ok() {
+  return {};
+}
 
 }  // namespace tarn
 
-// TRY(expr) returns expr's error from the enclosing function; TRY(T name, expr) binds its value as well.
+// TRY(expr) returns expr's error from the enclosing function; TRY(T name, expr) binds its value as
+// well.
 #define TARN_TRY_CAT2(a, b) a##b
 #define TARN_TRY_CAT(a, b) TARN_TRY_CAT2(a, b)
 #define TARN_TRY_PICK(a, b, pick, ...) pick
-#define TARN_TRY_DROP(result, expr)                          \
-  do {                                                       \
-    auto result = (expr);                                    \
-    if (!result.ok()) return std::move(result).error();      \
+#define TARN_TRY_DROP(result, expr)                     \
+  do {                                                  \
+    auto result = (expr);                               \
+    if (!result.ok()) return std::move(result).error(); \
   } while (false)
-#define TARN_TRY_BIND(result, declaration, expr)             \
-  auto result = (expr);                                      \
-  if (!result.ok()) return std::move(result).error();        \
+#define TARN_TRY_BIND(result, declaration, expr)      \
+  auto result = (expr);                               \
+  if (!result.ok()) return std::move(result).error(); \
   declaration = std::move(result).value()
 #define TARN_TRY_1(expr) TARN_TRY_DROP(TARN_TRY_CAT(try_result_, __LINE__), expr)
 #define TARN_TRY_2(declaration, expr) \

@@ -5,6 +5,7 @@ packages=(
   build-essential cmake ninja-build ccache mold clang-format clang-tidy pkg-config python3 git
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libcpprest-dev libboost-dev libboost-system-dev 
   libspdlog-dev libgtest-dev libgmock-dev libssl-dev nlohmann-json3-dev
+  libcivetweb-dev libcli11-dev librocksdb-dev libnfs-dev libfuse3-dev
 )
 missing=()
 for package in "${packages[@]}"; do

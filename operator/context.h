@@ -1,4 +1,5 @@
-// What every reconciler is given: the cluster, the caches, the control API, and the settings of this process.
+// What every reconciler is given: the cluster, the caches, the control API, and the settings of
+// this process.
 #pragma once
 
 #include <functional>
@@ -17,7 +18,7 @@ using kube::ObjectName;
 using kube::Outcome;
 
 struct Settings {
-  std::string ns;            // the operator's own namespace
+  std::string ns;  // the operator's own namespace
   std::string server_image;
   std::string driver_name;
 };

@@ -1,7 +1,8 @@
-// ControlApi: the calls the reconcilers make to file servers. One interface, so that they are tested without a server.
+// ControlApi: the calls the reconcilers make to file servers. One interface, so that they are
+// tested without a server.
 //
-// Thread-safe; calls block, at most kControlTimeout. Errors: kUnavailable while a server is not up, kNotFound,
-// kInvalid, kAlreadyExists, kInUse and so on as the server says.
+// Thread-safe; calls block, at most kControlTimeout. Errors: kUnavailable while a server is not up,
+// kNotFound, kInvalid, kAlreadyExists, kInUse and so on as the server says.
 #pragma once
 
 #include <chrono>
@@ -72,13 +73,17 @@ class ControlApi {
   virtual void SetCredentials(const ClientPems& pems) = 0;
 
   // `address` is "host:port" everywhere.
-  virtual Result<FileSystemFacts> DescribeFileSystem(const std::string& address, const std::string& id) = 0;
+  virtual Result<FileSystemFacts> DescribeFileSystem(const std::string& address,
+                                                     const std::string& id) = 0;
   virtual Result<void> UpdateThroughput(const std::string& address, const std::string& id,
                                         const std::string& mode, double mibps) = 0;
-  virtual Result<AccessPointFacts> CreateAccessPoint(const std::string& address, const AccessPointSpec& spec) = 0;
-  virtual Result<AccessPointFacts> UpdateAccessPoint(const std::string& address, const std::string& id,
-                                                     uint64_t quota_bytes, uint64_t quota_files) = 0;
-  virtual Result<void> DeleteAccessPoint(const std::string& address, const std::string& id, bool with_root) = 0;
+  virtual Result<AccessPointFacts> CreateAccessPoint(const std::string& address,
+                                                     const AccessPointSpec& spec) = 0;
+  virtual Result<AccessPointFacts> UpdateAccessPoint(const std::string& address,
+                                                     const std::string& id, uint64_t quota_bytes,
+                                                     uint64_t quota_files) = 0;
+  virtual Result<void> DeleteAccessPoint(const std::string& address, const std::string& id,
+                                         bool with_root) = 0;
   virtual Result<void> PutLifecycle(const std::string& address, const std::string& id,
                                     const LifecycleRules& rules) = 0;
 };

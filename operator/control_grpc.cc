@@ -11,24 +11,48 @@ namespace {
 
 namespace pb = control::v1;
 
-// Channels kept open, one a file server. Above it the oldest by address goes; it is made again when needed.
+// Channels kept open, one a file server. Above it the oldest by address goes; it is made again when
+// needed.
 constexpr size_t kMaxChannels = 1024;
 
 Error FromGrpc(const grpc::Status& status, const std::string& address) {
   Code code = Code::kInternal;
   switch (status.error_code()) {
-    case grpc::StatusCode::UNAVAILABLE: code = Code::kUnavailable; break;
-    case grpc::StatusCode::DEADLINE_EXCEEDED: code = Code::kDeadlineExceeded; break;
-    case grpc::StatusCode::NOT_FOUND: code = Code::kNotFound; break;
-    case grpc::StatusCode::INVALID_ARGUMENT: code = Code::kInvalid; break;
-    case grpc::StatusCode::ALREADY_EXISTS: code = Code::kAlreadyExists; break;
-    case grpc::StatusCode::FAILED_PRECONDITION: code = Code::kInUse; break;
-    case grpc::StatusCode::RESOURCE_EXHAUSTED: code = Code::kLimitExceeded; break;
-    case grpc::StatusCode::UNAUTHENTICATED: code = Code::kUnauthenticated; break;
-    case grpc::StatusCode::PERMISSION_DENIED: code = Code::kDenied; break;
-    case grpc::StatusCode::ABORTED: code = Code::kAborted; break;
-    case grpc::StatusCode::UNIMPLEMENTED: code = Code::kNotSupported; break;
-    default: break;
+    case grpc::StatusCode::UNAVAILABLE:
+      code = Code::kUnavailable;
+      break;
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      code = Code::kDeadlineExceeded;
+      break;
+    case grpc::StatusCode::NOT_FOUND:
+      code = Code::kNotFound;
+      break;
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      code = Code::kInvalid;
+      break;
+    case grpc::StatusCode::ALREADY_EXISTS:
+      code = Code::kAlreadyExists;
+      break;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      code = Code::kInUse;
+      break;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      code = Code::kLimitExceeded;
+      break;
+    case grpc::StatusCode::UNAUTHENTICATED:
+      code = Code::kUnauthenticated;
+      break;
+    case grpc::StatusCode::PERMISSION_DENIED:
+      code = Code::kDenied;
+      break;
+    case grpc::StatusCode::ABORTED:
+      code = Code::kAborted;
+      break;
+    case grpc::StatusCode::UNIMPLEMENTED:
+      code = Code::kNotSupported;
+      break;
+    default:
+      break;
   }
   return Error(code, address + ": " + status.error_message());
 }
@@ -47,12 +71,14 @@ class GrpcControl : public ControlApi {
     channels_.clear();
   }
 
-  Result<FileSystemFacts> DescribeFileSystem(const std::string& address, const std::string& id) override {
+  Result<FileSystemFacts> DescribeFileSystem(const std::string& address,
+                                             const std::string& id) override {
     pb::DescribeFileSystemsRequest request;
     request.set_file_system_id(id);
     pb::DescribeFileSystemsResponse response;
     TRY(Call(address, &pb::Control::Stub::DescribeFileSystems, request, response));
-    if (response.file_systems_size() == 0) return Error(Code::kNotFound, address + " does not serve " + id);
+    if (response.file_systems_size() == 0)
+      return Error(Code::kNotFound, address + " does not serve " + id);
     const auto& d = response.file_systems(0);
     return FileSystemFacts{d.life_cycle_state(),
                            d.size_in_bytes().value(),
@@ -64,8 +90,8 @@ class GrpcControl : public ControlApi {
                            d.provisioned_throughput_in_mibps()};
   }
 
-  Result<void> UpdateThroughput(const std::string& address, const std::string& id, const std::string& mode,
-                                double mibps) override {
+  Result<void> UpdateThroughput(const std::string& address, const std::string& id,
+                                const std::string& mode, double mibps) override {
     pb::UpdateFileSystemRequest request;
     request.set_file_system_id(id);
     request.set_throughput_mode(mode);
@@ -74,7 +100,8 @@ class GrpcControl : public ControlApi {
     return Call(address, &pb::Control::Stub::UpdateFileSystem, request, response);
   }
 
-  Result<AccessPointFacts> CreateAccessPoint(const std::string& address, const AccessPointSpec& spec) override {
+  Result<AccessPointFacts> CreateAccessPoint(const std::string& address,
+                                             const AccessPointSpec& spec) override {
     pb::CreateAccessPointRequest request;
     request.set_client_token(spec.client_token);
     request.set_file_system_id(spec.file_system_id);
@@ -88,7 +115,8 @@ class GrpcControl : public ControlApi {
     if (spec.user) {
       request.mutable_posix_user()->set_uid(spec.user->uid);
       request.mutable_posix_user()->set_gid(spec.user->gid);
-      for (uint32_t gid : spec.user->secondary_gids) request.mutable_posix_user()->add_secondary_gids(gid);
+      for (uint32_t gid : spec.user->secondary_gids)
+        request.mutable_posix_user()->add_secondary_gids(gid);
     }
     request.mutable_root_directory()->set_path(spec.path);
     if (spec.creation) {
@@ -113,7 +141,8 @@ class GrpcControl : public ControlApi {
     return Facts(response);
   }
 
-  Result<void> DeleteAccessPoint(const std::string& address, const std::string& id, bool with_root) override {
+  Result<void> DeleteAccessPoint(const std::string& address, const std::string& id,
+                                 bool with_root) override {
     pb::DeleteAccessPointRequest request;
     request.set_access_point_id(id);
     request.set_delete_root_directory(with_root);
@@ -126,7 +155,8 @@ class GrpcControl : public ControlApi {
     pb::PutLifecycleConfigurationRequest request;
     request.set_file_system_id(id);
     if (!rules.to_ia.empty()) request.add_lifecycle_policies()->set_transition_to_ia(rules.to_ia);
-    if (!rules.to_archive.empty()) request.add_lifecycle_policies()->set_transition_to_archive(rules.to_archive);
+    if (!rules.to_archive.empty())
+      request.add_lifecycle_policies()->set_transition_to_archive(rules.to_archive);
     if (!rules.to_primary.empty()) {
       request.add_lifecycle_policies()->set_transition_to_primary_storage_class(rules.to_primary);
     }
@@ -136,11 +166,12 @@ class GrpcControl : public ControlApi {
 
  private:
   template <typename Request, typename Response>
-  using Method = grpc::Status (pb::Control::Stub::*)(grpc::ClientContext*, const Request&, Response*);
+  using Method = grpc::Status (pb::Control::Stub::*)(grpc::ClientContext*, const Request&,
+                                                     Response*);
 
   template <typename Request, typename Response>
-  Result<void> Call(const std::string& address, Method<Request, Response> method, const Request& request,
-                    Response& response) {
+  Result<void> Call(const std::string& address, Method<Request, Response> method,
+                    const Request& request, Response& response) {
     auto stub = pb::Control::NewStub(ChannelTo(address));
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kControlTimeout);
@@ -158,7 +189,8 @@ class GrpcControl : public ControlApi {
     grpc::ChannelArguments arguments;
     // A server that was restarted is tried again soon, not after gRPC's two minutes.
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
-    return channels_[address] = grpc::CreateCustomChannel(address, grpc::SslCredentials(options), arguments);
+    return channels_[address] =
+               grpc::CreateCustomChannel(address, grpc::SslCredentials(options), arguments);
   }
 
   std::mutex mu_;
@@ -168,6 +200,8 @@ class GrpcControl : public ControlApi {
 
 }  // namespace
 
-std::unique_ptr<ControlApi> NewGrpcControl() { return std::make_unique<GrpcControl>(); }
+std::unique_ptr<ControlApi> NewGrpcControl() {
+  return std::make_unique<GrpcControl>();
+}
 
 }  // namespace tarn::op

@@ -25,11 +25,17 @@ std::string IdFromUid(const std::string& prefix, const std::string& uid) {
   return prefix + Sha256Hex(uid).substr(0, 17);
 }
 
-std::string UidOf(const Json& object) { return Str(Object(object, "metadata"), "uid"); }
+std::string UidOf(const Json& object) {
+  return Str(Object(object, "metadata"), "uid");
+}
 
-int64_t GenerationOf(const Json& object) { return kube::Int(Object(object, "metadata"), "generation"); }
+int64_t GenerationOf(const Json& object) {
+  return kube::Int(Object(object, "metadata"), "generation");
+}
 
-bool IsDeleting(const Json& object) { return !Str(Object(object, "metadata"), "deletionTimestamp").empty(); }
+bool IsDeleting(const Json& object) {
+  return !Str(Object(object, "metadata"), "deletionTimestamp").empty();
+}
 
 bool HasFinalizer(const Json& object) {
   for (const Json& f : Array(Object(object, "metadata"), "finalizers")) {
@@ -38,9 +44,12 @@ bool HasFinalizer(const Json& object) {
   return false;
 }
 
-std::string FileSystemIdOf(const Json& file_system) { return IdFromUid("fs-", UidOf(file_system)); }
+std::string FileSystemIdOf(const Json& file_system) {
+  return IdFromUid("fs-", UidOf(file_system));
+}
 
-Result<void> SetFinalizer(kube::Client& client, const kube::ResourceType& type, const Json& object, bool on) {
+Result<void> SetFinalizer(kube::Client& client, const kube::ResourceType& type, const Json& object,
+                          bool on) {
   if (HasFinalizer(object) == on) return Ok();
   Json finalizers = Json::array();
   for (const Json& f : Array(Object(object, "metadata"), "finalizers")) {
@@ -59,18 +68,21 @@ Json SelectorLabels(const std::string& file_system_id) {
   return {{"app.kubernetes.io/name", "tarn-server"}, {"tarn.dev/file-system-id", file_system_id}};
 }
 
-Json ChildMetadata(const Json& owner, const kube::ResourceType& owner_type, const std::string& name) {
+Json ChildMetadata(const Json& owner, const kube::ResourceType& owner_type,
+                   const std::string& name) {
   kube::ObjectName owner_name = kube::NameOf(owner);
-  return {{"name", name},
-          {"namespace", owner_name.ns},
-          {"labels", {{"app.kubernetes.io/managed-by", "tarn-operator"}, {"app.kubernetes.io/part-of", "tarn"}}},
-          {"ownerReferences",
-           {{{"apiVersion", owner_type.ApiVersion()},
-             {"kind", owner_type.kind},
-             {"name", owner_name.name},
-             {"uid", UidOf(owner)},
-             {"controller", true},
-             {"blockOwnerDeletion", true}}}}};
+  return {
+      {"name", name},
+      {"namespace", owner_name.ns},
+      {"labels",
+       {{"app.kubernetes.io/managed-by", "tarn-operator"}, {"app.kubernetes.io/part-of", "tarn"}}},
+      {"ownerReferences",
+       {{{"apiVersion", owner_type.ApiVersion()},
+         {"kind", owner_type.kind},
+         {"name", owner_name.name},
+         {"uid", UidOf(owner)},
+         {"controller", true},
+         {"blockOwnerDeletion", true}}}}};
 }
 
 }  // namespace tarn::op

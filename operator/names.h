@@ -17,20 +17,25 @@ inline constexpr int kNfsPort = 2049;
 inline constexpr int kControlPort = 9400;
 inline constexpr int kHttpPort = 9401;
 
-inline const kube::ResourceType kFileSystem{"tarn.dev", "v1alpha1", "filesystems", "FileSystem", true};
-inline const kube::ResourceType kMountTarget{"tarn.dev", "v1alpha1", "mounttargets", "MountTarget", true};
-inline const kube::ResourceType kAccessPoint{"tarn.dev", "v1alpha1", "accesspoints", "AccessPoint", true};
-inline const kube::ResourceType kLifecyclePolicy{"tarn.dev", "v1alpha1", "lifecyclepolicies", "LifecyclePolicy", true};
+inline const kube::ResourceType kFileSystem{"tarn.dev", "v1alpha1", "filesystems", "FileSystem",
+                                            true};
+inline const kube::ResourceType kMountTarget{"tarn.dev", "v1alpha1", "mounttargets", "MountTarget",
+                                             true};
+inline const kube::ResourceType kAccessPoint{"tarn.dev", "v1alpha1", "accesspoints", "AccessPoint",
+                                             true};
+inline const kube::ResourceType kLifecyclePolicy{"tarn.dev", "v1alpha1", "lifecyclepolicies",
+                                                 "LifecyclePolicy", true};
 inline const kube::ResourceType kStatefulSet{"apps", "v1", "statefulsets", "StatefulSet", true};
 inline const kube::ResourceType kService{"", "v1", "services", "Service", true};
 inline const kube::ResourceType kSecret{"", "v1", "secrets", "Secret", true};
 inline const kube::ResourceType kConfigMap{"", "v1", "configmaps", "ConfigMap", true};
 inline const kube::ResourceType kVolume{"", "v1", "persistentvolumes", "PersistentVolume", false};
-inline const kube::ResourceType kBudget{"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true};
+inline const kube::ResourceType kBudget{"policy", "v1", "poddisruptionbudgets",
+                                        "PodDisruptionBudget", true};
 
 std::string Sha256Hex(const std::string& text);
-// `prefix` ("fs-", "fsmt-") and 17 hex digits that follow from the custom resource's uid, so that a repeated or
-// restarted reconcile always means the same resource.
+// `prefix` ("fs-", "fsmt-") and 17 hex digits that follow from the custom resource's uid, so that a
+// repeated or restarted reconcile always means the same resource.
 std::string IdFromUid(const std::string& prefix, const std::string& uid);
 
 // Of a custom resource.
@@ -40,11 +45,14 @@ bool IsDeleting(const kube::Json& object);
 bool HasFinalizer(const kube::Json& object);
 std::string FileSystemIdOf(const kube::Json& file_system);
 
-// Adds or takes away our finalizer, on exactly the version that `object` is (kAborted if it has moved on).
-Result<void> SetFinalizer(kube::Client& client, const kube::ResourceType& type, const kube::Json& object, bool on);
+// Adds or takes away our finalizer, on exactly the version that `object` is (kAborted if it has
+// moved on).
+Result<void> SetFinalizer(kube::Client& client, const kube::ResourceType& type,
+                          const kube::Json& object, bool on);
 
 // metadata of a child: name, labels, and an owner reference that lets it go with its owner.
-kube::Json ChildMetadata(const kube::Json& owner, const kube::ResourceType& owner_type, const std::string& name);
+kube::Json ChildMetadata(const kube::Json& owner, const kube::ResourceType& owner_type,
+                         const std::string& name);
 kube::Json SelectorLabels(const std::string& file_system_id);
 
 }  // namespace tarn::op

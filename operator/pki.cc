@@ -30,8 +30,12 @@ std::string Text(BIO* bio) {
   return {data, static_cast<size_t>(size)};
 }
 
-Bio Reader(const std::string& pem) { return Bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()))); }
-Cert ReadCert(const std::string& pem) { return Cert(PEM_read_bio_X509(Reader(pem).get(), nullptr, nullptr, nullptr)); }
+Bio Reader(const std::string& pem) {
+  return Bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+}
+Cert ReadCert(const std::string& pem) {
+  return Cert(PEM_read_bio_X509(Reader(pem).get(), nullptr, nullptr, nullptr));
+}
 Pkey ReadKey(const std::string& pem) {
   return Pkey(PEM_read_bio_PrivateKey(Reader(pem).get(), nullptr, nullptr, nullptr));
 }
@@ -52,11 +56,14 @@ bool SetBasics(X509* cert, EVP_PKEY* key, const std::string& common_name, int64_
   serial[0] &= 0x7f;
   Number number(BN_bin2bn(serial, sizeof serial, nullptr));
   X509_NAME* name = X509_get_subject_name(cert);
-  return X509_set_version(cert, 2) == 1 && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(cert)) != nullptr &&
+  return X509_set_version(cert, 2) == 1 &&
+         BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(cert)) != nullptr &&
          X509_gmtime_adj(X509_getm_notBefore(cert), -kBackdateSeconds) != nullptr &&
-         X509_gmtime_adj(X509_getm_notAfter(cert), life) != nullptr && X509_set_pubkey(cert, key) == 1 &&
+         X509_gmtime_adj(X509_getm_notAfter(cert), life) != nullptr &&
+         X509_set_pubkey(cert, key) == 1 &&
          X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
-                                    reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0) == 1;
+                                    reinterpret_cast<const unsigned char*>(common_name.c_str()), -1,
+                                    -1, 0) == 1;
 }
 
 Result<KeyPair> ToPem(X509* cert, EVP_PKEY* key) {
@@ -95,7 +102,9 @@ Result<KeyPair> MakeLeaf(const KeyPair& ca, const LeafRequest& request) {
   Cert issuer = ReadCert(ca.certificate);
   Pkey issuer_key = ReadKey(ca.key);
   if (!issuer || !issuer_key) {
-    return Error(Code::kCorrupt, "secret tarn-control-ca: tls.crt or tls.key is not PEM; delete it to have it made anew");
+    return Error(
+        Code::kCorrupt,
+        "secret tarn-control-ca: tls.crt or tls.key is not PEM; delete it to have it made anew");
   }
   Pkey key(EVP_EC_gen("P-256"));
   Cert cert(X509_new());
@@ -104,7 +113,8 @@ Result<KeyPair> MakeLeaf(const KeyPair& ca, const LeafRequest& request) {
       X509_set_issuer_name(cert.get(), X509_get_subject_name(issuer.get())) != 1 ||
       !AddExtension(cert.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") ||
       !AddExtension(cert.get(), issuer.get(), NID_key_usage, "critical,digitalSignature") ||
-      !AddExtension(cert.get(), issuer.get(), NID_ext_key_usage, request.server ? "serverAuth" : "clientAuth") ||
+      !AddExtension(cert.get(), issuer.get(), NID_ext_key_usage,
+                    request.server ? "serverAuth" : "clientAuth") ||
       !AddExtension(cert.get(), issuer.get(), NID_authority_key_identifier, "keyid") ||
       (!names.empty() && !AddExtension(cert.get(), issuer.get(), NID_subject_alt_name, names)) ||
       X509_sign(cert.get(), issuer_key.get(), EVP_sha256()) == 0) {
@@ -113,7 +123,8 @@ Result<KeyPair> MakeLeaf(const KeyPair& ca, const LeafRequest& request) {
   return ToPem(cert.get(), key.get());
 }
 
-bool LeafIsGood(const std::string& ca_certificate, const std::string& certificate, const LeafRequest& request) {
+bool LeafIsGood(const std::string& ca_certificate, const std::string& certificate,
+                const LeafRequest& request) {
   Cert ca = ReadCert(ca_certificate);
   Cert cert = ReadCert(certificate);
   if (!ca || !cert) return false;

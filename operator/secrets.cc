@@ -14,19 +14,27 @@ std::string DataOf(const Json& secret, const std::string& key) {
 }
 
 Json SecretBody(Json metadata, const KeyPair& pair, const std::string& ca) {
-  Json data = {{"tls.crt", kube::EncodeBase64(pair.certificate)}, {"tls.key", kube::EncodeBase64(pair.key)}};
+  Json data = {{"tls.crt", kube::EncodeBase64(pair.certificate)},
+               {"tls.key", kube::EncodeBase64(pair.key)}};
   if (!ca.empty()) data["ca.crt"] = kube::EncodeBase64(ca);
-  return {{"apiVersion", "v1"}, {"kind", "Secret"}, {"metadata", metadata}, {"type", "kubernetes.io/tls"}, {"data", data}};
+  return {{"apiVersion", "v1"},
+          {"kind", "Secret"},
+          {"metadata", metadata},
+          {"type", "kubernetes.io/tls"},
+          {"data", data}};
 }
 
 // The certificate in the secret of that metadata, made or renewed if need be.
-Result<KeyPair> EnsureLeaf(Context& context, const KeyPair& ca, const Json& metadata, const LeafRequest& request) {
+Result<KeyPair> EnsureLeaf(Context& context, const KeyPair& ca, const Json& metadata,
+                           const LeafRequest& request) {
   ObjectName name{Str(metadata, "namespace"), Str(metadata, "name")};
   auto there = context.client.Get(kSecret, name);
   if (!there.ok() && there.code() != Code::kNotFound) return there.error();
   if (there.ok()) {
     KeyPair pair{DataOf(*there, "tls.crt"), DataOf(*there, "tls.key")};
-    if (LeafIsGood(ca.certificate, pair.certificate, request) && DataOf(*there, "ca.crt") == ca.certificate) return pair;
+    if (LeafIsGood(ca.certificate, pair.certificate, request) &&
+        DataOf(*there, "ca.crt") == ca.certificate)
+      return pair;
   }
   TRY(KeyPair pair, MakeLeaf(ca, request));
   TRY(context.client.Apply(kSecret, SecretBody(metadata, pair, ca.certificate)));
@@ -48,12 +56,15 @@ Result<KeyPair> EnsureAuthority(Context& context) {
   if (!there.ok()) return there.error();
   KeyPair ca{DataOf(*there, "tls.crt"), DataOf(*there, "tls.key")};
   metadata["name"] = kClientSecret;
-  TRY(KeyPair client, EnsureLeaf(context, ca, metadata, {.common_name = "tarn-control-client", .dns_names = {}, .ip_addresses = {}}));
+  TRY(KeyPair client,
+      EnsureLeaf(context, ca, metadata,
+                 {.common_name = "tarn-control-client", .dns_names = {}, .ip_addresses = {}}));
   context.control.SetCredentials({ca.certificate, client.certificate, client.key});
   return ca;
 }
 
-Result<std::string> EnsureServerSecret(Context& context, const Json& fs, const std::string& cluster_ip) {
+Result<std::string> EnsureServerSecret(Context& context, const Json& fs,
+                                       const std::string& cluster_ip) {
   TRY(KeyPair ca, EnsureAuthority(context));
   ObjectName name = kube::NameOf(fs);
   std::string host = name.name + "." + name.ns;
@@ -62,7 +73,8 @@ Result<std::string> EnsureServerSecret(Context& context, const Json& fs, const s
                       .ip_addresses = {},
                       .server = true};
   if (!cluster_ip.empty()) request.ip_addresses.push_back(cluster_ip);
-  TRY(KeyPair pair, EnsureLeaf(context, ca, ChildMetadata(fs, kFileSystem, name.name + "-control-tls"), request));
+  TRY(KeyPair pair,
+      EnsureLeaf(context, ca, ChildMetadata(fs, kFileSystem, name.name + "-control-tls"), request));
   return Sha256Hex(pair.certificate + ca.certificate).substr(0, 16);
 }
 

@@ -1,5 +1,6 @@
-// The control API's certificates as Secrets: one authority, one client certificate for our own programs, one server
-// certificate a file system. All are of type kubernetes.io/tls with ca.crt, tls.crt and tls.key (the authority: no ca.crt).
+// The control API's certificates as Secrets: one authority, one client certificate for our own
+// programs, one server certificate a file system. All are of type kubernetes.io/tls with ca.crt,
+// tls.crt and tls.key (the authority: no ca.crt).
 #pragma once
 
 #include "operator/context.h"
@@ -7,9 +8,12 @@
 
 namespace tarn::op {
 
-// Makes what is missing and renews what is old. The client's certificate also goes to context.control.
+// Makes what is missing and renews what is old. The client's certificate also goes to
+// context.control.
 Result<KeyPair> EnsureAuthority(Context& context);
-// Returns a short fingerprint of the certificate, for the pod template: a renewed one restarts the server.
-Result<std::string> EnsureServerSecret(Context& context, const Json& file_system, const std::string& cluster_ip);
+// Returns a short fingerprint of the certificate, for the pod template: a renewed one restarts the
+// server.
+Result<std::string> EnsureServerSecret(Context& context, const Json& file_system,
+                                       const std::string& cluster_ip);
 
 }  // namespace tarn::op

@@ -10,7 +10,8 @@ namespace tarn::kube {
 class Backoff {
  public:
   using Ms = std::chrono::milliseconds;
-  Backoff(Ms first, Ms last, double jitter = 1.0) : first_(first), last_(last), next_(first), jitter_(jitter) {}
+  Backoff(Ms first, Ms last, double jitter = 1.0)
+      : first_(first), last_(last), next_(first), jitter_(jitter) {}
 
   // The wait before the next try: doubles up to the last, plus up to `jitter` times itself.
   Ms Next() {

@@ -28,18 +28,32 @@ Error FromStatus(int http_status, const Json& status, const std::string& what) {
   std::string reason = Str(status, "reason");
   Code code = Code::kInternal;
   switch (http_status) {
-    case 404: code = Code::kNotFound; break;
-    case 409: code = reason == "AlreadyExists" ? Code::kAlreadyExists : Code::kAborted; break;
-    case 410: code = Code::kStale; break;
-    case 400: case 422: code = Code::kInvalid; break;
-    case 401: case 403: code = Code::kDenied; break;
-    default: code = http_status == 429 || http_status >= 500 ? Code::kUnavailable : Code::kInternal;
+    case 404:
+      code = Code::kNotFound;
+      break;
+    case 409:
+      code = reason == "AlreadyExists" ? Code::kAlreadyExists : Code::kAborted;
+      break;
+    case 410:
+      code = Code::kStale;
+      break;
+    case 400:
+    case 422:
+      code = Code::kInvalid;
+      break;
+    case 401:
+    case 403:
+      code = Code::kDenied;
+      break;
+    default:
+      code = http_status == 429 || http_status >= 500 ? Code::kUnavailable : Code::kInternal;
   }
   return Error(code, message);
 }
 
 std::string Selector(const ListOptions& options) {
-  return options.label_selector.empty() ? "" : "&labelSelector=" + EscapeUrl(options.label_selector);
+  return options.label_selector.empty() ? ""
+                                        : "&labelSelector=" + EscapeUrl(options.label_selector);
 }
 
 }  // namespace
@@ -53,7 +67,8 @@ Result<Json> Client::Call(HttpRequest request) {
   TRY(HttpResponse response, transport_.Do(request));
   auto body = ParseJson(response.body);
   if (response.status < 200 || response.status >= 300) {
-    return FromStatus(response.status, body.ok() ? *body : Json(), request.method + " " + request.target);
+    return FromStatus(response.status, body.ok() ? *body : Json(),
+                      request.method + " " + request.target);
   }
   if (!body.ok()) return Error(Code::kUnavailable, request.target + ": the answer is not JSON");
   return body;
@@ -67,7 +82,8 @@ Result<Json> Client::List(const ResourceType& type, const ListOptions& options, 
   Json all;
   std::string next;
   for (int page = 0; page < kMaxPages; ++page) {
-    std::string target = PathOf(type, options.ns) + "?limit=" + std::to_string(kPageSize) + Selector(options);
+    std::string target =
+        PathOf(type, options.ns) + "?limit=" + std::to_string(kPageSize) + Selector(options);
     if (!next.empty()) {
       target += "&continue=" + EscapeUrl(next);
     } else if (any_version) {
@@ -88,18 +104,20 @@ Result<Json> Client::List(const ResourceType& type, const ListOptions& options, 
 }
 
 Result<Json> Client::Create(const ResourceType& type, const Json& object) {
-  return Call({.method = "POST",
-               .target = PathOf(type, NameOf(object).ns) + "?fieldManager=" + std::string(kFieldManager),
-               .content_type = "application/json",
-               .body = object.dump()});
+  return Call(
+      {.method = "POST",
+       .target = PathOf(type, NameOf(object).ns) + "?fieldManager=" + std::string(kFieldManager),
+       .content_type = "application/json",
+       .body = object.dump()});
 }
 
 Result<Json> Client::Update(const ResourceType& type, const Json& object) {
   ObjectName name = NameOf(object);
-  return Call({.method = "PUT",
-               .target = PathOf(type, name.ns, name.name) + "?fieldManager=" + std::string(kFieldManager),
-               .content_type = "application/json",
-               .body = object.dump()});
+  return Call(
+      {.method = "PUT",
+       .target = PathOf(type, name.ns, name.name) + "?fieldManager=" + std::string(kFieldManager),
+       .content_type = "application/json",
+       .body = object.dump()});
 }
 
 Result<Json> Client::ApplyTo(const ResourceType& type, const Json& object, const std::string& sub) {
@@ -108,10 +126,11 @@ Result<Json> Client::ApplyTo(const ResourceType& type, const Json& object, const
   body["apiVersion"] = type.ApiVersion();
   body["kind"] = type.kind;
   std::string manager = std::string(kFieldManager) + (sub.empty() ? "" : "-" + sub);
-  return Call({.method = "PATCH",
-               .target = PathOf(type, name.ns, name.name, sub) + "?force=true&fieldManager=" + manager,
-               .content_type = "application/apply-patch+yaml",
-               .body = body.dump()});
+  return Call(
+      {.method = "PATCH",
+       .target = PathOf(type, name.ns, name.name, sub) + "?force=true&fieldManager=" + manager,
+       .content_type = "application/apply-patch+yaml",
+       .body = body.dump()});
 }
 
 Result<Json> Client::Apply(const ResourceType& type, const Json& object) {
@@ -122,15 +141,20 @@ Result<Json> Client::ApplyStatus(const ResourceType& type, const Json& object) {
   return ApplyTo(type, object, "status");
 }
 
-Result<Json> Client::MergePatch(const ResourceType& type, const ObjectName& name, const Json& patch) {
-  return Call({.method = "PATCH",
-               .target = PathOf(type, name.ns, name.name) + "?fieldManager=" + std::string(kFieldManager),
-               .content_type = "application/merge-patch+json",
-               .body = patch.dump()});
+Result<Json> Client::MergePatch(const ResourceType& type, const ObjectName& name,
+                                const Json& patch) {
+  return Call(
+      {.method = "PATCH",
+       .target = PathOf(type, name.ns, name.name) + "?fieldManager=" + std::string(kFieldManager),
+       .content_type = "application/merge-patch+json",
+       .body = patch.dump()});
 }
 
 Result<void> Client::Delete(const ResourceType& type, const ObjectName& name) {
-  auto answer = Call({.method = "DELETE", .target = PathOf(type, name.ns, name.name), .content_type = {}, .body = {}});
+  auto answer = Call({.method = "DELETE",
+                      .target = PathOf(type, name.ns, name.name),
+                      .content_type = {},
+                      .body = {}});
   if (!answer.ok() && answer.code() != Code::kNotFound) return answer.error();
   return Ok();
 }
@@ -149,14 +173,16 @@ Result<void> Client::Watch(const ResourceType& type, const ListOptions& options,
     std::string event_type = Str(*event, "type");
     if (event_type == "ERROR") {
       const Json& status = Object(*event, "object");
-      failure = FromStatus(static_cast<int>(Int(status, "code", 500)), status, "watch of " + type.plural);
+      failure =
+          FromStatus(static_cast<int>(Int(status, "code", 500)), status, "watch of " + type.plural);
     } else if (!event_type.empty()) {
       on_event({event_type, std::move((*event)["object"])});
     }  // else: the Status body of a refused request, told from its HTTP status below
   });
   HttpRequest request{.target = PathOf(type, options.ns) + "?watch=true&allowWatchBookmarks=true" +
                                 "&resourceVersion=" + EscapeUrl(resource_version) +
-                                "&timeoutSeconds=" + std::to_string(timeout.count()) + Selector(options),
+                                "&timeoutSeconds=" + std::to_string(timeout.count()) +
+                                Selector(options),
                       .content_type = {},
                       .body = {},
                       .idle_timeout = timeout + kWatchGrace};
@@ -164,7 +190,8 @@ Result<void> Client::Watch(const ResourceType& type, const ListOptions& options,
       request, [&](std::string_view bytes) { return lines.Put(bytes) && failure.ok(); }, stop);
   TRY(std::move(failure));
   if (!response.ok()) return response.error();
-  if (response->status != 200) return FromStatus(response->status, Json(), "watch of " + type.plural);
+  if (response->status != 200)
+    return FromStatus(response->status, Json(), "watch of " + type.plural);
   if (!lines.rest().empty()) {
     return Error(Code::kUnavailable, "watch of " + type.plural + ": ended within a line");
   }

@@ -1,8 +1,9 @@
-// Client: typed paths and verbs of the Kubernetes API over an HttpTransport. Objects are JSON as the API has them.
+// Client: typed paths and verbs of the Kubernetes API over an HttpTransport. Objects are JSON as
+// the API has them.
 //
-// Thread-safe; calls block. Errors: kNotFound (404), kAlreadyExists (409 of a create), kAborted (409 else: read again
-// and retry), kStale (410: the resourceVersion is gone), kInvalid (400, 422: the message says which field), kDenied
-// (401, 403), kUnavailable (429, 5xx, network).
+// Thread-safe; calls block. Errors: kNotFound (404), kAlreadyExists (409 of a create), kAborted
+// (409 else: read again and retry), kStale (410: the resourceVersion is gone), kInvalid (400, 422:
+// the message says which field), kDenied (401, 403), kUnavailable (429, 5xx, network).
 #pragma once
 
 #include <functional>
@@ -54,8 +55,8 @@ class Client {
   explicit Client(HttpTransport& transport) : transport_(transport) {}
 
   Result<Json> Get(const ResourceType& type, const ObjectName& name);
-  // All pages as one list object; `metadata.resourceVersion` is where a watch goes on. `any_version`: the API server
-  // may answer from its cache (resourceVersion=0).
+  // All pages as one list object; `metadata.resourceVersion` is where a watch goes on.
+  // `any_version`: the API server may answer from its cache (resourceVersion=0).
   Result<Json> List(const ResourceType& type, const ListOptions& options, bool any_version);
   Result<Json> Create(const ResourceType& type, const Json& object);
   // PUT with the object's own resourceVersion.
@@ -63,19 +64,22 @@ class Client {
   // Server-side apply with force: `object` holds only the fields we own.
   Result<Json> Apply(const ResourceType& type, const Json& object);
   Result<Json> ApplyStatus(const ResourceType& type, const Json& object);
-  // RFC 7386 merge patch. With metadata.resourceVersion in it, only on that version (else kAborted).
+  // RFC 7386 merge patch. With metadata.resourceVersion in it, only on that version (else
+  // kAborted).
   Result<Json> MergePatch(const ResourceType& type, const ObjectName& name, const Json& patch);
   // An object that is not there is no error.
   Result<void> Delete(const ResourceType& type, const ObjectName& name);
 
-  // Watches from `resource_version` until the stream ends (OK), breaks or is stopped. `on_event` must not block.
+  // Watches from `resource_version` until the stream ends (OK), breaks or is stopped. `on_event`
+  // must not block.
   Result<void> Watch(const ResourceType& type, const ListOptions& options,
                      const std::string& resource_version, std::chrono::seconds timeout,
                      const std::function<void(WatchEvent)>& on_event, std::stop_token stop);
 
  private:
   Result<Json> Call(HttpRequest request);
-  Result<Json> ApplyTo(const ResourceType& type, const Json& object, const std::string& subresource);
+  Result<Json> ApplyTo(const ResourceType& type, const Json& object,
+                       const std::string& subresource);
   HttpTransport& transport_;
 };
 

@@ -10,7 +10,7 @@ namespace tarn::kube {
 namespace {
 
 const ResourceType kEvent{"", "v1", "events", "Event", true};
-constexpr size_t kMaxMessage = 1024;       // of an event
+constexpr size_t kMaxMessage = 1024;         // of an event
 constexpr size_t kMaxConditionText = 32768;  // of metav1.Condition
 
 int64_t NowMicros() {
@@ -54,11 +54,13 @@ std::string ConditionStatus(const Json& object, const std::string& type) {
   return {};
 }
 
-void EventRecorder::Normal(const Json& object, const std::string& reason, const std::string& message) {
+void EventRecorder::Normal(const Json& object, const std::string& reason,
+                           const std::string& message) {
   Record(object, "Normal", reason, message);
 }
 
-void EventRecorder::Warning(const Json& object, const std::string& reason, const std::string& message) {
+void EventRecorder::Warning(const Json& object, const std::string& reason,
+                            const std::string& message) {
   Record(object, "Warning", reason, message);
 }
 
@@ -69,7 +71,8 @@ void EventRecorder::Record(const Json& object, const char* type, const std::stri
   std::string key = uid + "\n" + reason + "\n" + message;
   int64_t micros = NowMicros();
   std::string now = Rfc3339(micros / 1000000);
-  ObjectName name{about.ns.empty() ? "default" : about.ns, about.name + "." + std::to_string(micros)};
+  ObjectName name{about.ns.empty() ? "default" : about.ns,
+                  about.name + "." + std::to_string(micros)};
   int64_t count = 1;
   {
     std::lock_guard lock(mu_);

@@ -64,7 +64,8 @@ Result<json> ParseYaml(const std::string& path, const std::string& text) {
 Result<std::string> WriteSecret(const std::string& path, const std::string& base64) {
   TRY(std::string bytes, DecodeBase64(base64));
   int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return Error(Code::kIo, "cannot write " + path + ": set TMPDIR to a writable directory");
+  if (fd < 0)
+    return Error(Code::kIo, "cannot write " + path + ": set TMPDIR to a writable directory");
   bool ok = write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
   ok = close(fd) == 0 && ok;
   if (!ok) return Error(Code::kIo, "cannot write " + path);
@@ -72,11 +73,13 @@ Result<std::string> WriteSecret(const std::string& path, const std::string& base
 }
 
 // The entry called `name` of one of kubeconfig's three lists, its inner object.
-Result<json> Entry(const json& config, const char* list, const char* inner, const std::string& name) {
+Result<json> Entry(const json& config, const char* list, const char* inner,
+                   const std::string& name) {
   for (const json& item : Array(config, list)) {
     if (Str(item, "name") == name) return Object(item, inner);
   }
-  return Error(Code::kInvalid, std::string("kubeconfig: no entry named \"") + name + "\" in " + list);
+  return Error(Code::kInvalid,
+               std::string("kubeconfig: no entry named \"") + name + "\" in " + list);
 }
 
 // `key` names a file, `key`-data holds the bytes.
@@ -96,13 +99,16 @@ Result<ClusterConfig> InClusterConfig(const std::string& directory) {
                  "KUBERNETES_SERVICE_HOST is not set: not in a pod; give --kubeconfig");
   }
   ClusterConfig config;
-  // The HTTP library cannot resolve a bracketed IPv6 literal; the API server's certificate carries this name too.
-  std::string name = std::string(host).find(':') == std::string::npos ? host : "kubernetes.default.svc";
+  // The HTTP library cannot resolve a bracketed IPv6 literal; the API server's certificate carries
+  // this name too.
+  std::string name =
+      std::string(host).find(':') == std::string::npos ? host : "kubernetes.default.svc";
   config.server = "https://" + name + ":" + port;
   config.ca_file = directory + "/ca.crt";
   config.token_file = directory + "/token";
   if (access(config.token_file.c_str(), R_OK) != 0) {
-    return Error(Code::kInvalid, config.token_file + " cannot be read: mount a service account token");
+    return Error(Code::kInvalid,
+                 config.token_file + " cannot be read: mount a service account token");
   }
   return config;
 }
@@ -114,13 +120,15 @@ Result<ClusterConfig> LoadKubeconfig(const std::string& path, const std::string&
   TRY(json cluster, Entry(config, "clusters", "cluster", Str(context, "cluster")));
   TRY(json user, Entry(config, "users", "user", Str(context, "user")));
   if (user.contains("exec") || user.contains("auth-provider")) {
-    return Error(Code::kNotSupported,
-                 path + ": users[].user.exec is not supported: use a token or a client certificate");
+    return Error(
+        Code::kNotSupported,
+        path + ": users[].user.exec is not supported: use a token or a client certificate");
   }
   ClusterConfig out;
   out.server = Str(cluster, "server");
   while (out.server.ends_with('/')) out.server.pop_back();
-  if (out.server.empty()) return Error(Code::kInvalid, path + ": clusters[].cluster.server is empty");
+  if (out.server.empty())
+    return Error(Code::kInvalid, path + ": clusters[].cluster.server is empty");
   TRY(out.ca_file, FileOf(cluster, "certificate-authority", scratch_dir));
   TRY(out.cert_file, FileOf(user, "client-certificate", scratch_dir));
   TRY(out.key_file, FileOf(user, "client-key", scratch_dir));
@@ -132,10 +140,12 @@ Result<ClusterConfig> LoadKubeconfig(const std::string& path, const std::string&
 std::string TokenSource::Get() {
   std::lock_guard lock(mu_);
   auto now = std::chrono::steady_clock::now();
-  if (file_.empty() || (read_at_.time_since_epoch().count() != 0 && now - read_at_ < kTokenLifetime)) {
+  if (file_.empty() ||
+      (read_at_.time_since_epoch().count() != 0 && now - read_at_ < kTokenLifetime)) {
     return token_;
   }
-  // An unreadable file keeps the old token: kubelet swaps the file, and a moment without one is no reason to fail.
+  // An unreadable file keeps the old token: kubelet swaps the file, and a moment without one is no
+  // reason to fail.
   if (auto text = ReadFile(file_); text.ok()) {
     token_ = *text;
     while (!token_.empty() && (token_.back() == '\n' || token_.back() == ' ')) token_.pop_back();

@@ -24,20 +24,22 @@ void Controller::Run(std::stop_token stop) {
 
 void Controller::One(const std::string& key) {
   size_t slash = key.find('/');
-  ObjectName name = slash == std::string::npos ? ObjectName{"", key}
-                                               : ObjectName{key.substr(0, slash), key.substr(slash + 1)};
+  ObjectName name = slash == std::string::npos
+                        ? ObjectName{"", key}
+                        : ObjectName{key.substr(0, slash), key.substr(slash + 1)};
   ++reconciles_;
   Result<Outcome> outcome = Outcome{};
   try {
     outcome = reconcile_(name);
   } catch (const std::exception& e) {
-    // JSON of an unexpected shape is the one thing that can throw here: one bad object must not end the program.
+    // JSON of an unexpected shape is the one thing that can throw here: one bad object must not end
+    // the program.
     outcome = Error(Code::kInternal, e.what());
   }
   if (outcome.ok()) {
     queue_.Forget(key);
     queue_.AddAfter(key, outcome->again_after.count() > 0 ? outcome->again_after
-                                                         : std::chrono::milliseconds(kResync));
+                                                          : std::chrono::milliseconds(kResync));
     return;
   }
   ++failures_;
@@ -49,7 +51,8 @@ void Controller::One(const std::string& key) {
   auto wait = queue_.AddRateLimited(key);
   // A conflict is ordinary: somebody else wrote first.
   auto level = outcome.code() == Code::kAborted ? spdlog::level::debug : spdlog::level::warn;
-  spdlog::log(level, "{} {}: {}; again in {} ms", name_, key, outcome.error().ToString(), wait.count());
+  spdlog::log(level, "{} {}: {}; again in {} ms", name_, key, outcome.error().ToString(),
+              wait.count());
 }
 
 }  // namespace tarn::kube

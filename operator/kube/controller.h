@@ -12,8 +12,8 @@
 
 namespace tarn::kube {
 
-// What a reconcile says: look again after that time (0: when something changes), or an error. kInvalid is the user's
-// to mend and is not retried until the object changes or the resync comes.
+// What a reconcile says: look again after that time (0: when something changes), or an error.
+// kInvalid is the user's to mend and is not retried until the object changes or the resync comes.
 struct Outcome {
   std::chrono::milliseconds again_after{0};
 };
@@ -24,7 +24,8 @@ class Controller {
   static constexpr int kThreads = 2;
   static constexpr std::chrono::minutes kResync{10};
 
-  Controller(std::string name, Reconcile reconcile) : name_(std::move(name)), reconcile_(std::move(reconcile)) {}
+  Controller(std::string name, Reconcile reconcile)
+      : name_(std::move(name)), reconcile_(std::move(reconcile)) {}
   ~Controller() { Stop(); }
 
   void Add(const ObjectName& name) { queue_.Add(name.Key()); }

@@ -20,11 +20,12 @@ using Byte = uint8_t;
 
 constexpr size_t kPoolThreads = 4;
 
-// Shared by the caller, who waits, and the library's thread, which delivers: a cancelled request may still deliver
-// after the caller has gone, so the callback is taken away under the lock.
+// Shared by the caller, who waits, and the library's thread, which delivers: a cancelled request
+// may still deliver after the caller has gone, so the callback is taken away under the lock.
 class Receiver {
  public:
-  explicit Receiver(std::function<bool(std::string_view)> on_bytes) : on_bytes_(std::move(on_bytes)) {}
+  explicit Receiver(std::function<bool(std::string_view)> on_bytes)
+      : on_bytes_(std::move(on_bytes)) {}
   bool Put(std::string_view bytes) {
     std::lock_guard lock(mu_);
     if (!on_bytes_) return false;
@@ -41,8 +42,8 @@ class Receiver {
   std::function<bool(std::string_view)> on_bytes_;
 };
 
-// A write-only stream buffer that hands every piece on at once; the library's own buffers either keep everything or
-// grow without limit.
+// A write-only stream buffer that hands every piece on at once; the library's own buffers either
+// keep everything or grow without limit.
 class Sink : public concurrency::streams::details::streambuf_state_manager<Byte> {
  public:
   explicit Sink(std::shared_ptr<Receiver> receiver)
@@ -95,7 +96,8 @@ class Sink : public concurrency::streams::details::streambuf_state_manager<Byte>
   off_type written_ = 0;
 };
 
-http::client::http_client_config MakeConfig(const ClusterConfig& cluster, std::chrono::seconds idle) {
+http::client::http_client_config MakeConfig(const ClusterConfig& cluster,
+                                            std::chrono::seconds idle) {
   http::client::http_client_config config;
   config.set_timeout(idle);
   config.set_max_redirects(0);
@@ -118,11 +120,13 @@ http::client::http_client_config MakeConfig(const ClusterConfig& cluster, std::c
 class CpprestTransport : public HttpTransport {
  public:
   explicit CpprestTransport(const ClusterConfig& config)
-      : config_(config), tokens_(config), client_(config.server, MakeConfig(config, std::chrono::seconds(30))) {}
+      : config_(config),
+        tokens_(config),
+        client_(config.server, MakeConfig(config, std::chrono::seconds(30))) {}
 
   Result<HttpResponse> Do(const HttpRequest& request) override {
-    // A kept-alive connection that the server has closed meanwhile shows as an error of the first write: try again,
-    // but never a POST, which may have been carried out.
+    // A kept-alive connection that the server has closed meanwhile shows as an error of the first
+    // write: try again, but never a POST, which may have been carried out.
     int attempts = request.method == "POST" ? 1 : 2;
     for (;;) {
       std::string body;
@@ -141,7 +145,8 @@ class CpprestTransport : public HttpTransport {
                               const std::function<bool(std::string_view)>& on_bytes,
                               std::stop_token stop) override {
     try {
-      // A stream has a client of its own: the library's timeout belongs to the client, and a quiet watch is no fault.
+      // A stream has a client of its own: the library's timeout belongs to the client, and a quiet
+      // watch is no fault.
       http::client::http_client client(config_.server, MakeConfig(config_, request.idle_timeout));
       return Send(client, request, on_bytes, std::move(stop));
     } catch (const std::exception& e) {
@@ -151,7 +156,8 @@ class CpprestTransport : public HttpTransport {
 
  private:
   Result<HttpResponse> Send(http::client::http_client& client, const HttpRequest& request,
-                            const std::function<bool(std::string_view)>& on_bytes, std::stop_token stop) {
+                            const std::function<bool(std::string_view)>& on_bytes,
+                            std::stop_token stop) {
     pplx::cancellation_token_source cancel;
     // A sink that takes nothing more does not end the request by itself: cancelling does.
     auto receiver = std::make_shared<Receiver>([&on_bytes, cancel](std::string_view bytes) {
@@ -187,7 +193,8 @@ class CpprestTransport : public HttpTransport {
     auto header = response.headers().find("Retry-After");
     if (header != response.headers().end()) {
       int64_t seconds = 0;
-      std::from_chars(header->second.data(), header->second.data() + header->second.size(), seconds);
+      std::from_chars(header->second.data(), header->second.data() + header->second.size(),
+                      seconds);
       out.retry_after = std::chrono::seconds(seconds);
     }
     return out;

@@ -1,7 +1,7 @@
 // HttpTransport over cpprestsdk. No type of that library appears here.
 //
-// Call PrepareProcess once in main before any thread exists: the library trusts the system's certificate bundle unless
-// the environment says otherwise, and starts 40 threads unless told.
+// Call PrepareProcess once in main before any thread exists: the library trusts the system's
+// certificate bundle unless the environment says otherwise, and starts 40 threads unless told.
 #pragma once
 
 #include <memory>

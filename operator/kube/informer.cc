@@ -17,14 +17,18 @@ constexpr int kMaxWatchSeconds = 600;
 constexpr std::chrono::seconds kShortWatch{1};
 constexpr std::chrono::minutes kHealthyWatch{2};
 
-std::string VersionOf(const Json& object) { return Str(Object(object, "metadata"), "resourceVersion"); }
+std::string VersionOf(const Json& object) {
+  return Str(Object(object, "metadata"), "resourceVersion");
+}
 
 }  // namespace
 
 Informer::Informer(Client& client, ResourceType type, Options options)
     : client_(client), type_(std::move(type)), options_(std::move(options)) {}
 
-Informer::~Informer() { Stop(); }
+Informer::~Informer() {
+  Stop();
+}
 
 void Informer::OnChange(std::function<void(const Json&, bool)> handler) {
   handlers_.push_back(std::move(handler));
@@ -71,7 +75,8 @@ void Informer::Put(Json object) {
     std::lock_guard lock(mu_);
     auto it = objects_.find(name);
     if (it == objects_.end() && objects_.size() >= kMaxObjects) {
-      spdlog::error("{}: more than {} objects; {} is not seen", type_.plural, kMaxObjects, name.Key());
+      spdlog::error("{}: more than {} objects; {} is not seen", type_.plural, kMaxObjects,
+                    name.Key());
       return;
     }
     // A list after a reconnect repeats what is known.

@@ -1,8 +1,10 @@
-// Informer: a local copy of all objects of one type, kept by list and watch, and a call for each change.
+// Informer: a local copy of all objects of one type, kept by list and watch, and a call for each
+// change.
 //
-// List, then watch from the list's resourceVersion; bookmarks move that on. A watch that breaks is resumed where it
-// was, with backoff; a version that is gone (410) is listed anew and compared, so deletions missed meanwhile are told.
-// Thread rule: Start's thread runs the handlers, which must not block; reads are safe from any thread.
+// List, then watch from the list's resourceVersion; bookmarks move that on. A watch that breaks is
+// resumed where it was, with backoff; a version that is gone (410) is listed anew and compared, so
+// deletions missed meanwhile are told. Thread rule: Start's thread runs the handlers, which must
+// not block; reads are safe from any thread.
 #pragma once
 
 #include <atomic>

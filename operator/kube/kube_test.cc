@@ -33,7 +33,9 @@ bool Eventually(const std::function<bool()>& check) {
   return false;
 }
 
-Informer::Options Quick() { return {.list = {}, .trim = {}, .first_retry = 5ms, .last_retry = 20ms}; }
+Informer::Options Quick() {
+  return {.list = {}, .trim = {}, .first_retry = 5ms, .last_retry = 20ms};
+}
 
 // The whole informer behaviour, over the in-memory transport and over a socket with the real one.
 class InformerTest : public testing::TestWithParam<bool> {
@@ -95,7 +97,8 @@ TEST_P(InformerTest, ResumesACutStreamWithoutListing) {
 TEST_P(InformerTest, ListsAnewAfterGoneAndTellsMissedDeletions) {
   cluster_.Put(kPath, Map("two"));
   ASSERT_TRUE(Eventually([&] { return Has("two"); }));
-  cluster_.InjectWatchLine("{\"type\":\"ERROR\",\"object\":{\"code\":410,\"reason\":\"Expired\"}}\n");
+  cluster_.InjectWatchLine(
+      "{\"type\":\"ERROR\",\"object\":{\"code\":410,\"reason\":\"Expired\"}}\n");
   cluster_.Remove(kPath, "one");
   EXPECT_TRUE(Eventually([&] { return !Has("one") && informer_->lists() == 2; }));
 }
@@ -184,7 +187,11 @@ TEST(Controller, RetriesFailuresAndOutlivesExceptions) {
 }
 
 LeaderElection::Options Fast(const std::string& who) {
-  return {.lease = {"a", "lead"}, .identity = who, .lease_duration = 1000ms, .renew_deadline = 150ms, .retry_period = 30ms};
+  return {.lease = {"a", "lead"},
+          .identity = who,
+          .lease_duration = 1000ms,
+          .renew_deadline = 150ms,
+          .retry_period = 30ms};
 }
 
 TEST(LeaderElection, SecondWaitsUntilTheFirstReleases) {

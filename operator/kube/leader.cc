@@ -30,13 +30,15 @@ bool LeaderElection::Pause(std::stop_token stop, std::chrono::milliseconds time)
 Result<void> LeaderElection::Write(Json lease, bool ours) {
   Json& spec = lease["spec"];
   if (!ours) {
-    spec["leaseTransitions"] = Int(spec, "leaseTransitions") + (lease["metadata"].contains("uid") ? 1 : 0);
+    spec["leaseTransitions"] =
+        Int(spec, "leaseTransitions") + (lease["metadata"].contains("uid") ? 1 : 0);
     spec["acquireTime"] = Now();
   }
   spec["holderIdentity"] = options_.identity;
   spec["leaseDurationSeconds"] = std::max<int64_t>(1, options_.lease_duration.count() / 1000);
   spec["renewTime"] = Now();
-  auto written = lease["metadata"].contains("uid") ? client_.Update(kLease, lease) : client_.Create(kLease, lease);
+  auto written = lease["metadata"].contains("uid") ? client_.Update(kLease, lease)
+                                                   : client_.Create(kLease, lease);
   if (!written.ok()) return written.error();
   seen_ = Object(*written, "spec").dump();
   seen_at_ = Clock::now();
@@ -76,7 +78,8 @@ bool LeaderElection::Acquire(std::stop_token stop) {
       spdlog::info("leading as {}", options_.identity);
       return true;
     }
-    if (std::string why = got.error().message(); why != told) spdlog::info("not leading: {}", told = why);
+    if (std::string why = got.error().message(); why != told)
+      spdlog::info("not leading: {}", told = why);
     if (!Pause(stop, options_.retry_period)) return false;
   }
   return false;
@@ -90,7 +93,8 @@ void LeaderElection::Release() {
   (void)client_.Update(kLease, *lease).ok();
 }
 
-void LeaderElection::Hold(std::stop_token stop, const std::function<void(const std::string&)>& on_lost) {
+void LeaderElection::Hold(std::stop_token stop,
+                          const std::function<void(const std::string&)>& on_lost) {
   auto renewed = Clock::now();
   while (Pause(stop, options_.retry_period)) {
     auto start = Clock::now();

@@ -1,8 +1,9 @@
 // LeaderElection: one of several replicas works, by a Lease of coordination.k8s.io.
 //
-// Whether another's lease has run out is judged by how long its record has not changed on our own monotonic clock,
-// never by the times in it: clocks of machines differ. Fencing: a leader that cannot renew within kRenewDeadline calls
-// `on_lost`, which must end the process, before another can take the lease (kLeaseDuration).
+// Whether another's lease has run out is judged by how long its record has not changed on our own
+// monotonic clock, never by the times in it: clocks of machines differ. Fencing: a leader that
+// cannot renew within kRenewDeadline calls `on_lost`, which must end the process, before another
+// can take the lease (kLeaseDuration).
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
-// LineSplitter: whole lines out of pieces that end anywhere. A line above the limit is an error, not memory.
+// LineSplitter: whole lines out of pieces that end anywhere. A line above the limit is an error,
+// not memory.
 #pragma once
 
 #include <functional>

@@ -122,7 +122,9 @@ Result<std::string> ReadFile(const std::string& path) {
   return out;
 }
 
-std::string Rfc3339(int64_t unix_seconds) { return FormatTime(unix_seconds) + "Z"; }
+std::string Rfc3339(int64_t unix_seconds) {
+  return FormatTime(unix_seconds) + "Z";
+}
 
 std::string Rfc3339Micro(int64_t unix_micros) {
   char fraction[16];

@@ -1,4 +1,5 @@
-// Small helpers over JSON and text: reading fields that may be absent or of the wrong type without exceptions.
+// Small helpers over JSON and text: reading fields that may be absent or of the wrong type without
+// exceptions.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,8 +1,8 @@
-// HttpTransport: the one way this program speaks HTTP to the API server, so that no other file knows the HTTP library
-// and tests can put an API server of their own behind it.
+// HttpTransport: the one way this program speaks HTTP to the API server, so that no other file
+// knows the HTTP library and tests can put an API server of their own behind it.
 //
-// Thread rule: any thread of ours may call; calls block. Errors: kUnavailable for anything that happened on the way
-// (no connection, a cut stream, a timeout); an HTTP status is no error here.
+// Thread rule: any thread of ours may call; calls block. Errors: kUnavailable for anything that
+// happened on the way (no connection, a cut stream, a timeout); an HTTP status is no error here.
 #pragma once
 
 #include <chrono>
@@ -38,8 +38,9 @@ class HttpTransport {
 
   virtual Result<HttpResponse> Do(const HttpRequest& request) = 0;
 
-  // Gives every piece of the body to `on_bytes` as it arrives and returns when the body has ended. `on_bytes` must not
-  // block and must not call this transport; it returns false to end the stream. `stop` ends it at once.
+  // Gives every piece of the body to `on_bytes` as it arrives and returns when the body has ended.
+  // `on_bytes` must not block and must not call this transport; it returns false to end the stream.
+  // `stop` ends it at once.
   virtual Result<HttpResponse> Stream(const HttpRequest& request,
                                       const std::function<bool(std::string_view)>& on_bytes,
                                       std::stop_token stop) = 0;

@@ -38,14 +38,18 @@ WorkQueue::Ms WorkQueue::AddRateLimited(const std::string& key) {
   Ms delay;
   {
     std::lock_guard lock(mu_);
-    if (failures_.size() >= kMaxKeys && !failures_.contains(key)) failures_.erase(failures_.begin());
+    if (failures_.size() >= kMaxKeys && !failures_.contains(key))
+      failures_.erase(failures_.begin());
     int n = failures_[key]++;
     delay = std::min(kLastRetry, kFirstRetry * (int64_t{1} << std::min(n, 20)));
     auto now = Clock::now();
-    tokens_ = std::min(kRetryBurst, tokens_ + std::chrono::duration<double>(now - tokens_at_).count() * kRetriesPerSecond);
+    tokens_ =
+        std::min(kRetryBurst, tokens_ + std::chrono::duration<double>(now - tokens_at_).count() *
+                                            kRetriesPerSecond);
     tokens_at_ = now;
     tokens_ -= 1;
-    if (tokens_ < 0) delay = std::max(delay, Ms(static_cast<int64_t>(-tokens_ / kRetriesPerSecond * 1000)));
+    if (tokens_ < 0)
+      delay = std::max(delay, Ms(static_cast<int64_t>(-tokens_ / kRetriesPerSecond * 1000)));
   }
   AddAfter(key, delay);
   return delay;
@@ -76,7 +80,8 @@ std::optional<std::string> WorkQueue::Take(std::stop_token stop) {
     auto due = Clock::now() + std::chrono::seconds(60);
     for (const auto& [key, at] : later_) due = std::min(due, at);
     size_t later = later_.size();
-    wake_.wait_until(lock, stop, due, [this, later] { return !ready_.empty() || later_.size() != later; });
+    wake_.wait_until(lock, stop, due,
+                     [this, later] { return !ready_.empty() || later_.size() != later; });
   }
   std::string key = ready_.front();
   ready_.pop_front();

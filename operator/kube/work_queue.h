@@ -1,8 +1,9 @@
-// WorkQueue: keys to reconcile. One key is never worked on twice at once, and however often it is added while it waits
-// it is worked on once. A key that fails comes back after an exponentially growing wait; a bucket bounds the rate of all
-// retries together.
+// WorkQueue: keys to reconcile. One key is never worked on twice at once, and however often it is
+// added while it waits it is worked on once. A key that fails comes back after an exponentially
+// growing wait; a bucket bounds the rate of all retries together.
 //
-// Thread-safe. At most kMaxKeys keys: a further Add is dropped and counted (the periodic resync brings it back).
+// Thread-safe. At most kMaxKeys keys: a further Add is dropped and counted (the periodic resync
+// brings it back).
 #pragma once
 
 #include <chrono>
@@ -51,7 +52,7 @@ class WorkQueue {
   mutable std::mutex mu_;
   std::condition_variable_any wake_;
   std::deque<std::string> ready_;
-  std::set<std::string> dirty_;       // in ready_, or to be put there when processing ends
+  std::set<std::string> dirty_;  // in ready_, or to be put there when processing ends
   std::set<std::string> processing_;
   std::map<std::string, Clock::time_point> later_;
   std::map<std::string, int> failures_;

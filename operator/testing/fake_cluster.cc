@@ -9,7 +9,8 @@ struct Path {
   std::string collection, name, sub, query;
 };
 
-// "/api/v1/namespaces/NS/services/NAME/status?q": a collection ends with the plural, which may follow a namespace.
+// "/api/v1/namespaces/NS/services/NAME/status?q": a collection ends with the plural, which may
+// follow a namespace.
 Path Split(const std::string& target) {
   Path out;
   std::string path = target.substr(0, target.find('?'));
@@ -47,7 +48,13 @@ bool Matches(const std::string& wanted, const std::string& collection) {
 HttpResponse Status(int code, const std::string& reason, const std::string& message) {
   HttpResponse out;
   out.status = code;
-  out.body = Json{{"kind", "Status"}, {"status", "Failure"}, {"code", code}, {"reason", reason}, {"message", message}}.dump();
+  out.body = Json{
+      {"kind", "Status"},
+      {"status", "Failure"},
+      {"code", code},
+      {"reason", reason},
+      {"message",
+       message}}.dump();
   return out;
 }
 
@@ -90,7 +97,9 @@ HttpResponse FakeCluster::ListOf(const std::string& collection, const std::strin
     if (!Matches(collection, c)) continue;
     for (const auto& [name, object] : objects) items.push_back(object);
   }
-  return Good({{"kind", "List"}, {"metadata", {{"resourceVersion", std::to_string(version_)}}}, {"items", items}});
+  return Good({{"kind", "List"},
+               {"metadata", {{"resourceVersion", std::to_string(version_)}}},
+               {"items", items}});
 }
 
 HttpResponse FakeCluster::Write(const HttpRequest& request, const std::string& collection,
@@ -102,7 +111,8 @@ HttpResponse FakeCluster::Write(const HttpRequest& request, const std::string& c
   auto it = in.find(name);
   bool there = it != in.end();
   bool apply = request.content_type == "application/apply-patch+yaml";
-  if (request.method == "POST" && there) return Status(409, "AlreadyExists", name + " already exists");
+  if (request.method == "POST" && there)
+    return Status(409, "AlreadyExists", name + " already exists");
   if (request.method != "POST" && !there && (!apply || !sub.empty())) {
     return Status(404, "NotFound", name + " not found");
   }
@@ -147,7 +157,8 @@ HttpResponse FakeCluster::Store(const std::string& collection, const std::string
     next["spec"]["clusterIP"] = "10.96.0." + std::to_string(10 + version_ % 200);
   }
   in[name] = next;
-  bool gone = next["metadata"].contains("deletionTimestamp") && Array(next["metadata"], "finalizers").empty();
+  bool gone = next["metadata"].contains("deletionTimestamp") &&
+              Array(next["metadata"], "finalizers").empty();
   if (gone) {
     Erase(collection, name);
   } else {
@@ -211,7 +222,10 @@ Result<HttpResponse> FakeCluster::Stream(const HttpRequest& request,
     return response;
   }
   if (from < compacted_) {
-    on_bytes(Json{{"type", "ERROR"}, {"object", {{"kind", "Status"}, {"code", 410}, {"reason", "Expired"}}}}.dump() + "\n");
+    on_bytes(Json{{"type", "ERROR"},
+                  {"object", {{"kind", "Status"}, {"code", 410}, {"reason", "Expired"}}}}
+                 .dump() +
+             "\n");
     return response;
   }
   int cuts = cuts_;
@@ -227,14 +241,16 @@ Result<HttpResponse> FakeCluster::Stream(const HttpRequest& request,
       if (e.version <= from || !Matches(path.collection, e.collection)) continue;
       std::string line = Json{{"type", e.type}, {"object", e.object}}.dump() + "\n";
       // In two pieces, as a network would.
-      if (!on_bytes(line.substr(0, line.size() / 2)) || !on_bytes(line.substr(line.size() / 2))) return response;
+      if (!on_bytes(line.substr(0, line.size() / 2)) || !on_bytes(line.substr(line.size() / 2)))
+        return response;
     }
     if (cuts != cuts_) {
       if (!cut_mid_line_) return response;
       on_bytes("{\"type\":\"ADDED\",\"obj");
       return Error(Code::kUnavailable, "the stream was cut");
     }
-    wake_.wait(lock, stop, [&] { return next < history_.size() || cuts != cuts_ || !injected_.empty(); });
+    wake_.wait(lock, stop,
+               [&] { return next < history_.size() || cuts != cuts_ || !injected_.empty(); });
   }
   return Error(Code::kUnavailable, "stopped");
 }
@@ -268,7 +284,8 @@ void FakeCluster::Put(const std::string& collection, Json object) {
   Json next = objects_[collection].contains(name) ? objects_[collection][name] : Json::object();
   next.merge_patch(object);
   bool status_only = object.contains("status") && !object.contains("spec");
-  Store(collection, name, std::move(next), status_only && objects_[collection].contains(name) ? "status" : "");
+  Store(collection, name, std::move(next),
+        status_only && objects_[collection].contains(name) ? "status" : "");
 }
 
 void FakeCluster::Remove(const std::string& collection, const std::string& name) {

@@ -1,5 +1,6 @@
-// FakeCluster: an API server in memory behind HttpTransport, for tests: objects, versions, generation, uid, merge and
-// apply patches, finalizers, owner references, watch, and faults on demand. FakeServer puts it on a loopback socket.
+// FakeCluster: an API server in memory behind HttpTransport, for tests: objects, versions,
+// generation, uid, merge and apply patches, finalizers, owner references, watch, and faults on
+// demand. FakeServer puts it on a loopback socket.
 #pragma once
 
 #include <condition_variable>
@@ -17,7 +18,8 @@ namespace tarn::kube {
 class FakeCluster : public HttpTransport {
  public:
   Result<HttpResponse> Do(const HttpRequest& request) override;
-  Result<HttpResponse> Stream(const HttpRequest& request, const std::function<bool(std::string_view)>& on_bytes,
+  Result<HttpResponse> Stream(const HttpRequest& request,
+                              const std::function<bool(std::string_view)>& on_bytes,
                               std::stop_token stop) override;
 
   // Faults. The next answers, whatever is asked; status 0 stands for a network error.
@@ -45,9 +47,10 @@ class FakeCluster : public HttpTransport {
   };
   HttpResponse Answer(const HttpRequest& request);
   HttpResponse ListOf(const std::string& collection, const std::string& query);
-  HttpResponse Write(const HttpRequest& request, const std::string& collection, const std::string& name,
+  HttpResponse Write(const HttpRequest& request, const std::string& collection,
+                     const std::string& name, const std::string& sub);
+  HttpResponse Store(const std::string& collection, const std::string& name, Json next,
                      const std::string& sub);
-  HttpResponse Store(const std::string& collection, const std::string& name, Json next, const std::string& sub);
   HttpResponse Drop(const std::string& collection, const std::string& name);
   void Erase(const std::string& collection, const std::string& name);
   void Tell(const std::string& type, const std::string& collection, const Json& object);

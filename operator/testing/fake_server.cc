@@ -64,7 +64,9 @@ FakeServer::FakeServer(FakeCluster& cluster, int port) : cluster_(cluster) {
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener_, 16) != 0) return;
+  if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      listen(listener_, 16) != 0)
+    return;
   getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
   port_ = ntohs(address.sin_port);
   acceptor_ = std::jthread([this](std::stop_token stop) {
@@ -96,7 +98,9 @@ void FakeServer::Serve(int fd, std::stop_token stop) {
   HttpRequest request;
   while (ReadRequest(fd, buffer, request)) {
     if (request.target.find("watch=true") != std::string::npos) {
-      SendAll(fd, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+      SendAll(fd,
+              "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: "
+              "chunked\r\n\r\n");
       auto ended = cluster_.Stream(
           request,
           [fd](std::string_view bytes) {
@@ -111,8 +115,9 @@ void FakeServer::Serve(int fd, std::stop_token stop) {
     }
     auto response = cluster_.Do(request);
     if (!response.ok()) break;
-    SendAll(fd, "HTTP/1.1 " + std::to_string(response->status) + " X\r\nContent-Type: application/json\r\n" +
-                    "Content-Length: " + std::to_string(response->body.size()) + "\r\n\r\n" + response->body);
+    SendAll(fd, "HTTP/1.1 " + std::to_string(response->status) +
+                    " X\r\nContent-Type: application/json\r\n" + "Content-Length: " +
+                    std::to_string(response->body.size()) + "\r\n\r\n" + response->body);
   }
   std::lock_guard lock(mu_);
   open_.erase(fd);

@@ -1,0 +1,55 @@
+// Exports: the ways into file systems, as the NFS server sees them. server/control implements it
+// over its resources; tests have a table.
+//
+// The root that PUTROOTFH gives on a listener is the root of the mount target's file system. LOOKUP
+// of the name "fsap-…" in that root, where it is an access point of that file system, enters the
+// access point instead of a file of that name. Inside an access point nothing leads out: LOOKUPP at
+// its root is NFS4ERR_NOENT, its handles carry its number, and the engine refuses files outside its
+// realm.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "server/vfs/file_system.h"
+
+namespace tarn::nfs4 {
+
+struct PosixUser {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::vector<uint32_t> gids;
+};
+
+// Immutable; shared because requests keep theirs while the resource is deleted.
+struct Export {
+  uint32_t file_system = 0;  // the engine's number: fsid.major, and part of every file handle
+  uint64_t number =
+      0;  // 0: the file system itself; else the access point's, never reused: fsid.minor
+  vfs::FileSystem* engine = nullptr;
+  vfs::FileId root;
+  vfs::RealmId realm = vfs::kRootRealm;
+  std::optional<PosixUser> user;  // replaces the caller's identity
+  bool read_only = false;
+};
+
+class Exports {
+ public:
+  virtual ~Exports() = default;
+  // The file system behind a listener's tag. kNotFound: the mount target or its file system is
+  // gone.
+  virtual Result<std::shared_ptr<const Export>> Root(uint64_t listener) = 0;
+  // The access point of that name ("fsap-…") in a file system; its root directory is made now if it
+  // is to be. kNotFound: none of that name here. kNoEntry: its root is not there and has no
+  // creation info.
+  virtual Result<std::shared_ptr<const Export>> Enter(uint32_t file_system,
+                                                      std::string_view name) = 0;
+  // The export that a file handle names, in O(1). kNotFound: deleted meanwhile (NFS4ERR_STALE).
+  virtual Result<std::shared_ptr<const Export>> Find(uint32_t file_system, uint64_t number) = 0;
+};
+
+}  // namespace tarn::nfs4

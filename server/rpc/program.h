@@ -1,0 +1,53 @@
+// What an ONC RPC program (RFC 5531) is to the server that carries it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "api/rpc.h"
+#include "server/xdr/codec.h"
+
+namespace tarn::rpc {
+
+using ConnectionId = uint64_t;  // never reused while the process lives
+
+// Who sent a call, as far as the transport knows.
+struct Peer {
+  ConnectionId connection = 0;
+  std::string address;  // numeric, without the port
+  uint16_t port = 0;
+  uint64_t listener = 0;  // the `tag` that the listener was opened with: which mount target this is
+};
+
+// AUTH_NONE has the overflow identity 65534 and no groups.
+struct Credential {
+  auth_flavor flavor = AUTH_NONE;
+  uint32_t uid = 65534;
+  uint32_t gid = 65534;
+  std::vector<uint32_t> gids;
+};
+
+struct Call {
+  uint32_t xid = 0;
+  uint32_t version = 0;
+  uint32_t procedure = 0;
+  const Credential& credential;
+  const Peer& peer;
+};
+
+// One program of one number. Thread-safe: calls of one connection run at the same time too.
+class Program {
+ public:
+  virtual ~Program() = default;
+  virtual uint32_t number() const = 0;
+  virtual version_range versions() const = 0;
+  // Runs the procedure on a worker and appends its results. The argument bytes live until the reply
+  // is sent. Returns SUCCESS, PROC_UNAVAIL, GARBAGE_ARGS or SYSTEM_ERR; for all but SUCCESS the
+  // results are dropped. May wait for a disk, never for a client.
+  virtual accept_stat Handle(const Call& call, xdr::Decoder& arguments, xdr::Encoder& results) = 0;
+  // The connection is gone; no call of it is running or will come.
+  virtual void ConnectionClosed(ConnectionId) {}
+};
+
+}  // namespace tarn::rpc
