@@ -26,22 +26,29 @@ class FileSystem {
   virtual Result<FileId> RealmRoot(RealmId realm) = 0;
 
   // --- names ---
-  // `name` is one component, not "." or "..", without '/' or NUL.
+  // `name` is one component, not empty, "." or "..", without '/' or NUL (kInvalid), of at most
+  // kNameBytesMax (kNameTooLong). A directory deeper than kDirectoryDepthMax is kNameTooLong too.
   virtual Result<Attributes> Lookup(const Caller& caller, FileId directory,
                                     std::string_view name) = 0;
   // The directory above; kNoEntry at the root of caller.realm, so that nobody leaves it.
   virtual Result<Attributes> LookupParent(const Caller& caller, FileId directory) = 0;
+  // An existing name is kExists before the right to write is looked at. kUnchecked on a directory
+  // is kIsDirectory. Without a mode: 0644, a directory 0755.
   virtual Result<Created> Create(const Caller& caller, FileId directory, std::string_view name,
                                  const CreateOptions& options) = 0;
+  // A directory is kIsDirectory, a file without a name kNoEntry.
   virtual Result<DirectoryChange> Link(const Caller& caller, FileId file, FileId directory,
                                        std::string_view name) = 0;
-  // Removes a name; an empty directory too. The file itself lives on while it is pinned.
+  // Removes a name; an empty directory too. The file itself lives on while it is pinned. The root
+  // of a realm can be neither removed nor renamed nor replaced: kInUse.
   virtual Result<DirectoryChange> Remove(const Caller& caller, FileId directory,
                                          std::string_view name) = 0;
   struct Renamed {
     DirectoryChange source;
     DirectoryChange target;
   };
+  // As POSIX rename(): two names of one file stay both; a directory replaces an empty one only, and
+  // does not go into itself (kInvalid). A directory that changes its parent must be writable.
   virtual Result<Renamed> Rename(const Caller& caller, FileId source_directory,
                                  std::string_view source_name, FileId target_directory,
                                  std::string_view target_name) = 0;

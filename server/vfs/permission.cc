@@ -55,7 +55,7 @@ Result<void> CheckRemove(const Caller& caller, const Attributes& directory,
 }
 
 Result<void> CheckChange(const Caller& caller, const Attributes& file,
-                         const AttributeChange& change, bool opened_for_write) {
+                         const AttributeChange& change) {
   if (caller.read_only) return Error(Code::kReadOnly);
   bool owner_only = change.mode || change.access_time || change.modify_time;
   if (owner_only && !Owns(caller, file)) return Error(Code::kPermission);
@@ -64,7 +64,7 @@ Result<void> CheckChange(const Caller& caller, const Attributes& file,
       !(caller.uid == file.uid && InGroup(caller, *change.gid))) {
     return Error(Code::kPermission);
   }
-  bool writes = change.size && !opened_for_write;
+  bool writes = change.size && !change.opened_for_write;
   bool touches = (change.access_time_now || change.modify_time_now) && !Owns(caller, file);
   if (writes || touches) TRY(CheckAccess(caller, file, kMayWrite));
   return Ok();

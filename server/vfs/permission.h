@@ -32,7 +32,7 @@ Result<void> CheckRemove(const Caller& caller, const Attributes& directory, cons
 // (kPermission); utimes to now: also who may write; chown: root, except the owner giving a group it
 // belongs to; size: who may write.
 Result<void> CheckChange(const Caller& caller, const Attributes& file,
-                         const AttributeChange& change, bool opened_for_write = false);
+                         const AttributeChange& change);
 
 // The mode after `change` by this caller: setgid is dropped when the caller is not in the file's
 // group, setuid and setgid are dropped by a chown or a write that root did not do.

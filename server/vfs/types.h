@@ -81,6 +81,8 @@ struct AttributeChange {
   std::optional<Time> modify_time;
   bool access_time_now = false;
   bool modify_time_now = false;
+  // The caller has the file open for writing: mode bits do not stop a change of size.
+  bool opened_for_write = false;
 };
 
 // A directory's change attribute around an operation that was atomic with it (RFC 8881
@@ -131,6 +133,9 @@ struct DirectoryEntry {
 // Return false to stop; the entry at which it stopped counts as not seen.
 using DirectoryVisitor = std::function<bool(const DirectoryEntry&)>;
 
+// bytes: the sum of space_used; files: the number of inodes. Both over everything that belongs to
+// the realm: its root directory, what lies below it, the realms in it, and unlinked files that are
+// pinned.
 struct Usage {
   uint64_t bytes = 0;
   uint64_t files = 0;
