@@ -80,6 +80,13 @@ std::string_view CodeName(Code code) {
   return "Unknown";
 }
 
+Code CodeOfName(std::string_view name) {
+  for (int code = 0; code <= static_cast<int>(Code::kInternal); ++code) {
+    if (CodeName(static_cast<Code>(code)) == name) return static_cast<Code>(code);
+  }
+  return Code::kInternal;
+}
+
 std::string Error::ToString() const {
   std::string text(CodeName(code_));
   if (!message_.empty()) text.append(": ").append(message_);

@@ -5,6 +5,7 @@
 // field at fault and the fix.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,6 +55,8 @@ enum class Code {
 
 // The code's name for logs and command lines, such as "NoEntry". Static storage.
 std::string_view CodeName(Code code);
+// The code of that name; kInternal for a name that is none.
+Code CodeOfName(std::string_view name);
 
 class [[nodiscard]] Error {
  public:
@@ -61,15 +64,30 @@ class [[nodiscard]] Error {
   // allocation).
   explicit Error(Code code, std::string message = {}) : code_(code), message_(std::move(message)) {}
 
+  // An error of the control API: `api_name` is EFS's name of it ("AccessPointAlreadyExists"),
+  // `resource_id` the resource in the way, if there is one.
+  Error(Code code, std::string message, std::string api_name, std::string resource_id = {})
+      : code_(code),
+        message_(std::move(message)),
+        api_(std::make_shared<const Api>(Api{std::move(api_name), std::move(resource_id)})) {}
+
   Code code() const { return code_; }
   const std::string& message() const { return message_; }
+  // Empty when the error is not one of the control API.
+  std::string_view api_name() const { return api_ ? std::string_view(api_->name) : ""; }
+  std::string_view resource_id() const { return api_ ? std::string_view(api_->resource) : ""; }
 
   // "NoEntry: <message>", for logs.
   std::string ToString() const;
 
  private:
+  struct Api {
+    std::string name;
+    std::string resource;
+  };
   Code code_;
   std::string message_;
+  std::shared_ptr<const Api> api_;  // shared: an Error is copied on its way up, and stays small
 };
 
 }  // namespace tarn

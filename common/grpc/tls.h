@@ -1,0 +1,35 @@
+// Mutual TLS for gRPC from a directory with ca.crt, tls.crt and tls.key (the shape of a Kubernetes
+// Secret). The files are read again when they change, within kTlsRefreshSeconds: new connections
+// use the new ones.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/result.h"
+
+namespace grpc {
+class ChannelCredentials;
+class ServerCredentials;
+}  // namespace grpc
+
+namespace tarn::rpcs {
+
+inline constexpr unsigned kTlsRefreshSeconds = 1;
+
+struct TlsPems {
+  std::string ca, certificate, key;
+  bool operator==(const TlsPems&) const = default;
+};
+
+// kInvalid: a file is missing or is no PEM, or the key is not the certificate's; the message names
+// the file and the fix.
+Result<TlsPems> ReadTlsDir(const std::string& dir);
+
+// Peers whose certificate ca.crt did not sign are refused at the handshake.
+Result<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const std::string& dir);
+// The server's certificate must be signed by ca.crt and name the host (or address) of the endpoint.
+Result<std::shared_ptr<grpc::ChannelCredentials>> ClientTls(const std::string& dir);
+std::shared_ptr<grpc::ChannelCredentials> ClientTls(const TlsPems& pems);
+
+}  // namespace tarn::rpcs
