@@ -1,12 +1,25 @@
 #!/usr/bin/env bash
-# Installs every distribution package that building and testing needs. Quick when all are there.
+# deps.sh [GROUP...]: installs the distribution packages of these groups (default: all). Quick when all are there.
+#   build: to compile everything        cluster: to run a Kubernetes here        test: what the test suites drive
 set -euo pipefail
-packages=(
-  build-essential cmake ninja-build ccache mold clang-format clang-tidy pkg-config python3 git
-  libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libcpprest-dev libboost-dev libboost-system-dev 
-  libspdlog-dev libgtest-dev libgmock-dev libssl-dev nlohmann-json3-dev
+build=(
+  build-essential cmake ninja-build ccache mold clang clang-format clang-tidy pkg-config python3 git
+  libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libcpprest-dev libboost-dev libboost-system-dev
+  libspdlog-dev libgtest-dev libgmock-dev libssl-dev nlohmann-json3-dev libyaml-dev
   libcivetweb-dev libcli11-dev librocksdb-dev libnfs-dev libfuse3-dev
 )
+cluster=(
+  runc containernetworking-plugins nftables iproute2 bc openssl curl ca-certificates busybox-static procps psmisc
+  python3 python3-venv gcc libc6-dev git util-linux
+)
+test=(user-mode-linux kmod iproute2 nfs-common nfs-ganesha nfs-ganesha-vfs fuse3 git curl procps)
+
+[ $# -gt 0 ] || set -- build cluster test
+packages=()
+for group; do
+  declare -n list="$group"
+  packages+=("${list[@]}")
+done
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok' || missing+=("$package")
