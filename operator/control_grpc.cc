@@ -1,9 +1,8 @@
-#include <grpcpp/grpcpp.h>
-
 #include <map>
 #include <mutex>
 
 #include "api/control.grpc.pb.h"
+#include "common/grpc/channel.h"
 #include "operator/control.h"
 
 namespace tarn::op {
@@ -15,48 +14,6 @@ namespace pb = control::v1;
 // needed.
 constexpr size_t kMaxChannels = 1024;
 
-Error FromGrpc(const grpc::Status& status, const std::string& address) {
-  Code code = Code::kInternal;
-  switch (status.error_code()) {
-    case grpc::StatusCode::UNAVAILABLE:
-      code = Code::kUnavailable;
-      break;
-    case grpc::StatusCode::DEADLINE_EXCEEDED:
-      code = Code::kDeadlineExceeded;
-      break;
-    case grpc::StatusCode::NOT_FOUND:
-      code = Code::kNotFound;
-      break;
-    case grpc::StatusCode::INVALID_ARGUMENT:
-      code = Code::kInvalid;
-      break;
-    case grpc::StatusCode::ALREADY_EXISTS:
-      code = Code::kAlreadyExists;
-      break;
-    case grpc::StatusCode::FAILED_PRECONDITION:
-      code = Code::kInUse;
-      break;
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:
-      code = Code::kLimitExceeded;
-      break;
-    case grpc::StatusCode::UNAUTHENTICATED:
-      code = Code::kUnauthenticated;
-      break;
-    case grpc::StatusCode::PERMISSION_DENIED:
-      code = Code::kDenied;
-      break;
-    case grpc::StatusCode::ABORTED:
-      code = Code::kAborted;
-      break;
-    case grpc::StatusCode::UNIMPLEMENTED:
-      code = Code::kNotSupported;
-      break;
-    default:
-      break;
-  }
-  return Error(code, address + ": " + status.error_message());
-}
-
 AccessPointFacts Facts(const pb::AccessPointDescription& d) {
   return {d.access_point_id(), d.life_cycle_state(), d.quota_bytes(),
           d.quota_files(),     d.used_bytes(),       d.used_files()};
@@ -66,8 +23,9 @@ class GrpcControl : public ControlApi {
  public:
   void SetCredentials(const ClientPems& pems) override {
     std::lock_guard lock(mu_);
-    if (pems == pems_) return;
-    pems_ = pems;
+    rpcs::TlsPems next{pems.ca, pems.certificate, pems.key};
+    if (next == pems_) return;
+    pems_ = std::move(next);
     channels_.clear();
   }
 
@@ -172,29 +130,23 @@ class GrpcControl : public ControlApi {
   template <typename Request, typename Response>
   Result<void> Call(const std::string& address, Method<Request, Response> method,
                     const Request& request, Response& response) {
-    auto stub = pb::Control::NewStub(ChannelTo(address));
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kControlTimeout);
-    grpc::Status status = ((*stub).*method)(&context, request, &response);
-    if (!status.ok()) return FromGrpc(status, address);
-    return Ok();
+    TRY(std::shared_ptr<grpc::Channel> channel, ChannelTo(address));
+    auto stub = pb::Control::NewStub(channel);
+    return rpcs::Call(*stub, method, request, response, kControlTimeout, address);
   }
 
-  std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+  Result<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& address) {
     std::lock_guard lock(mu_);
     auto it = channels_.find(address);
     if (it != channels_.end()) return it->second;
+    TRY(std::shared_ptr<grpc::Channel> channel, rpcs::OpenChannel(address, pems_));
     if (channels_.size() >= kMaxChannels) channels_.erase(channels_.begin());
-    grpc::SslCredentialsOptions options{pems_.ca, pems_.key, pems_.certificate};
-    grpc::ChannelArguments arguments;
-    // A server that was restarted is tried again soon, not after gRPC's two minutes.
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
-    return channels_[address] =
-               grpc::CreateCustomChannel(address, grpc::SslCredentials(options), arguments);
+    channels_[address] = channel;
+    return channel;
   }
 
   std::mutex mu_;
-  ClientPems pems_;
+  rpcs::TlsPems pems_;
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
 };
 
