@@ -1,18 +1,42 @@
 #!/usr/bin/env bash
-# Builds everything and runs every suite that the project has; ends with "N passed, N failed".
+# test.sh [SUITE...]: installs what it needs, builds everything, runs every suite (or those named) and ends with
+# "N passed, N failed". A suite that did not run, or did not say how it ended, is a failure. CI runs this.
+#
+# Each suite is a script that ends with a line "N passed, N failed"; its whole output is in build/tests/SUITE.log.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-failed_to_start() { echo "$1"; echo "0 passed, 1 failed"; exit 1; }
-hack/deps.sh || failed_to_start "test: packages are missing"
-cmake --preset release >/dev/null || failed_to_start "test: cmake failed"
-cmake --build build/release || failed_to_start "test: the build failed"
-report=build/release/ctest.xml
-ctest --test-dir build/release --output-on-failure --no-tests=error --output-junit ctest.xml
-status=$?
-[ -f "$report" ] || failed_to_start "test: ctest wrote no report"
-count() { sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$report" | head -1; }
-total=$(count tests)
-bad=$(( $(count failures) + $(count disabled) + $(count skipped) ))
-[ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
-echo "$(( total - bad )) passed, $bad failed"
-[ "$bad" = 0 ]
+declare -A suites=(
+  [lint]="hack/lint.sh"
+  [unit]="tests/unit/run.sh"
+  [kernel]="tests/kernel/run.sh"
+  [fuse]="tests/fuse/run.sh"
+  [sanity]="tests/csi/run.sh"
+  [cluster]="tests/cluster/run.sh"
+)
+order=(lint unit kernel fuse sanity cluster)
+suite_seconds_max=2400
+[ $# = 0 ] || order=("$@")
+logs=build/tests
+mkdir -p "$logs"
+passed=0 failed=0 begin=$SECONDS
+conclude() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ]; exit; }
+failed_to_start() { echo "test: $1"; failed=$((failed + 1)); conclude; }
+
+hack/deps.sh >"$logs/deps.log" 2>&1 || { tail -n 20 "$logs/deps.log"; failed_to_start "packages are missing"; }
+cmake --preset release >"$logs/cmake.log" 2>&1 || { tail -n 20 "$logs/cmake.log"; failed_to_start "cmake failed"; }
+cmake --build build/release >"$logs/build.log" 2>&1 || { tail -n 40 "$logs/build.log"; failed_to_start "the build failed"; }
+echo "test: built in $((SECONDS - begin)) s"
+
+for suite in "${order[@]}"; do
+  start=$SECONDS log=$logs/$suite.log
+  timeout --kill-after=30 $suite_seconds_max ${suites[$suite]} >"$log" 2>&1 </dev/null
+  status=$?
+  counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
+  read -r good _ bad _ <<<"${counts:-0 passed, 0 failed}"
+  if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi       # it broke off
+  if [ "$good" = 0 ] && [ "$bad" = 0 ]; then bad=1; fi          # it ran nothing
+  printf 'test: %-8s %4d passed, %d failed  (%d s, exit %d)\n' "$suite" "$good" "$bad" $((SECONDS - start)) "$status"
+  [ "$bad" = 0 ] || { echo "--- the end of $log"; grep -aE 'FAIL|error|Error' "$log" | head -n 40; tail -n 60 "$log"; echo "---"; }
+  passed=$((passed + good)) failed=$((failed + bad))
+done
+conclude

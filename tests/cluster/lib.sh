@@ -1,0 +1,95 @@
+# Sourced by tests/cluster/run.sh: what its cases share.
+# shellcheck shell=bash
+NS=tarn-demo          # where hack/demo.sh puts its file system; the cases use it too
+SYSTEM=tarn-system
+
+k() { in_control kubectl "$@"; }
+kn() { k -n "$NS" "$@"; }
+now() { echo "$EPOCHREALTIME"; }
+since() { echo "$EPOCHREALTIME - $1" | bc; }
+less() { [ "$(echo "$1 < $2" | bc)" = 1 ]; }
+median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
+# A case fails by returning with a sentence on stderr.
+fail() { echo "    $*" >&2; return 1; }
+# eventually SECONDS CMD...: until it succeeds.
+eventually() {
+  local deadline=$((SECONDS + $1)); shift
+  until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $deadline ] || return 1; sleep 0.2; done
+}
+
+server_pod() { kn get pods -l tarn.dev/file-system-id -o 'jsonpath={.items[0].metadata.name}'; }
+tarnctl() { kn exec "$(server_pod)" -c server -- tarnctl "$@"; }
+access_points() { tarnctl ap list --output json | grep -o '"fsap-[0-9a-f]*"' | sort -u | wc -l; }
+# Mounts of our volumes on both nodes (staged and published).
+mounts() {
+  local n
+  for n in $(seq "$NODES"); do in_node "$n" grep -c 'kubernetes.io[~/]csi' /proc/self/mountinfo; done |
+    awk '{n += $1} END {print n}'
+}
+volumes() { k get pv --no-headers 2>/dev/null | wc -l; }
+
+claim() { # claim NAME [SIZE [CLASS]]: a claim as YAML
+  cat <<YAML
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: $1, labels: {test: cluster}}
+spec:
+  accessModes: [ReadWriteMany]
+  storageClassName: ${3:-tarn}
+  resources: {requests: {storage: ${2:-1Gi}}}
+YAML
+}
+pod() { # pod NAME CLAIM SCRIPT [NODE]: a pod that runs the script with the claim at /data
+  cat <<YAML
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: $1, labels: {test: cluster}}
+spec:
+  terminationGracePeriodSeconds: 0
+  restartPolicy: Never
+  ${4:+nodeName: $4}
+  containers:
+  - name: main
+    image: docker.io/library/busybox:1.35
+    imagePullPolicy: IfNotPresent
+    command: [sh, -c, $(printf '%s' "$3" | sed "s/'/''/g; s/^/'/; s/\$/'/")]
+    volumeMounts: [{name: data, mountPath: /data}]
+  volumes: [{name: data, persistentVolumeClaim: {claimName: $2}}]
+YAML
+}
+clean() {
+  kn delete pod -l test=cluster --wait --timeout=60s >/dev/null 2>&1
+  kn delete pvc -l test=cluster --wait --timeout=60s >/dev/null 2>&1
+}
+# Kills, without a word, a process of one of this cluster's containers.
+kill_program() { # kill_program PATTERN
+  local pid killed=1
+  for pid in $(pgrep -f "$1"); do
+    grep -q "/$NAME-node" "/proc/$pid/cgroup" 2>/dev/null && kill -9 "$pid" && killed=0
+  done
+  return $killed
+}
+
+# A pod that writes files one by one, each fsynced, and says so: what it said must be true whatever happens.
+WRITER='i=0; while [ ! -e /data/stop ]; do i=$((i + 1));
+  if echo "content $i" | dd of=/data/f$i conv=fsync 2>/data/err; then echo "acked $i"; else echo "ERROR $i $(cat /data/err)"; fi;
+done; echo finished'
+# check_writer POD CLAIM: stops the writer and compares what it said with what a pod on the other node reads.
+check_writer() {
+  local acked missing
+  kn exec "$1" -- touch /data/stop || { fail "cannot reach the writer"; return 1; }
+  eventually 90 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS logs $1 | grep -q finished" ||
+    { fail "the writer does not go on: $(kn logs "$1" | tail -n 1)"; return 1; }
+  kn logs "$1" | grep ERROR | head -n 3 | grep . && { fail "the writer saw an error"; return 1; }
+  acked=$(kn logs "$1" | grep -c ^acked)
+  [ "$acked" -gt 5 ] || { fail "the writer wrote only $acked files"; return 1; }
+  pod "$1-reader" "$2" "i=0; while [ \$i -lt $acked ]; do i=\$((i + 1));
+    [ \"\$(cat /data/f\$i)\" = \"content \$i\" ] || echo \"missing \$i\"; done; echo checked" | kn apply -f - >/dev/null
+  eventually 120 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS logs $1-reader | grep -q checked" ||
+    { fail "the reader does not end"; return 1; }
+  missing=$(kn logs "$1-reader" | grep -c missing)
+  [ "$missing" = 0 ] || { fail "$missing of $acked acknowledged files are not there"; return 1; }
+  echo "    $acked files were acknowledged, and all are there"
+}

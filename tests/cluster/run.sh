@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The whole path on a real two-node Kubernetes: hack/demo.sh, then the cases of cases.sh.
+#   KEEP=1: leave the cluster up         ONLY=PATTERN: only the cases that match
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+export TARN_CLUSTER=${TARN_CLUSTER:-tarn-test}
+. hack/cluster/common.sh
+. tests/cluster/lib.sh
+. tests/cluster/cases.sh
+passed=0 failed=0
+[ -n "${KEEP-}" ] || trap 'hack/cluster.sh down' EXIT
+
+run() { # run NAME CMD...
+  local start=$SECONDS name=$1; shift
+  if "$@"; then passed=$((passed + 1)); echo "PASS $name ($((SECONDS - start)) s)"
+  else failed=$((failed + 1)); echo "FAIL $name ($((SECONDS - start)) s)"; fi
+}
+if [ ! -e "/run/netns/$NAME" ] || [ -z "${KEEP-}" ]; then
+  [ ! -e "/run/netns/$NAME" ] || hack/cluster.sh down
+  run demo hack/demo.sh
+fi
+if [ "$failed" = 0 ]; then
+  for name in $(grep -o '^case_[a-z0-9_]*' tests/cluster/cases.sh); do
+    [[ $name == *${ONLY-}* ]] || continue
+    run "${name#case_}" "$name"
+    clean
+  done
+  k -n "$SYSTEM" get pods -o wide
+fi
+for log in tarn-operator tarn-csi-controller; do
+  [ "$failed" = 0 ] || k -n "$SYSTEM" logs "deployment/$log" --all-containers --tail=30
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
