@@ -50,6 +50,9 @@ class Exports {
                                                       std::string_view name) = 0;
   // The export that a file handle names, in O(1). kNotFound: deleted meanwhile (NFS4ERR_STALE).
   virtual Result<std::shared_ptr<const Export>> Find(uint32_t file_system, uint64_t number) = 0;
+  // The root exports of all file systems that are served now: when the grace period after a restart
+  // ends, the NFS server releases the orphans that the last run left in them.
+  virtual std::vector<std::shared_ptr<const Export>> FileSystems() = 0;
 };
 
 }  // namespace tarn::nfs4
