@@ -84,6 +84,9 @@ class FileSystem {
   // Changes when unstable writes may have been lost, so at each start.
   virtual uint64_t WriteVerifier() const = 0;
 
+  // Drops the replay records of all slots that begin with `prefix`: their session is gone.
+  virtual Result<void> ForgetReplays(std::string_view /*prefix*/) { return Ok(); }
+
   // --- realms: usage, quota, roots of access points ---
   // The realm whose root is `path` (absolute, from the file system's root), made durable. Missing
   // directories are made: the last one with `creation`, those above it as root 0755. Without

@@ -36,6 +36,18 @@ struct FileId {
 using RealmId = uint64_t;
 inline constexpr RealmId kRootRealm = 1;  // the whole file system
 
+// Names one request of one client, so that a change is made once although the request comes again
+// after a restart. `slot` says where the client numbers its requests (a slot of an NFS 4.1 session,
+// or a client address and a residue of its xids for 4.0); `sequence` is the number there. An engine
+// keeps the last change of each slot, in the same transaction as the change itself; Create, Link,
+// Remove and Rename with the same slot and sequence give the recorded result again instead of
+// changing anything. Without it, a server that dies between its log write and its reply makes a
+// retried rename or remove fail at the client, although it was done.
+struct ReplayTag {
+  std::string slot;  // at most 64 bytes
+  uint64_t sequence = 0;
+};
+
 // Who asks, and how far they may reach. A call on a file outside `realm` (and the realms in it) is
 // kStale.
 struct Caller {
@@ -44,6 +56,7 @@ struct Caller {
   std::vector<uint32_t> gids;  // supplementary
   RealmId realm = kRootRealm;
   bool read_only = false;  // every change is kReadOnly
+  std::optional<ReplayTag> replay;
 };
 
 enum class FileType : uint8_t { kRegular = 1, kDirectory, kSymlink, kFifo, kSocket };
