@@ -36,13 +36,15 @@ struct FileId {
 using RealmId = uint64_t;
 inline constexpr RealmId kRootRealm = 1;  // the whole file system
 
-// Names one request of one client, so that a change is made once although the request comes again
-// after a restart. `slot` says where the client numbers its requests (a slot of an NFS 4.1 session,
-// or a client address and a residue of its xids for 4.0); `sequence` is the number there. An engine
-// keeps the last change of each slot, in the same transaction as the change itself; Create, Link,
-// Remove and Rename with the same slot and sequence give the recorded result again instead of
-// changing anything. Without it, a server that dies between its log write and its reply makes a
-// retried rename or remove fail at the client, although it was done.
+// Names one change within one request of one client, so that it is made once although the request
+// comes again after a restart. `slot` says where the client numbers its requests (a slot of an NFS
+// 4.1 session, or a client address and a residue of its xids for 4.0, and the operation's place in
+// the compound); `sequence` is the number there. An engine keeps the last successful change of each
+// slot, in the same transaction as the change itself; after a restart, Create, Link, Remove and
+// Rename with the same slot and sequence give the recorded result instead of changing anything.
+// Without it, a server that dies between its log write and its reply makes a retried rename or
+// remove fail at the client, although it was done. Within one run the protocol's reply cache
+// answers.
 struct ReplayTag {
   std::string slot;  // at most 64 bytes
   uint64_t sequence = 0;
@@ -56,7 +58,7 @@ struct Caller {
   std::vector<uint32_t> gids;  // supplementary
   RealmId realm = kRootRealm;
   bool read_only = false;  // every change is kReadOnly
-  std::optional<ReplayTag> replay;
+  std::optional<ReplayTag> replay = std::nullopt;
 };
 
 enum class FileType : uint8_t { kRegular = 1, kDirectory, kSymlink, kFifo, kSocket };

@@ -129,4 +129,27 @@ void MemoryFileSystem::SimulateRestart() {
   }
 }
 
+const MemoryFileSystem::Replay* MemoryFileSystem::Replayed(const Caller& caller) const {
+  if (!caller.replay) return nullptr;
+  auto kept = replays_.find(caller.replay->slot);
+  bool same = kept != replays_.end() && kept->second.sequence == caller.replay->sequence;
+  return same ? &kept->second : nullptr;
+}
+
+void MemoryFileSystem::Keep(const Caller& caller, const Replay& replay) {
+  if (!caller.replay) return;
+  Replay& kept = replays_[caller.replay->slot];
+  kept = replay;
+  kept.sequence = caller.replay->sequence;
+}
+
+Result<void> MemoryFileSystem::ForgetReplays(std::string_view prefix) {
+  std::lock_guard lock(mutex_);
+  auto begin = replays_.lower_bound(prefix);
+  auto end = begin;
+  while (end != replays_.end() && end->first.starts_with(prefix)) ++end;
+  replays_.erase(begin, end);
+  return Ok();
+}
+
 }  // namespace tarn::engine

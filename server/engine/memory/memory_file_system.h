@@ -52,6 +52,7 @@ class MemoryFileSystem : public vfs::FileSystem {
   Result<void> Commit(const vfs::Caller& caller, vfs::FileId file, uint64_t offset,
                       uint64_t length) override;
   uint64_t WriteVerifier() const override;
+  Result<void> ForgetReplays(std::string_view prefix) override;
   Result<vfs::RealmId> EnsureRealm(std::string_view path,
                                    const std::optional<vfs::CreationInfo>& creation) override;
   Result<void> SetQuota(vfs::RealmId realm, const vfs::Quota& quota) override;
@@ -85,6 +86,14 @@ class MemoryFileSystem : public vfs::FileSystem {
     vfs::Quota quota;
     vfs::Usage usage;
   };
+  // A change that was made, for ReplayTag. `made` is of a Create.
+  struct Replay {
+    uint64_t sequence = 0;
+    vfs::FileId made;
+    bool existed = false;
+    vfs::DirectoryChange source;
+    vfs::DirectoryChange target;
+  };
   struct Delta {
     int64_t bytes = 0;
     int64_t files = 0;
@@ -108,6 +117,10 @@ class MemoryFileSystem : public vfs::FileSystem {
   void DataChanged(Inode& inode);  // and mtime
   // Copies size and space from the data into the attributes.
   static void ShowSize(Inode& inode);
+
+  // The change that this caller's tag names, or null; and its opposite.
+  const Replay* Replayed(const vfs::Caller& caller) const;
+  void Keep(const vfs::Caller& caller, const Replay& replay);
 
   // --- names.cc ---
   void AddEntry(Inode& directory, std::string_view name, Inode& child);
@@ -162,6 +175,7 @@ class MemoryFileSystem : public vfs::FileSystem {
   mutable std::mutex mutex_;
   std::map<uint64_t, Inode> inodes_;
   std::map<vfs::RealmId, Realm> realms_;
+  std::map<std::string, Replay, std::less<>> replays_;  // by slot
   uint64_t next_inode_ = 2;
   vfs::RealmId next_realm_ = vfs::kRootRealm + 1;
   uint64_t verifier_;

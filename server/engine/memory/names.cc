@@ -137,6 +137,10 @@ Result<Created> MemoryFileSystem::Create(const Caller& caller, FileId directory,
     if (options.symlink_target.empty()) return Error(Code::kInvalid);
     if (options.symlink_target.size() > kSymlinkBytesMax) return Error(Code::kNameTooLong);
   }
+  if (const Replay* done = Replayed(caller)) {
+    TRY(Inode * made, Find(caller, done->made));
+    return Created{made->attributes, done->target, done->existed};
+  }
   TRY(CheckAccess(caller, parent->attributes, kMayExecute));
   if (Inode* existing = Child(*parent, name)) {
     return OpenExisting(caller, *parent, *existing, options);
@@ -147,7 +151,9 @@ Result<Created> MemoryFileSystem::Create(const Caller& caller, FileId directory,
   uint64_t before = parent->attributes.change;
   AddEntry(*parent, name, *made);
   DataChanged(*parent);
-  return Created{made->attributes, {before, parent->attributes.change}, false};
+  DirectoryChange change{before, parent->attributes.change};
+  Keep(caller, {.made = made->attributes.id, .source = {}, .target = change});
+  return Created{made->attributes, change, false};
 }
 
 Result<DirectoryChange> MemoryFileSystem::Link(const Caller& caller, FileId file, FileId directory,
@@ -157,6 +163,7 @@ Result<DirectoryChange> MemoryFileSystem::Link(const Caller& caller, FileId file
   TRY(Inode * parent, FindDirectory(caller, directory));
   TRY(CheckName(name));
   if (inode->attributes.type == FileType::kDirectory) return Error(Code::kIsDirectory);
+  if (const Replay* done = Replayed(caller)) return done->target;
   TRY(CheckAccess(caller, parent->attributes, kMayExecute));
   if (Child(*parent, name) != nullptr) return Error(Code::kExists);
   TRY(CheckAccess(caller, parent->attributes, kMayWrite));
@@ -168,7 +175,9 @@ Result<DirectoryChange> MemoryFileSystem::Link(const Caller& caller, FileId file
   ++inode->attributes.links;
   Changed(*inode);
   DataChanged(*parent);
-  return DirectoryChange{before, parent->attributes.change};
+  DirectoryChange change{before, parent->attributes.change};
+  Keep(caller, {.made = {}, .source = {}, .target = change});
+  return change;
 }
 
 Result<DirectoryChange> MemoryFileSystem::Remove(const Caller& caller, FileId directory,
@@ -176,6 +185,7 @@ Result<DirectoryChange> MemoryFileSystem::Remove(const Caller& caller, FileId di
   std::lock_guard lock(mutex_);
   TRY(Inode * parent, FindDirectory(caller, directory));
   TRY(CheckName(name));
+  if (const Replay* done = Replayed(caller)) return done->target;
   TRY(CheckAccess(caller, parent->attributes, kMayExecute));
   Inode* child = Child(*parent, name);
   if (child == nullptr) return Error(Code::kNoEntry);
@@ -186,7 +196,9 @@ Result<DirectoryChange> MemoryFileSystem::Remove(const Caller& caller, FileId di
   DropEntry(*parent, name);
   DataChanged(*parent);
   DropLink(*child);
-  return DirectoryChange{before, parent->attributes.change};
+  DirectoryChange change{before, parent->attributes.change};
+  Keep(caller, {.made = {}, .source = {}, .target = change});
+  return change;
 }
 
 void MemoryFileSystem::DropLink(Inode& inode) {

@@ -71,6 +71,7 @@ Result<FileSystem::Renamed> MemoryFileSystem::Rename(const Caller& caller, FileI
                                                      FileId target_directory,
                                                      std::string_view target_name) {
   std::lock_guard lock(mutex_);
+  if (const Replay* done = Replayed(caller)) return Renamed{done->source, done->target};
   TRY(Move move, PlanMove(caller, source_directory, source_name, target_directory, target_name));
   uint64_t source_before = move.source_directory->attributes.change;
   uint64_t target_before = move.target_directory->attributes.change;
@@ -85,8 +86,10 @@ Result<FileSystem::Renamed> MemoryFileSystem::Rename(const Caller& caller, FileI
   DataChanged(*move.source_directory);
   if (move.source_directory != move.target_directory) DataChanged(*move.target_directory);
   if (move.replaced != nullptr) DropLink(*move.replaced);
-  return Renamed{{source_before, move.source_directory->attributes.change},
-                 {target_before, move.target_directory->attributes.change}};
+  Renamed renamed{{source_before, move.source_directory->attributes.change},
+                  {target_before, move.target_directory->attributes.change}};
+  Keep(caller, {.made = {}, .source = renamed.source, .target = renamed.target});
+  return renamed;
 }
 
 }  // namespace tarn::engine
