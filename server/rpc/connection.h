@@ -1,0 +1,112 @@
+// One TCP connection of the RPC server: who may read it, what waits to be sent on it, when it ends.
+//
+// The read side is a token. It lies in the epoll set (armed), with the worker that got its event
+// (reading), or with the connection itself (paused: too many bytes pending). Only its holder reads,
+// arms, or ends the read side, so an armed connection's pointer is always good. Replies are sent by
+// any thread under the send mutex. What the socket does not take is queued, and goes on from the
+// flush set, which is a second epoll set watched by the server's own thread. The last owner's
+// release closes the socket and tells the program.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "server/rpc/flush_set.h"
+#include "server/rpc/program.h"
+#include "server/rpc/record_reader.h"
+
+namespace tarn::rpc {
+
+using Monotonic = std::chrono::steady_clock;
+
+// A reply in one piece of ownership: its own bytes, and the request's, which it may point into.
+struct Reply {
+  xdr::Encoder bytes;
+  Buffer request;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  // Where the connection is watched; all outlive it.
+  struct Home {
+    Program& program;
+    BufferPool& pool;
+    FlushSet& flush_set;
+    int read_set;  // epoll, one shot, data.ptr is the Connection
+    size_t pending_bytes_max;
+  };
+
+  // Takes ownership of the non-blocking socket `fd`.
+  Connection(const Home& home, int fd, Peer peer, uint64_t listener_id);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  const Peer& peer() const { return peer_; }
+  uint64_t listener_id() const { return listener_id_; }
+  int fd() const { return fd_; }
+
+  // --- the read token's holder only ---
+  // First thing after an event. Makes visible what the last holder did: the kernel does so too, but
+  // neither the language nor its race detector knows.
+  void TakeToken();
+  RecordReader& reader() { return reader_; }
+  // Puts a new connection into the read set; the token is in it afterwards.
+  bool Watch();
+  // Gives the token away: to the read set, or to the connection while too much is pending.
+  void Rearm();
+  // Ends the read side; the token is gone. Replies still leave.
+  void EndReading();
+
+  // --- any thread ---
+  // Counts a request's bytes while it runs, as its reply's are while it is queued.
+  void AddPending(size_t bytes) { pending_bytes_.fetch_add(bytes); }
+  void RemovePending(size_t bytes);
+  // Sends `reply`, or queues what the socket does not take; never waits. When it is queued, `reply`
+  // is moved from and the result is true. Nothing happens on a broken connection.
+  bool Send(Reply& reply, std::vector<iovec>& pieces);
+  // The socket takes more of what is queued. Called by the flush set.
+  void Flush();
+  // Makes the peer see the end and the read token's holder come; for dropping a connection.
+  void Kick();
+  // Since when the peer takes no reply, or owes the rest of a record; `none` when it does neither.
+  static constexpr Monotonic::time_point kNone = Monotonic::time_point::max();
+  Monotonic::time_point StalledSince() const;
+  void NoteReading(bool in_record);
+
+ private:
+  struct Queued {
+    Reply reply;
+    std::vector<iovec> pieces;  // what is left of it
+    size_t bytes = 0;
+  };
+
+  void Arm();
+  // Sends from pieces[at...]; false when the socket takes no more now (or never, broken_).
+  bool SendPieces(std::vector<iovec>& pieces, size_t& at);
+  void Break();
+
+  const Home& home_;
+  const int fd_;
+  const Peer peer_;
+  const uint64_t listener_id_;
+  RecordReader reader_;
+  // When a record that is here already was put behind the peer's taking of replies; 0: none was.
+  // Also what hands the token over.
+  std::atomic<Monotonic::rep> ahead_since_{0};
+  std::atomic<size_t> pending_bytes_{0};
+  std::atomic<bool> paused_{false};
+  std::atomic<Monotonic::rep> record_since_{0};  // 0: not within a record
+  std::atomic<Monotonic::rep> queued_since_{0};  // 0: nothing queued; else the last progress
+  std::mutex mutex_;                             // guards what is below, and each sendmsg
+  std::unique_ptr<std::deque<Queued>> queue_;    // absent while empty: a deque is large
+  bool broken_ = false;
+};
+
+}  // namespace tarn::rpc

@@ -1,0 +1,167 @@
+#include "server/rpc/record_reader.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace tarn::rpc {
+namespace {
+
+constexpr uint32_t kLastFragment = 0x80000000;
+constexpr size_t kHeaderBytes = 4;
+
+uint32_t HeaderAt(const std::byte* at) {
+  uint32_t raw = 0;
+  std::memcpy(&raw, at, sizeof(raw));
+  return xdr::SwapBig(raw);
+}
+
+// Bytes read; 0 at the end of the stream; -1 when nothing is there; -2 when the connection failed.
+ssize_t Receive(int fd, std::byte* into, size_t bytes) {
+  while (true) {
+    ssize_t got = recv(fd, into, bytes, MSG_DONTWAIT);
+    if (got >= 0) return got;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? -1 : -2;
+  }
+}
+
+}  // namespace
+
+bool RecordReader::HoldsRecord(std::span<const std::byte> bytes) {
+  while (bytes.size() >= kHeaderBytes) {
+    uint32_t header = HeaderAt(bytes.data());
+    size_t size = header & ~kLastFragment;
+    bytes = bytes.subspan(kHeaderBytes);
+    if (bytes.size() < size) return false;
+    if ((header & kLastFragment) != 0) return true;
+    bytes = bytes.subspan(size);
+  }
+  return false;
+}
+
+RecordReader::Status RecordReader::Read(int fd, size_t record_bytes_max, BufferPool& pool,
+                                        std::byte* scratch, Record& record, std::string& why) {
+  if (partial_) return ReadLarge(fd, {}, record_bytes_max, pool, record, why);
+  size_t have = ahead_.size();
+  std::copy(ahead_.begin(), ahead_.end(), scratch);
+  if (!HasRecord()) {
+    ssize_t got = Receive(fd, scratch + have, kScratchBytes - have);
+    if (got == -1) return Status::kAgain;
+    if (got <= 0) return Status::kClosed;
+    have += static_cast<size_t>(got);
+  }
+  bool large = false;
+  Status status = TakeSmall({scratch, have}, record_bytes_max, record, large);
+  if (!large) return status;
+  ahead_ = {};
+  partial_ = std::make_unique<Partial>();
+  return ReadLarge(fd, {scratch, have}, record_bytes_max, pool, record, why);
+}
+
+RecordReader::Status RecordReader::TakeSmall(std::span<const std::byte> bytes,
+                                             size_t record_bytes_max, Record& record, bool& large) {
+  auto keep = [this](std::span<const std::byte> rest) {
+    if (rest.empty()) {
+      if (ahead_.capacity() > 0) ahead_ = {};  // an idle connection owns no buffer
+    } else {
+      ahead_.assign(rest.begin(), rest.end());
+    }
+  };
+  if (bytes.size() < kHeaderBytes) {
+    keep(bytes);
+    return Status::kAgain;
+  }
+  uint32_t header = HeaderAt(bytes.data());
+  size_t size = header & ~kLastFragment;
+  bool small = (header & kLastFragment) != 0 && size <= record_bytes_max &&
+               size + kHeaderBytes <= kScratchBytes;
+  if (!small) {
+    large = true;
+    return Status::kAgain;
+  }
+  if (bytes.size() < size + kHeaderBytes) {
+    keep(bytes);
+    return Status::kAgain;
+  }
+  record.bytes = bytes.subspan(kHeaderBytes, size);
+  record.large = {};
+  keep(bytes.subspan(kHeaderBytes + size));
+  return Status::kRecord;
+}
+
+bool RecordReader::BeginFragment(size_t record_bytes_max, BufferPool& pool, std::string& why) {
+  Partial& p = *partial_;
+  uint32_t header = HeaderAt(p.header.data());
+  size_t size = header & ~kLastFragment;
+  p.header_bytes = 0;
+  p.last = (header & kLastFragment) != 0;
+  p.fragment_left = size;
+  size_t total = p.received + size;
+  if (total > record_bytes_max) {
+    why = "a record of " + std::to_string(total) + " bytes or more; the limit is " +
+          std::to_string(record_bytes_max);
+    return false;
+  }
+  if (++p.fragments > kFragmentsMax) {
+    why = "a record of more than " + std::to_string(kFragmentsMax) + " fragments";
+    return false;
+  }
+  if (total <= p.buffer.capacity) return true;
+  // A further fragment: grow in powers, so that many small ones cost no quadratic copying.
+  size_t wanted = p.received == 0 ? total : std::min(record_bytes_max, std::max(total, 2 * total));
+  Buffer grown = pool.Take(wanted);
+  if (!grown.data) {
+    why = "no memory left for records in flight; the limit is " +
+          std::to_string(BufferPool::kOutstandingBytesMax) + " bytes";
+    return false;
+  }
+  if (p.received > 0) std::memcpy(grown.data.get(), p.buffer.data.get(), p.received);
+  pool.Give(std::exchange(p.buffer, std::move(grown)));
+  return true;
+}
+
+RecordReader::Status RecordReader::ReadLarge(int fd, std::span<const std::byte> bytes,
+                                             size_t record_bytes_max, BufferPool& pool,
+                                             Record& record, std::string& why) {
+  Partial& p = *partial_;
+  auto pull = [fd, &bytes](std::byte* into, size_t wanted) -> ssize_t {
+    if (bytes.empty()) return Receive(fd, into, wanted);
+    size_t got = std::min(wanted, bytes.size());
+    std::memcpy(into, bytes.data(), got);
+    bytes = bytes.subspan(got);
+    return static_cast<ssize_t>(got);
+  };
+  while (p.fragment_left > 0 || !p.last) {
+    ssize_t got = 0;
+    if (p.fragment_left > 0) {
+      got = pull(p.buffer.data.get() + p.received, p.fragment_left);
+      if (got > 0) p.received += static_cast<size_t>(got);
+      if (got > 0) p.fragment_left -= static_cast<size_t>(got);
+    } else {
+      got = pull(p.header.data() + p.header_bytes, kHeaderBytes - p.header_bytes);
+      if (got > 0) p.header_bytes += static_cast<uint32_t>(got);
+      if (p.header_bytes == kHeaderBytes && !BeginFragment(record_bytes_max, pool, why)) {
+        return Status::kBad;
+      }
+    }
+    if (got == -1) return Status::kAgain;
+    if (got <= 0) return Status::kClosed;
+  }
+  record.large = std::move(p.buffer);
+  record.bytes = {record.large.data.get(), p.received};
+  partial_.reset();
+  ahead_.assign(bytes.begin(), bytes.end());
+  return Status::kRecord;
+}
+
+void RecordReader::Drop(BufferPool& pool) {
+  if (partial_) pool.Give(std::move(partial_->buffer));
+  partial_.reset();
+  ahead_ = {};
+}
+
+}  // namespace tarn::rpc

@@ -1,0 +1,71 @@
+// Record marking (RFC 5531 section 11): makes records of what a stream socket gives, without ever
+// waiting for it.
+//
+// A small record is read with one system call into the caller's scratch and needs no memory of the
+// connection's own; a larger one is read into a buffer from the pool. An idle connection holds
+// neither. Threads: not shared; the holder of the connection's read side calls it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "server/rpc/buffer.h"
+#include "server/xdr/codec.h"
+
+namespace tarn::rpc {
+
+// One call's bytes: in `large`, or when that is empty in the scratch they were read with.
+struct Record {
+  xdr::Opaque bytes;
+  Buffer large;
+};
+
+class RecordReader {
+ public:
+  static constexpr size_t kScratchBytes = 8192;
+  static constexpr uint32_t kFragmentsMax = 1024;  // of one record
+
+  enum class Status { kRecord, kAgain, kClosed, kBad };
+
+  // One record of at most `record_bytes_max` from the non-blocking socket `fd`. kAgain: not all of
+  // it is there yet. kClosed: the peer has ended the stream. kBad: `why` says what the peer did
+  // wrong. `scratch` holds kScratchBytes.
+  Status Read(int fd, size_t record_bytes_max, BufferPool& pool, std::byte* scratch, Record& record,
+              std::string& why);
+
+  // A whole record is here already, so that waiting for the socket could be for ever.
+  bool HasRecord() const { return HoldsRecord(ahead_); }
+  // A record has begun and its end is missing.
+  bool InRecord() const { return partial_ != nullptr || (!ahead_.empty() && !HasRecord()); }
+  // Gives memory back to the pool; no Read after this.
+  void Drop(BufferPool& pool);
+
+ private:
+  struct Partial {
+    Buffer buffer;
+    size_t received = 0;
+    size_t fragment_left = 0;
+    uint32_t fragments = 0;
+    bool last = false;
+    std::array<std::byte, 4> header{};
+    uint32_t header_bytes = 0;
+  };
+
+  static bool HoldsRecord(std::span<const std::byte> bytes);
+  Status TakeSmall(std::span<const std::byte> bytes, size_t record_bytes_max, Record& record,
+                   bool& large);
+  Status ReadLarge(int fd, std::span<const std::byte> bytes, size_t record_bytes_max,
+                   BufferPool& pool, Record& record, std::string& why);
+  // Looks at a complete fragment header; false and `why` when it lies.
+  bool BeginFragment(size_t record_bytes_max, BufferPool& pool, std::string& why);
+
+  std::vector<std::byte> ahead_;  // read, but not yet part of a record that was given out
+  std::unique_ptr<Partial> partial_;
+};
+
+}  // namespace tarn::rpc
