@@ -6,7 +6,6 @@
 namespace tarn::engine::testing {
 
 using namespace vfs;  // NOLINT(google-build-using-namespace)
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 

@@ -194,11 +194,12 @@ TEST_P(Conformance, QuotaOfBytes) {
   EXPECT_EQ(space->bytes_free, 2 * kMiB);
   EXPECT_EQ(space->quota.bytes_max, limit);
   EXPECT_EQ(WriteCode(Root(), file, 0, kMiB), Code::kOk);
+  constexpr uint64_t kStep = 65'536;
   uint64_t offset = kMiB;
   Code code = Code::kOk;
   while (code == Code::kOk && offset <= 2 * kMiB) {
-    code = WriteCode(Root(), file, offset, 64 * 1024);
-    offset += 64 * 1024;
+    code = WriteCode(Root(), file, offset, kStep);
+    offset += kStep;
   }
   EXPECT_EQ(code, Code::kQuota);
   EXPECT_GE(UsageOf(realm).bytes, limit - kMiB);
