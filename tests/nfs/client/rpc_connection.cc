@@ -1,0 +1,143 @@
+#include "tests/nfs/client/rpc_connection.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "api/nfs4.h"
+
+namespace tarn::nfs_client {
+namespace {
+
+constexpr uint32_t kLastFragment = 0x80000000;
+
+Error Lost(const std::string& what) {
+  return Error(Code::kUnavailable, what + ": " + std::strerror(errno));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RpcConnection>> RpcConnection::Connect(const std::string& address,
+                                                              uint16_t port) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  if (inet_pton(AF_INET, address.c_str(), &to.sin_addr) != 1) {
+    return Error(Code::kInvalid, "address '" + address + "': give a numeric IPv4 address");
+  }
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return Lost("socket");
+  timeval limit{.tv_sec = kTimeoutSeconds, .tv_usec = 0};
+  int one = 1;
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+  std::unique_ptr<RpcConnection> made(new RpcConnection(fd));
+  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) return Lost("connect");
+  // Calls of different connections differ in their xid, as those of real clients do.
+  static std::atomic<uint32_t> connections{0};
+  made->xid_ = (connections.fetch_add(1) + 1) << 20;
+  made->SetIdentity({});
+  return made;
+}
+
+RpcConnection::~RpcConnection() {
+  close(fd_);
+}
+
+void RpcConnection::SetIdentity(const Identity& identity) {
+  flavor_ = identity.none ? rpc::AUTH_NONE : rpc::AUTH_SYS;
+  credential_.clear();
+  if (identity.none) return;
+  xdr::Encoder to;
+  Encode(to, rpc::authsys_parms{.stamp = 1,
+                                .machinename = "test",
+                                .uid = identity.uid,
+                                .gid = identity.gid,
+                                .gids = identity.gids});
+  credential_ = to.Flatten();
+}
+
+Result<void> RpcConnection::Send(uint32_t xid, uint32_t procedure,
+                                 const std::vector<const xdr::Encoder*>& arguments) {
+  xdr::Encoder head;
+  head.Put(uint32_t{0});  // the record mark
+  head.Put(xid);
+  Encode(head, rpc::CALL);
+  Encode(head, rpc::call_body{.rpcvers = rpc::RPC_VERSION,
+                              .prog = nfs4::NFS4_PROGRAM,
+                              .vers = nfs4::NFS4_VERSION,
+                              .proc = procedure,
+                              .cred = {.flavor = flavor_, .body = credential_},
+                              .verf = {}});
+  size_t size = head.size() - sizeof(uint32_t);
+  for (const xdr::Encoder* piece : arguments) size += piece->size();
+  head.PatchU32({0, 0, 0}, kLastFragment | static_cast<uint32_t>(size));
+  std::vector<iovec> pieces;
+  head.Gather(pieces);
+  for (const xdr::Encoder* piece : arguments) piece->Gather(pieces);
+  for (size_t at = 0; at < pieces.size();) {
+    msghdr message{};
+    message.msg_iov = pieces.data() + at;
+    message.msg_iovlen = std::min<size_t>(pieces.size() - at, 64);
+    ssize_t sent = sendmsg(fd_, &message, MSG_NOSIGNAL);
+    if (sent <= 0) return Lost("send");
+    auto left = static_cast<size_t>(sent);
+    while (at < pieces.size() && left >= pieces[at].iov_len) left -= pieces[at++].iov_len;
+    if (left > 0) {
+      pieces[at].iov_base = static_cast<std::byte*>(pieces[at].iov_base) + left;
+      pieces[at].iov_len -= left;
+    }
+  }
+  return Ok();
+}
+
+Result<void> RpcConnection::SendRaw(const Bytes& bytes) {
+  for (size_t at = 0; at < bytes.size();) {
+    ssize_t sent = send(fd_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+    if (sent <= 0) return Lost("send");
+    at += static_cast<size_t>(sent);
+  }
+  return Ok();
+}
+
+bool RpcConnection::ReceiveExactly(std::byte* into, size_t bytes) const {
+  for (size_t at = 0; at < bytes;) {
+    ssize_t got = recv(fd_, into + at, bytes - at, 0);
+    if (got <= 0) return false;
+    at += static_cast<size_t>(got);
+  }
+  return true;
+}
+
+Result<RpcReply> RpcConnection::Receive() {
+  RpcReply reply;
+  bool last = false;
+  while (!last) {
+    std::array<std::byte, 4> raw{};
+    if (!ReceiveExactly(raw.data(), raw.size())) return Lost("receive");
+    uint32_t mark = 0;
+    xdr::Decoder(raw).Get(mark);
+    last = (mark & kLastFragment) != 0;
+    size_t at = reply.record.size();
+    reply.record.resize(at + (mark & ~kLastFragment));
+    if (!ReceiveExactly(reply.record.data() + at, reply.record.size() - at)) return Lost("receive");
+  }
+  xdr::Decoder from(reply.record);
+  rpc::msg_type type{};
+  rpc::reply_body body;
+  if (!from.Get(reply.xid) || !Decode(from, type) || type != rpc::REPLY || !Decode(from, body)) {
+    return Error(Code::kProtocol, "the server sent something that is no RPC reply");
+  }
+  reply.denied = body.stat == rpc::MSG_DENIED;
+  reply.stat = body.areply.reply_data.stat;
+  reply.results = reply.record.size() - from.remaining();
+  return reply;
+}
+
+}  // namespace tarn::nfs_client

@@ -1,0 +1,67 @@
+// One blocking TCP connection that speaks ONC RPC (RFC 5531), right or wrong as it is told.
+//
+// Threads: one sends and one receives at a time; they may be different ones.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/rpc.h"
+#include "common/result.h"
+
+namespace tarn::nfs_client {
+
+using Bytes = std::vector<std::byte>;
+
+// Who the calls say they are.
+struct Identity {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::vector<uint32_t> gids;
+  bool none = false;  // AUTH_NONE
+};
+
+// A reply record with its header taken apart.
+struct RpcReply {
+  uint32_t xid = 0;
+  bool denied = false;
+  rpc::accept_stat stat = rpc::SUCCESS;  // if not denied
+  Bytes record;
+  size_t results = 0;  // where they start in `record`
+
+  xdr::Opaque body() const { return xdr::Opaque(record).subspan(results); }
+};
+
+class RpcConnection {
+ public:
+  static constexpr int kTimeoutSeconds = 30;  // of one receive
+
+  // kUnavailable: why not.
+  static Result<std::unique_ptr<RpcConnection>> Connect(const std::string& address, uint16_t port);
+  ~RpcConnection();
+  RpcConnection(const RpcConnection&) = delete;
+  RpcConnection& operator=(const RpcConnection&) = delete;
+
+  void SetIdentity(const Identity& identity);
+  // Sends one call of the NFS program whose arguments are the pieces in order.
+  Result<void> Send(uint32_t xid, uint32_t procedure,
+                    const std::vector<const xdr::Encoder*>& arguments);
+  // kUnavailable: the connection ended or stayed silent. kProtocol: no RPC reply.
+  Result<RpcReply> Receive();
+  Result<void> SendRaw(const Bytes& bytes);
+  uint32_t NextXid() { return ++xid_; }
+  int fd() const { return fd_; }
+
+ private:
+  explicit RpcConnection(int fd) : fd_(fd) {}
+  bool ReceiveExactly(std::byte* into, size_t bytes) const;
+
+  const int fd_;
+  uint32_t xid_ = 0;
+  rpc::auth_flavor flavor_ = rpc::AUTH_NONE;
+  Bytes credential_;
+};
+
+}  // namespace tarn::nfs_client
