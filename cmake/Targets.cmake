@@ -46,18 +46,23 @@ function(tarn_tests name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 
-# tarn_proto(NAME file.proto): protobuf and gRPC code for one .proto of api/, included as "api/<file>.pb.h".
+# tarn_proto(NAME file.proto [DIR folder] [DEPS target...]): protobuf and gRPC code for one .proto of `folder` (api),
+# included as "<folder>/<file>.pb.h".
 function(tarn_proto name proto)
+  cmake_parse_arguments(ARG "" "DIR" "DEPS" ${ARGN})
+  if(NOT ARG_DIR)
+    set(ARG_DIR api)
+  endif()
   get_filename_component(base ${proto} NAME_WE)
-  set(out ${CMAKE_BINARY_DIR}/api/${base})
+  set(out ${CMAKE_BINARY_DIR}/${ARG_DIR}/${base})
   add_custom_command(
     OUTPUT ${out}.pb.cc ${out}.pb.h ${out}.grpc.pb.cc ${out}.grpc.pb.h
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/api
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/${ARG_DIR}
     COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} --cpp_out=${CMAKE_BINARY_DIR}
-            --grpc_out=${CMAKE_BINARY_DIR} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN} api/${proto}
+            --grpc_out=${CMAKE_BINARY_DIR} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN} ${ARG_DIR}/${proto}
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
-    DEPENDS ${CMAKE_SOURCE_DIR}/api/${proto})
+    DEPENDS ${CMAKE_SOURCE_DIR}/${ARG_DIR}/${proto})
   add_library(${name} STATIC ${out}.pb.cc ${out}.grpc.pb.cc)
   target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR})
-  target_link_libraries(${name} PUBLIC protobuf::libprotobuf PkgConfig::GRPC)
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS} protobuf::libprotobuf PkgConfig::GRPC)
 endfunction()

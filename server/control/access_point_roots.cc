@@ -1,0 +1,236 @@
+// Root directories of access points: made at first use, their quota, their removal.
+#include <algorithm>
+
+#include "server/control/errors.h"
+#include "server/control/manager.h"
+#include "server/control/validate.h"
+
+namespace tarn::control {
+namespace {
+
+Result<std::optional<vfs::CreationInfo>> CreationOf(const v1::RootDirectory& root) {
+  if (!root.has_creation_info()) return std::optional<vfs::CreationInfo>();
+  const auto& info = root.creation_info();
+  TRY(uint32_t permissions, ParsePermissions(info.permissions()));
+  return std::optional(vfs::CreationInfo{
+      .owner_uid = info.owner_uid(), .owner_gid = info.owner_gid(), .permissions = permissions});
+}
+
+bool Unlimited(const vfs::Quota& quota) {
+  return quota.bytes_max == 0 && quota.files_max == 0;
+}
+
+}  // namespace
+
+void Manager::PublishAccessPoint(const AccessPoint& ap) {
+  struct Leased {
+    nfs4::Export entry;
+    std::shared_ptr<Lease> lease;
+  };
+  const FileSystem& fs = *ap.file_system;
+  auto leased = std::make_shared<Leased>();
+  nfs4::Export& entry = leased->entry;
+  entry.file_system = fs.record.number();
+  entry.number = ap.record.number();
+  entry.engine = fs.engine;
+  entry.root = {.inode = ap.record.root_inode(), .generation = ap.record.root_generation()};
+  entry.realm = ap.record.realm();
+  const auto& description = ap.record.description();
+  if (description.has_posix_user()) {
+    const auto& user = description.posix_user();
+    entry.user =
+        nfs4::PosixUser{.uid = user.uid(),
+                        .gid = user.gid(),
+                        .gids = {user.secondary_gids().begin(), user.secondary_gids().end()}};
+  }
+  leased->lease = fs.lease;
+  exports_.Publish(ExportPtr(leased, &leased->entry));
+}
+
+Result<ExportPtr> Manager::FirstUse(std::string_view id) {
+  AccessPointPtr ap;
+  std::shared_ptr<Lease> lease;
+  {
+    std::lock_guard lock(mutex_);
+    TRY(ap, FindAccessPoint(std::string(id)));
+    lease = ap->file_system->lease;
+  }
+  FileSystem& fs = *ap->file_system;
+  if (lease == nullptr) return AccessPointNotFound(id);
+  std::lock_guard roots(fs.roots_mutex);
+  records::AccessPoint record;
+  {
+    std::lock_guard lock(mutex_);
+    record = ap->record;
+  }
+  if (record.description().life_cycle_state() != "available") return AccessPointNotFound(id);
+  // Another call may have been first.
+  auto made = exports_.Find(fs.record.number(), record.number());
+  if (made.ok()) return made;
+  const auto& root_directory = record.description().root_directory();
+  TRY(auto creation, CreationOf(root_directory));
+  TRY(vfs::RealmId realm, fs.engine->EnsureRealm(root_directory.path(), creation));
+  TRY(vfs::FileId root, fs.engine->RealmRoot(realm));
+  TRY(ApplyQuota(fs, root_directory.path(), realm));
+  std::lock_guard lock(mutex_);
+  record = ap->record;  // tags may have changed meanwhile
+  record.set_realm(realm);
+  record.set_root_inode(root.inode);
+  record.set_root_generation(root.generation);
+  bool there = record.description().life_cycle_state() == "available" && fs.lease != nullptr;
+  if (!there) return AccessPointNotFound(id);
+  TRY(store_.Put(record));
+  ap->record = std::move(record);
+  PublishAccessPoint(*ap);
+  return exports_.Find(fs.record.number(), ap->record.number());
+}
+
+// Access points of one root directory share its usage, so they share the most generous quota: each
+// gets at least what it asked for.
+vfs::Quota Manager::SharedQuota(const FileSystem& fs, const std::string& path) {
+  vfs::Quota quota;
+  bool bytes_free = false;
+  bool files_free = false;
+  auto [begin, end] = fs.by_path.equal_range(path);
+  for (auto at = begin; at != end; ++at) {
+    const auto& description = at->second->record.description();
+    if (description.life_cycle_state() != "available") continue;
+    bytes_free |= description.quota_bytes() == 0;
+    files_free |= description.quota_files() == 0;
+    quota.bytes_max = std::max<uint64_t>(quota.bytes_max, description.quota_bytes());
+    quota.files_max = std::max<uint64_t>(quota.files_max, description.quota_files());
+  }
+  if (bytes_free) quota.bytes_max = 0;
+  if (files_free) quota.files_max = 0;
+  return quota;
+}
+
+Result<void> Manager::ApplyQuota(FileSystem& fs, const std::string& path, vfs::RealmId realm) {
+  vfs::Quota quota;
+  {
+    std::lock_guard lock(mutex_);
+    quota = SharedQuota(fs, path);
+  }
+  TRY(vfs::SpaceInfo space, fs.engine->GetSpace(realm));
+  bool same = quota.bytes_max == space.quota.bytes_max && quota.files_max == space.quota.files_max;
+  if (same || (Unlimited(quota) && Unlimited(space.quota))) return Ok();
+  return fs.engine->SetQuota(realm, quota);
+}
+
+Result<v1::AccessPointDescription> Manager::UpdateAccessPoint(
+    const v1::UpdateAccessPointRequest& request) {
+  AccessPointPtr ap;
+  std::shared_ptr<Lease> lease;
+  {
+    std::lock_guard lock(mutex_);
+    TRY(ap, FindAccessPoint(request.access_point_id()));
+    lease = ap->file_system->lease;
+  }
+  if (lease == nullptr) return AccessPointNotFound(request.access_point_id());
+  FileSystem& fs = *ap->file_system;
+  std::lock_guard roots(fs.roots_mutex);
+  v1::AccessPointDescription now = Describe(ap);
+  if (now.life_cycle_state() != "available") return AccessPointNotFound(request.access_point_id());
+  if (request.quota_bytes() != 0 && request.quota_bytes() < now.used_bytes()) {
+    return BadRequest("quota_bytes " + std::to_string(request.quota_bytes()) +
+                      " is below the usage of " + std::to_string(now.used_bytes()) + " bytes");
+  }
+  if (request.quota_files() != 0 && request.quota_files() < now.used_files()) {
+    return BadRequest("quota_files " + std::to_string(request.quota_files()) +
+                      " is below the usage of " + std::to_string(now.used_files()) + " files");
+  }
+  vfs::RealmId realm = 0;
+  {
+    std::lock_guard lock(mutex_);
+    records::AccessPoint record = ap->record;
+    realm = record.realm();
+    record.mutable_description()->set_quota_bytes(request.quota_bytes());
+    record.mutable_description()->set_quota_files(request.quota_files());
+    TRY(store_.Put(record));
+    ap->record = std::move(record);
+  }
+  if (realm != 0) TRY(ApplyQuota(fs, now.root_directory().path(), realm));
+  return Describe(ap);
+}
+
+// Refused for "/", and when another access point lies in or above the directory, or shares it.
+Result<void> Manager::CheckRootRemovable(const AccessPoint& ap) {
+  const std::string& path = ap.record.description().root_directory().path();
+  const std::string& id = ap.record.description().access_point_id();
+  if (path == "/") {
+    return BadRequest("delete_root_directory: the root directory of access point '" + id +
+                      "' is the whole file system: delete it without its root directory");
+  }
+  for (const auto& [other_path, other] : ap.file_system->by_path) {
+    if (other == &ap) continue;
+    if (!IsWithin(other_path, path) && !IsWithin(path, other_path)) continue;
+    const std::string& by = other->record.description().access_point_id();
+    return Conflict("the root directory '" + path + "' of access point '" + id +
+                        "' cannot be deleted: access point '" + by + "' has '" + other_path +
+                        "'. Delete that first, or delete without the root directory",
+                    by);
+  }
+  return Ok();
+}
+
+Result<v1::Empty> Manager::DeleteAccessPoint(const v1::DeleteAccessPointRequest& request) {
+  AccessPointPtr ap;
+  {
+    std::lock_guard lock(mutex_);
+    TRY(ap, FindAccessPoint(request.access_point_id()));
+    // A repetition finishes what was begun, as it was begun.
+    if (ap->record.description().life_cycle_state() == "available") {
+      if (request.delete_root_directory()) TRY(CheckRootRemovable(*ap));
+      records::AccessPoint record = ap->record;
+      record.mutable_description()->set_life_cycle_state("deleting");
+      record.set_delete_root_directory(request.delete_root_directory());
+      TRY(store_.Put(record));
+      ap->record = std::move(record);
+      FileSystem& fs = *ap->file_system;
+      exports_.RemoveName(fs.record.number(), request.access_point_id());
+      exports_.Withdraw(fs.record.number(), ap->record.number());
+    }
+  }
+  TRY(FinishDelete(ap));
+  return v1::Empty();
+}
+
+Result<void> Manager::FinishDelete(const AccessPointPtr& ap) {
+  FileSystem& fs = *ap->file_system;
+  std::lock_guard roots(fs.roots_mutex);
+  records::AccessPoint record;
+  std::shared_ptr<Lease> lease;
+  bool shared = false;
+  std::string path;
+  {
+    std::lock_guard lock(mutex_);
+    if (!access_points_.contains(ap->record.description().access_point_id())) return Ok();
+    record = ap->record;
+    lease = fs.lease;
+    path = record.description().root_directory().path();
+    shared = fs.by_path.count(path) > 1;
+  }
+  if (lease != nullptr && path != "/" && !(shared && !record.delete_root_directory())) {
+    vfs::RealmId realm = record.realm();
+    if (realm == 0 && record.delete_root_directory()) {
+      // Never used, but the directory may be there all the same.
+      auto found = fs.engine->EnsureRealm(path, std::nullopt);
+      if (found.ok()) realm = *found;
+      if (!found.ok() && found.code() != Code::kNoEntry && found.code() != Code::kNotDirectory) {
+        return found.error();
+      }
+    }
+    if (realm != 0) {
+      auto removed = fs.engine->RemoveRealm(realm, record.delete_root_directory());
+      if (!removed.ok() && removed.code() != Code::kNotFound) return removed.error();
+    }
+  } else if (lease != nullptr && record.realm() != 0) {
+    TRY(ApplyQuota(fs, path, record.realm()));
+  }
+  std::lock_guard lock(mutex_);
+  TRY(store_.Delete(record));
+  Erase(ap);
+  return Ok();
+}
+
+}  // namespace tarn::control

@@ -1,0 +1,77 @@
+#include "server/control/exports.h"
+
+#include <mutex>
+
+namespace tarn::control {
+
+Result<ExportPtr> ExportTable::Root(uint64_t listener) {
+  uint32_t file_system = 0;
+  {
+    std::shared_lock lock(names_mutex_);
+    auto found = listeners_.find(listener);
+    if (found == listeners_.end()) return Error(Code::kNotFound);
+    file_system = found->second;
+  }
+  return Find(file_system, 0);
+}
+
+Result<ExportPtr> ExportTable::Enter(uint32_t file_system, std::string_view name) {
+  uint64_t number = 0;
+  {
+    std::shared_lock lock(names_mutex_);
+    auto found = names_.find({file_system, std::string(name)});
+    if (found == names_.end()) return Error(Code::kNotFound);
+    number = found->second;
+  }
+  auto entry = Find(file_system, number);
+  return entry.ok() ? entry : first_use_(name);
+}
+
+Result<ExportPtr> ExportTable::Find(uint32_t file_system, uint64_t number) {
+  Key key{file_system, number};
+  Shard& shard = ShardOf(key);
+  std::shared_lock lock(shard.mutex);
+  auto found = shard.exports.find(key);
+  if (found == shard.exports.end()) return Error(Code::kNotFound);
+  return found->second;
+}
+
+void ExportTable::AddName(uint32_t file_system, const std::string& name, uint64_t number) {
+  std::unique_lock lock(names_mutex_);
+  names_[{file_system, name}] = number;
+}
+
+void ExportTable::RemoveName(uint32_t file_system, const std::string& name) {
+  std::unique_lock lock(names_mutex_);
+  names_.erase({file_system, name});
+}
+
+void ExportTable::Publish(ExportPtr entry) {
+  Key key{entry->file_system, entry->number};
+  Shard& shard = ShardOf(key);
+  std::unique_lock lock(shard.mutex);
+  shard.exports[key] = std::move(entry);
+}
+
+void ExportTable::Withdraw(uint32_t file_system, uint64_t number) {
+  Key key{file_system, number};
+  Shard& shard = ShardOf(key);
+  ExportPtr last;  // freed after the lock
+  std::unique_lock lock(shard.mutex);
+  auto found = shard.exports.find(key);
+  if (found == shard.exports.end()) return;
+  last = std::move(found->second);
+  shard.exports.erase(found);
+}
+
+void ExportTable::BindListener(uint64_t tag, uint32_t file_system) {
+  std::unique_lock lock(names_mutex_);
+  listeners_[tag] = file_system;
+}
+
+void ExportTable::UnbindListener(uint64_t tag) {
+  std::unique_lock lock(names_mutex_);
+  listeners_.erase(tag);
+}
+
+}  // namespace tarn::control

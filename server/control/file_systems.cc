@@ -1,0 +1,305 @@
+// CreateFileSystem, DescribeFileSystems, UpdateFileSystem, DeleteFileSystem.
+#include <spdlog/spdlog.h>
+
+#include "common/ids.h"
+#include "server/control/errors.h"
+#include "server/control/manager.h"
+#include "server/control/tags.h"
+#include "server/control/validate.h"
+
+namespace tarn::control {
+namespace {
+
+// The request as it is compared with a repetition: defaults filled in; tags may have changed since.
+v1::CreateFileSystemRequest Normalised(const v1::CreateFileSystemRequest& request) {
+  v1::CreateFileSystemRequest normal = request;
+  if (normal.performance_mode().empty()) normal.set_performance_mode("generalPurpose");
+  if (normal.throughput_mode().empty()) {
+    normal.set_throughput_mode(normal.performance_mode() == "maxIO" ? "bursting" : "elastic");
+  }
+  normal.clear_tags();
+  normal.clear_file_system_id();
+  return normal;
+}
+
+Result<void> CheckCreate(const v1::CreateFileSystemRequest& request) {
+  TRY(CheckToken("creation_token", request.creation_token()));
+  if (!request.file_system_id().empty()) {
+    TRY(CheckId("file_system_id", kFileSystemPrefix, request.file_system_id()));
+  }
+  TRY(CheckTags(request.tags()));
+  TRY(CheckZone(request.availability_zone_name()));
+  if (request.encrypted()) {
+    return BadRequest("encrypted: encryption at rest is not supported yet, leave it out");
+  }
+  v1::CreateFileSystemRequest normal = Normalised(request);
+  if (normal.performance_mode() == "maxIO" && !normal.availability_zone_name().empty()) {
+    return BadRequest(
+        "performance_mode maxIO is not for One Zone: leave out availability_zone_name");
+  }
+  return CheckThroughput(normal.performance_mode(), normal.throughput_mode(),
+                         normal.provisioned_throughput_in_mibps());
+}
+
+}  // namespace
+
+Result<Manager::FileSystemPtr> Manager::FindFileSystem(const std::string& id) {
+  TRY(CheckId("file_system_id", kFileSystemPrefix, id));
+  auto found = file_systems_.find(id);
+  if (found == file_systems_.end()) return FileSystemNotFound(id);
+  return found->second;
+}
+
+Result<Manager::FileSystemPtr> Manager::FindAvailable(const std::string& id) {
+  TRY(FileSystemPtr fs, FindFileSystem(id));
+  if (!fs->available()) {
+    return WrongFileSystemState(id, fs->record.description().life_cycle_state());
+  }
+  return fs;
+}
+
+void Manager::PublishRoot(FileSystem& fs, vfs::FileId root) {
+  struct Leased {
+    nfs4::Export entry;
+    std::shared_ptr<Lease> lease;
+  };
+  fs.lease = std::make_shared<Lease>();
+  fs.last_lease = fs.lease;
+  auto leased = std::make_shared<Leased>();
+  leased->entry.file_system = fs.record.number();
+  leased->entry.engine = fs.engine;
+  leased->entry.root = root;
+  leased->lease = fs.lease;
+  exports_.Publish(ExportPtr(leased, &leased->entry));
+}
+
+// A crash between the engine's creation and our record leaves an empty file system in the engine
+// that nothing names; it costs a few hundred bytes.
+Result<void> Manager::MakeInEngine(FileSystem& fs) {
+  TRY(uint32_t number, engine_.CreateFileSystem());
+  TRY(fs.engine, engine_.GetFileSystem(number));
+  TRY(vfs::FileId root, fs.engine->RealmRoot(vfs::kRootRealm));
+  fs.record.set_number(number);
+  fs.record.mutable_description()->set_life_cycle_state("available");
+  TRY(store_.Put(fs.record));
+  PublishRoot(fs, root);
+  return Ok();
+}
+
+Result<v1::FileSystemDescription> Manager::Repeated(FileSystem& fs,
+                                                    const v1::CreateFileSystemRequest& request) {
+  bool other_id = !request.file_system_id().empty() && request.file_system_id() != fs.id();
+  bool same = Normalised(request).SerializeAsString() == fs.record.request().SerializeAsString();
+  if (other_id || !same) return FileSystemAlreadyExists(fs.id(), request.creation_token());
+  if (!fs.available()) {
+    return WrongFileSystemState(fs.id(), fs.record.description().life_cycle_state());
+  }
+  return Describe(fs);
+}
+
+Result<v1::FileSystemDescription> Manager::CreateFileSystem(
+    const v1::CreateFileSystemRequest& request) {
+  TRY(CheckCreate(request));
+  std::lock_guard lock(mutex_);
+  auto known = file_system_tokens_.find(request.creation_token());
+  if (known != file_system_tokens_.end()) {
+    return Repeated(*file_systems_.at(known->second), request);
+  }
+  std::string id = request.file_system_id();
+  if (id.empty()) id = MintId(kFileSystemPrefix);
+  if (auto taken = file_systems_.find(id); taken != file_systems_.end()) {
+    return FileSystemAlreadyExists(id, taken->second->record.description().creation_token());
+  }
+  if (file_systems_.size() >= options_.file_systems_max) {
+    return FileSystemLimitExceeded("there are " + std::to_string(file_systems_.size()) +
+                                   " file systems, the most that are allowed: delete one");
+  }
+  v1::CreateFileSystemRequest normal = Normalised(request);
+  auto fs = std::make_shared<FileSystem>();
+  *fs->record.mutable_request() = normal;
+  auto& description = *fs->record.mutable_description();
+  description.set_file_system_id(id);
+  description.set_creation_token(normal.creation_token());
+  description.set_creation_time(NowSeconds());
+  description.set_life_cycle_state("creating");
+  description.set_performance_mode(normal.performance_mode());
+  description.set_throughput_mode(normal.throughput_mode());
+  description.set_provisioned_throughput_in_mibps(normal.provisioned_throughput_in_mibps());
+  description.set_availability_zone_name(normal.availability_zone_name());
+  description.set_owner_id(options_.owner_id);
+  *description.mutable_tags() = request.tags();
+  description.set_name(NameTag(request.tags()));
+  TRY(store_.Put(fs->record));
+  auto made = MakeInEngine(*fs);
+  if (!made.ok()) {
+    // Nobody was told of it; when this fails too, the next start makes it.
+    (void)store_.Delete(fs->record);
+    return made.error();
+  }
+  file_systems_[id] = fs;
+  file_system_tokens_[normal.creation_token()] = id;
+  return Describe(*fs);
+}
+
+v1::FileSystemDescription Manager::Describe(const FileSystem& fs) {
+  v1::FileSystemDescription description = fs.record.description();
+  description.set_number_of_mount_targets(static_cast<uint32_t>(fs.mount_targets.size()));
+  if (fs.engine == nullptr || fs.lease == nullptr) return description;
+  auto space = fs.engine->GetSpace(vfs::kRootRealm);
+  if (!space.ok()) return description;
+  auto& size = *description.mutable_size_in_bytes();
+  size.set_value(space->usage.bytes);
+  size.set_value_in_standard(space->usage.bytes);
+  size.set_timestamp(NowSeconds());
+  description.set_files(space->usage.files);
+  return description;
+}
+
+Result<v1::DescribeFileSystemsResponse> Manager::DescribeFileSystems(
+    const v1::DescribeFileSystemsRequest& request) {
+  TRY(uint32_t page, PageSize("max_items", request.max_items()));
+  if (!request.file_system_id().empty() && !request.creation_token().empty()) {
+    return BadRequest("Request cannot contain both a file system ID and a creation token.");
+  }
+  std::lock_guard lock(mutex_);
+  v1::DescribeFileSystemsResponse response;
+  if (!request.file_system_id().empty()) {
+    TRY(FileSystemPtr fs, FindFileSystem(request.file_system_id()));
+    *response.add_file_systems() = Describe(*fs);
+    return response;
+  }
+  if (!request.creation_token().empty()) {
+    auto found = file_system_tokens_.find(request.creation_token());
+    if (found == file_system_tokens_.end()) return response;
+    *response.add_file_systems() = Describe(*file_systems_.at(found->second));
+    return response;
+  }
+  for (auto at = file_systems_.upper_bound(request.marker()); at != file_systems_.end(); ++at) {
+    if (static_cast<uint32_t>(response.file_systems_size()) == page) {
+      response.set_next_marker(
+          response.file_systems(response.file_systems_size() - 1).file_system_id());
+      break;
+    }
+    *response.add_file_systems() = Describe(*at->second);
+  }
+  return response;
+}
+
+Result<v1::FileSystemDescription> Manager::UpdateFileSystem(
+    const v1::UpdateFileSystemRequest& request) {
+  std::lock_guard lock(mutex_);
+  TRY(FileSystemPtr fs, FindAvailable(request.file_system_id()));
+  records::FileSystem record = fs->record;
+  auto& description = *record.mutable_description();
+  const auto& old = fs->record.description();
+  double mibps = request.provisioned_throughput_in_mibps();
+  if (!request.throughput_mode().empty()) {
+    description.set_throughput_mode(request.throughput_mode());
+  }
+  bool provisioned = description.throughput_mode() == "provisioned";
+  if (mibps == 0 && provisioned) mibps = old.provisioned_throughput_in_mibps();
+  description.set_provisioned_throughput_in_mibps(mibps);
+  TRY(CheckThroughput(description.performance_mode(), description.throughput_mode(), mibps));
+  if (HasArchiveRule(record.lifecycle()) && description.throughput_mode() != "elastic") {
+    return BadRequest(
+        "throughput_mode must stay elastic while the lifecycle configuration has "
+        "transition_to_archive: remove that first");
+  }
+  bool other_mode = description.throughput_mode() != old.throughput_mode();
+  double before = old.provisioned_throughput_in_mibps();
+  if (!other_mode && mibps == before) return Describe(*fs);
+  if (other_mode || mibps < before) {
+    auto wait = record.throughput_changed() + options_.throughput_cooldown.count() - NowSeconds();
+    if (options_.throughput_cooldown.count() > 0 && record.throughput_changed() != 0 && wait > 0) {
+      return TooManyRequests(
+          "the throughput mode can change, and provisioned throughput decrease, "
+          "again in " +
+          std::to_string(wait) + " seconds");
+    }
+    record.set_throughput_changed(NowSeconds());
+  }
+  TRY(store_.Put(record));
+  fs->record = std::move(record);
+  return Describe(*fs);
+}
+
+Result<v1::Empty> Manager::DeleteFileSystem(const v1::DeleteFileSystemRequest& request) {
+  FileSystemPtr fs;
+  {
+    std::lock_guard lock(mutex_);
+    TRY(fs, FindFileSystem(request.file_system_id()));
+    if (fs->record.description().life_cycle_state() == "deleting") return v1::Empty();
+    if (!fs->mount_targets.empty()) {
+      return FileSystemInUse("Must delete all mount targets before deleting file system.",
+                             fs->mount_targets.begin()->second);
+    }
+    if (default_is_fixed_ && default_file_system_ == fs->id()) {
+      return FileSystemInUse("File system '" + fs->id() +
+                                 "' is the one of --file-system-id: start the server without it",
+                             fs->id());
+    }
+    records::FileSystem record = fs->record;
+    record.mutable_description()->set_life_cycle_state("deleting");
+    TRY(store_.Put(record));
+    fs->record = std::move(record);
+    while (!fs->access_points.empty()) {
+      AccessPointPtr ap = fs->access_points.begin()->second;
+      fs->doomed.push_back(ap->record);
+      Erase(ap);
+    }
+    exports_.Withdraw(fs->record.number(), 0);
+    fs->lease = nullptr;
+  }
+  FinishDelete(fs);
+  return v1::Empty();
+}
+
+bool Manager::FinishDelete(const FileSystemPtr& fs) {
+  {
+    std::lock_guard lock(mutex_);
+    // Requests and open files that still hold it go on; the housekeeping thread comes back.
+    if (fs->finishing || !fs->last_lease.expired()) return false;
+    fs->finishing = true;
+  }
+  auto done = fs->record.number() == 0 ? Ok() : engine_.DeleteFileSystem(fs->record.number());
+  for (const auto& ap : fs->doomed) {
+    if (done.ok() || done.code() == Code::kNotFound) done = store_.Delete(ap);
+  }
+  std::lock_guard lock(mutex_);
+  fs->finishing = false;
+  if (done.ok() || done.code() == Code::kNotFound) done = store_.Delete(fs->record);
+  if (!done.ok()) {
+    spdlog::warn("file system {} is not deleted yet: {}", fs->id(), done.error().ToString());
+    return false;
+  }
+  file_system_tokens_.erase(fs->record.description().creation_token());
+  file_systems_.erase(fs->id());
+  return true;
+}
+
+Result<void> Manager::EnsureDefaultFileSystem(const std::string& id) {
+  TRY(CheckId("file_system_id", kFileSystemPrefix, id));
+  bool there = false;
+  {
+    std::lock_guard lock(mutex_);
+    there = file_systems_.contains(id);
+  }
+  if (!there) {
+    v1::CreateFileSystemRequest request;
+    request.set_creation_token(id);
+    request.set_file_system_id(id);
+    TRY(CreateFileSystem(request));
+  }
+  std::lock_guard lock(mutex_);
+  TRY(FileSystemPtr fs, FindAvailable(id));
+  if (!default_file_system_.empty() && default_file_system_ != id) {
+    return MountTargetConflict("mount targets of '" + default_file_system_ +
+                                   "' stand on the default listener: delete them first",
+                               default_file_system_);
+  }
+  BindDefault(*fs);
+  default_is_fixed_ = true;
+  return Ok();
+}
+
+}  // namespace tarn::control

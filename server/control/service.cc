@@ -1,0 +1,123 @@
+#include "server/control/service.h"
+
+#include <grpcpp/server_context.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "api/control.grpc.pb.h"
+#include "common/grpc/status.h"
+#include "server/control/manager.h"
+
+namespace tarn::control {
+namespace {
+
+// Who calls: the name in the client's certificate, or "local" on the Unix socket, whose mode says
+// who may.
+std::string Who(const grpc::ServerContext& context) {
+  auto auth = context.auth_context();
+  if (auth == nullptr || !auth->IsPeerAuthenticated()) return "local";
+  auto names = auth->FindPropertyValues("x509_common_name");
+  return names.empty() ? "unnamed" : "CN=" + std::string(names[0].data(), names[0].size());
+}
+
+// The resource that a request is about: the most specific id (or token) it has.
+template <typename Request>
+std::string Resource(const Request& request) {
+  if constexpr (requires { request.resource_id(); }) return request.resource_id();
+  if constexpr (requires { request.access_point_id(); }) {
+    if (!request.access_point_id().empty()) return request.access_point_id();
+  }
+  if constexpr (requires { request.mount_target_id(); }) {
+    if (!request.mount_target_id().empty()) return request.mount_target_id();
+  }
+  if constexpr (requires { request.file_system_id(); }) {
+    if (!request.file_system_id().empty()) return request.file_system_id();
+  }
+  if constexpr (requires { request.creation_token(); }) return request.creation_token();
+  return "";
+}
+
+// The id of what a creation made.
+template <typename Response>
+std::string MadeId(const Response& response) {
+  if constexpr (requires { response.access_point_id(); }) return response.access_point_id();
+  if constexpr (requires { response.mount_target_id(); }) return response.mount_target_id();
+  if constexpr (requires { response.file_system_id(); }) return response.file_system_id();
+  return "";
+}
+
+bool IsRead(std::string_view operation) {
+  return operation.starts_with("Describe") || operation.starts_with("List");
+}
+
+class Service final : public v1::Control::Service {
+ public:
+  explicit Service(Manager& manager) : manager_(manager) {}
+
+ private:
+  template <typename Request, typename Response>
+  grpc::Status Run(std::string_view operation, grpc::ServerContext& context,
+                   Result<Response> (Manager::*method)(const Request&), const Request& request,
+                   Response& response) {
+    auto begin = std::chrono::steady_clock::now();
+    Result<Response> result = (manager_.*method)(request);
+    auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - begin);
+    auto level = result.ok() && IsRead(operation) ? spdlog::level::debug : spdlog::level::info;
+    if (spdlog::should_log(level)) {
+      nlohmann::ordered_json line{{"audit", operation},
+                                  {"who", Who(context)},
+                                  {"peer", context.peer()},
+                                  {"resource", Resource(request)}};
+      std::string made = result.ok() ? MadeId(*result) : "";
+      if (!made.empty() && !IsRead(operation)) line["made"] = made;
+      line["result"] = "ok";
+      if (!result.ok()) {
+        const Error& error = result.error();
+        line["result"] = error.api_name().empty() ? CodeName(error.code()) : error.api_name();
+        line["message"] = error.message();
+      }
+      line["ms"] = took.count();
+      // Text of clients may be no UTF-8; it is replaced, never a reason to fail.
+      spdlog::log(level, "{}", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    }
+    if (result.ok()) response = std::move(result).value();
+    return rpcs::ToStatus(result, context);
+  }
+
+#define TARN_OPERATION(NAME, RESPONSE)                                              \
+  grpc::Status NAME(grpc::ServerContext* context, const v1::NAME##Request* request, \
+                    v1::RESPONSE* response) override {                              \
+    return Run(#NAME, *context, &Manager::NAME, *request, *response);               \
+  }
+  TARN_OPERATION(CreateFileSystem, FileSystemDescription)
+  TARN_OPERATION(DescribeFileSystems, DescribeFileSystemsResponse)
+  TARN_OPERATION(UpdateFileSystem, FileSystemDescription)
+  TARN_OPERATION(DeleteFileSystem, Empty)
+  TARN_OPERATION(CreateMountTarget, MountTargetDescription)
+  TARN_OPERATION(DescribeMountTargets, DescribeMountTargetsResponse)
+  TARN_OPERATION(DeleteMountTarget, Empty)
+  TARN_OPERATION(CreateAccessPoint, AccessPointDescription)
+  TARN_OPERATION(DescribeAccessPoints, DescribeAccessPointsResponse)
+  TARN_OPERATION(UpdateAccessPoint, AccessPointDescription)
+  TARN_OPERATION(DeleteAccessPoint, Empty)
+  TARN_OPERATION(PutLifecycleConfiguration, LifecycleConfigurationDescription)
+  TARN_OPERATION(DescribeLifecycleConfiguration, LifecycleConfigurationDescription)
+  TARN_OPERATION(TagResource, Empty)
+  TARN_OPERATION(UntagResource, Empty)
+  TARN_OPERATION(ListTagsForResource, ListTagsForResourceResponse)
+  TARN_OPERATION(Fsck, FsckReport)
+#undef TARN_OPERATION
+
+  Manager& manager_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> NewService(Manager& manager) {
+  return std::make_unique<Service>(manager);
+}
+
+}  // namespace tarn::control

@@ -1,0 +1,21 @@
+// The gRPC service of api/control.proto over a Manager, with one audit line a call.
+//
+// Audit: JSON on the log, as {"audit":"CreateAccessPoint","who":"CN=tarn-csi","peer":"ipv4:…",
+// "resource":"fs-…","result":"ok","ms":3}. Changes and failures at level info, successful reads at
+// debug: a node asks for the usage of each of its volumes every minute.
+#pragma once
+
+#include <memory>
+
+namespace grpc {
+class Service;
+}
+
+namespace tarn::control {
+
+class Manager;
+
+// `manager` must outlive the service, and the gRPC server that has it.
+std::unique_ptr<grpc::Service> NewService(Manager& manager);
+
+}  // namespace tarn::control

@@ -1,0 +1,13 @@
+// Tags of resources: a set by key.
+#pragma once
+
+#include <string>
+
+#include "api/control.pb.h"
+
+namespace tarn::control {
+
+// The value of the tag "Name", or "": what descriptions show as the name.
+std::string NameTag(const google::protobuf::RepeatedPtrField<v1::Tag>& tags);
+
+}  // namespace tarn::control
