@@ -33,7 +33,11 @@ struct Context {
   kube::Informer& mount_targets;
   kube::Informer& access_points;
   kube::Informer& lifecycle_policies;
-  kube::Informer& volumes;  // PersistentVolumes, trimmed to spec.csi
+  kube::Informer& volumes;        // PersistentVolumes, trimmed to spec.csi and spec.claimRef
+  kube::Informer& stateful_sets;  // this and the next two: only ours
+  kube::Informer& services;
+  kube::Informer& budgets;
+  kube::Informer& registry;  // ConfigMaps of ours in settings.ns
   std::function<int64_t()> now_seconds;
 };
 

@@ -18,6 +18,8 @@ namespace tarn::op {
 
 inline constexpr std::chrono::seconds kControlTimeout{5};
 
+using Tags = std::vector<std::pair<std::string, std::string>>;
+
 struct FileSystemFacts {
   std::string life_cycle_state;
   uint64_t size_bytes = 0;
@@ -43,7 +45,7 @@ struct AccessPointSpec {
   std::optional<User> user;
   std::string path;
   std::optional<Creation> creation;
-  std::vector<std::pair<std::string, std::string>> tags;
+  Tags tags;
   uint64_t quota_bytes = 0;
   uint64_t quota_files = 0;
 };
@@ -79,6 +81,12 @@ class ControlApi {
                                         const std::string& mode, double mibps) = 0;
   virtual Result<AccessPointFacts> CreateAccessPoint(const std::string& address,
                                                      const AccessPointSpec& spec) = 0;
+  virtual Result<AccessPointFacts> DescribeAccessPoint(const std::string& address,
+                                                       const std::string& id) = 0;
+  // The access point that was made with that client token; kNotFound when there is none.
+  virtual Result<AccessPointFacts> FindAccessPoint(const std::string& address,
+                                                   const std::string& file_system_id,
+                                                   const std::string& client_token) = 0;
   virtual Result<AccessPointFacts> UpdateAccessPoint(const std::string& address,
                                                      const std::string& id, uint64_t quota_bytes,
                                                      uint64_t quota_files) = 0;
@@ -86,6 +94,9 @@ class ControlApi {
                                          bool with_root) = 0;
   virtual Result<void> PutLifecycle(const std::string& address, const std::string& id,
                                     const LifecycleRules& rules) = 0;
+  // Makes the tags of a file system or access point exactly these.
+  virtual Result<void> SetTags(const std::string& address, const std::string& id,
+                               const Tags& tags) = 0;
 };
 
 // Over gRPC with mutual TLS.

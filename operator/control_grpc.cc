@@ -13,6 +13,8 @@ namespace pb = control::v1;
 // Channels kept open, one a file server. Above it the oldest by address goes; it is made again when
 // needed.
 constexpr size_t kMaxChannels = 1024;
+constexpr int kPageSize = 1000;
+constexpr int kMaxPages = 100;
 
 AccessPointFacts Facts(const pb::AccessPointDescription& d) {
   return {d.access_point_id(), d.life_cycle_state(), d.quota_bytes(),
@@ -88,6 +90,35 @@ class GrpcControl : public ControlApi {
     return Facts(response);
   }
 
+  Result<AccessPointFacts> DescribeAccessPoint(const std::string& address,
+                                               const std::string& id) override {
+    pb::DescribeAccessPointsRequest request;
+    request.set_access_point_id(id);
+    pb::DescribeAccessPointsResponse response;
+    TRY(Call(address, &pb::Control::Stub::DescribeAccessPoints, request, response));
+    if (response.access_points_size() == 0)
+      return Error(Code::kNotFound, address + " has no access point " + id);
+    return Facts(response.access_points(0));
+  }
+
+  Result<AccessPointFacts> FindAccessPoint(const std::string& address,
+                                           const std::string& file_system_id,
+                                           const std::string& client_token) override {
+    pb::DescribeAccessPointsRequest request;
+    request.set_file_system_id(file_system_id);
+    request.set_max_results(kPageSize);
+    for (int page = 0; page < kMaxPages; ++page) {
+      pb::DescribeAccessPointsResponse response;
+      TRY(Call(address, &pb::Control::Stub::DescribeAccessPoints, request, response));
+      for (const auto& d : response.access_points()) {
+        if (d.client_token() == client_token) return Facts(d);
+      }
+      if (response.next_token().empty()) break;
+      request.set_next_token(response.next_token());
+    }
+    return Error(Code::kNotFound, address + " has no access point of token " + client_token);
+  }
+
   Result<AccessPointFacts> UpdateAccessPoint(const std::string& address, const std::string& id,
                                              uint64_t quota_bytes, uint64_t quota_files) override {
     pb::UpdateAccessPointRequest request;
@@ -122,6 +153,42 @@ class GrpcControl : public ControlApi {
     return Call(address, &pb::Control::Stub::PutLifecycleConfiguration, request, response);
   }
 
+  Result<void> SetTags(const std::string& address, const std::string& id,
+                       const Tags& tags) override {
+    std::map<std::string, std::string> missing(tags.begin(), tags.end());
+    pb::UntagResourceRequest untag;
+    pb::ListTagsForResourceRequest list;
+    list.set_resource_id(id);
+    for (int page = 0; page < kMaxPages; ++page) {
+      pb::ListTagsForResourceResponse there;
+      TRY(Call(address, &pb::Control::Stub::ListTagsForResource, list, there));
+      for (const auto& tag : there.tags()) {
+        auto wanted = missing.find(tag.key());
+        if (wanted == missing.end()) {
+          if (!tag.key().starts_with("aws:")) untag.add_tag_keys(tag.key());
+        } else if (wanted->second == tag.value()) {
+          missing.erase(wanted);
+        }
+      }
+      if (there.next_token().empty()) break;
+      list.set_next_token(there.next_token());
+    }
+    pb::Empty done;
+    if (untag.tag_keys_size() > 0) {
+      untag.set_resource_id(id);
+      TRY(Call(address, &pb::Control::Stub::UntagResource, untag, done));
+    }
+    if (missing.empty()) return Ok();
+    pb::TagResourceRequest request;
+    request.set_resource_id(id);
+    for (const auto& [key, value] : missing) {
+      auto* tag = request.add_tags();
+      tag->set_key(key);
+      tag->set_value(value);
+    }
+    return Call(address, &pb::Control::Stub::TagResource, request, done);
+  }
+
  private:
   template <typename Request, typename Response>
   using Method = grpc::Status (pb::Control::Stub::*)(grpc::ClientContext*, const Request&,
@@ -139,6 +206,9 @@ class GrpcControl : public ControlApi {
     std::lock_guard lock(mu_);
     auto it = channels_.find(address);
     if (it != channels_.end()) return it->second;
+    if (pems_.certificate.empty()) {
+      return Error(Code::kUnavailable, address + ": the client certificate is not made yet");
+    }
     TRY(std::shared_ptr<grpc::Channel> channel, rpcs::OpenChannel(address, pems_));
     if (channels_.size() >= kMaxChannels) channels_.erase(channels_.begin());
     channels_[address] = channel;

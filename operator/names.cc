@@ -9,6 +9,11 @@ using kube::Json;
 using kube::Object;
 using kube::Str;
 
+std::string HostPort(const std::string& ip, int port) {
+  bool v6 = ip.find(':') != std::string::npos;
+  return (v6 ? "[" + ip + "]:" : ip + ":") + std::to_string(port);
+}
+
 std::string Sha256Hex(const std::string& text) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
@@ -45,7 +50,8 @@ bool HasFinalizer(const Json& object) {
 }
 
 std::string FileSystemIdOf(const Json& file_system) {
-  return IdFromUid("fs-", UidOf(file_system));
+  std::string given = Str(Object(file_system, "spec"), "fileSystemId");
+  return given.empty() ? IdFromUid("fs-", UidOf(file_system)) : given;
 }
 
 Result<void> SetFinalizer(kube::Client& client, const kube::ResourceType& type, const Json& object,
@@ -68,21 +74,26 @@ Json SelectorLabels(const std::string& file_system_id) {
   return {{"app.kubernetes.io/name", "tarn-server"}, {"tarn.dev/file-system-id", file_system_id}};
 }
 
-Json ChildMetadata(const Json& owner, const kube::ResourceType& owner_type,
-                   const std::string& name) {
+Json ChildMetadata(const Json& owner, const kube::ResourceType& owner_type, const std::string& name,
+                   Gone gone) {
   kube::ObjectName owner_name = kube::NameOf(owner);
-  return {
-      {"name", name},
-      {"namespace", owner_name.ns},
-      {"labels",
-       {{"app.kubernetes.io/managed-by", "tarn-operator"}, {"app.kubernetes.io/part-of", "tarn"}}},
-      {"ownerReferences",
-       {{{"apiVersion", owner_type.ApiVersion()},
-         {"kind", owner_type.kind},
-         {"name", owner_name.name},
-         {"uid", UidOf(owner)},
-         {"controller", true},
-         {"blockOwnerDeletion", true}}}}};
+  bool of_mount_target = owner_type.kind == kMountTarget.kind;
+  Json metadata = {{"name", name},
+                   {"namespace", owner_name.ns},
+                   {"labels",
+                    {{kManagedByLabel, kManagedBy},
+                     {"app.kubernetes.io/part-of", "tarn"},
+                     {kOwnerUidLabel, UidOf(owner)},
+                     {of_mount_target ? kMountTargetLabel : kFileSystemLabel, owner_name.name}}}};
+  if (gone == Gone::kWithOwner) {
+    metadata["ownerReferences"] = {{{"apiVersion", owner_type.ApiVersion()},
+                                    {"kind", owner_type.kind},
+                                    {"name", owner_name.name},
+                                    {"uid", UidOf(owner)},
+                                    {"controller", true},
+                                    {"blockOwnerDeletion", true}}};
+  }
+  return metadata;
 }
 
 }  // namespace tarn::op

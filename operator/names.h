@@ -30,8 +30,16 @@ inline const kube::ResourceType kService{"", "v1", "services", "Service", true};
 inline const kube::ResourceType kSecret{"", "v1", "secrets", "Secret", true};
 inline const kube::ResourceType kConfigMap{"", "v1", "configmaps", "ConfigMap", true};
 inline const kube::ResourceType kVolume{"", "v1", "persistentvolumes", "PersistentVolume", false};
+inline const kube::ResourceType kClaim{"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim",
+                                       true};
+inline const kube::ResourceType kPod{"", "v1", "pods", "Pod", true};
+inline const kube::ResourceType kServiceMonitor{"monitoring.coreos.com", "v1", "servicemonitors",
+                                                "ServiceMonitor", true};
 inline const kube::ResourceType kBudget{"policy", "v1", "poddisruptionbudgets",
                                         "PodDisruptionBudget", true};
+
+// "10.96.0.1:9400", "[fd00::1]:9400".
+std::string HostPort(const std::string& ip, int port);
 
 std::string Sha256Hex(const std::string& text);
 // `prefix` ("fs-", "fsmt-") and 17 hex digits that follow from the custom resource's uid, so that a
@@ -50,9 +58,23 @@ std::string FileSystemIdOf(const kube::Json& file_system);
 Result<void> SetFinalizer(kube::Client& client, const kube::ResourceType& type,
                           const kube::Json& object, bool on);
 
-// metadata of a child: name, labels, and an owner reference that lets it go with its owner.
+// Labels of what we make. The owner's name tells whom to reconcile when a child changes; its uid
+// tells a child of ours from somebody else's object of the same name.
+inline const std::string kManagedByLabel = "app.kubernetes.io/managed-by";
+inline const std::string kManagedBy = "tarn-operator";
+inline const std::string kOwnerUidLabel = "tarn.dev/owner-uid";
+inline const std::string kFileSystemLabel = "tarn.dev/file-system";
+inline const std::string kMountTargetLabel = "tarn.dev/mount-target";
+
+// How a child goes away. What carries data or addresses in use is deleted by the reconciler alone:
+// the garbage collector would take it first when somebody deletes the owner in the foreground, even
+// though its deletion is refused.
+enum class Gone { kWithOwner, kByReconciler };
+
+// metadata of a child in its owner's namespace: name, labels, and for kWithOwner an owner
+// reference.
 kube::Json ChildMetadata(const kube::Json& owner, const kube::ResourceType& owner_type,
-                         const std::string& name);
+                         const std::string& name, Gone gone);
 kube::Json SelectorLabels(const std::string& file_system_id);
 
 }  // namespace tarn::op

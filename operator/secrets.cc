@@ -31,6 +31,10 @@ Result<KeyPair> EnsureLeaf(Context& context, const KeyPair& ca, const Json& meta
   auto there = context.client.Get(kSecret, name);
   if (!there.ok() && there.code() != Code::kNotFound) return there.error();
   if (there.ok()) {
+    std::string owner = Str(Object(metadata, "labels"), kOwnerUidLabel);
+    if (Str(Object(Object(*there, "metadata"), "labels"), kOwnerUidLabel) != owner) {
+      return Error(Code::kAlreadyExists, "Secret " + name.Key() + " is somebody else's; delete it");
+    }
     KeyPair pair{DataOf(*there, "tls.crt"), DataOf(*there, "tls.key")};
     if (LeafIsGood(ca.certificate, pair.certificate, request) &&
         DataOf(*there, "ca.crt") == ca.certificate)
@@ -63,8 +67,11 @@ Result<KeyPair> EnsureAuthority(Context& context) {
   return ca;
 }
 
-Result<std::string> EnsureServerSecret(Context& context, const Json& fs,
-                                       const std::string& cluster_ip) {
+std::string ServerSecretName(const Json& fs) {
+  return kube::NameOf(fs).name + "-control-tls";
+}
+
+Result<void> EnsureServerSecret(Context& context, const Json& fs, const std::string& cluster_ip) {
   TRY(KeyPair ca, EnsureAuthority(context));
   ObjectName name = kube::NameOf(fs);
   std::string host = name.name + "." + name.ns;
@@ -73,9 +80,9 @@ Result<std::string> EnsureServerSecret(Context& context, const Json& fs,
                       .ip_addresses = {},
                       .server = true};
   if (!cluster_ip.empty()) request.ip_addresses.push_back(cluster_ip);
-  TRY(KeyPair pair,
-      EnsureLeaf(context, ca, ChildMetadata(fs, kFileSystem, name.name + "-control-tls"), request));
-  return Sha256Hex(pair.certificate + ca.certificate).substr(0, 16);
+  Json metadata = ChildMetadata(fs, kFileSystem, ServerSecretName(fs), Gone::kWithOwner);
+  TRY(EnsureLeaf(context, ca, metadata, request));
+  return Ok();
 }
 
 }  // namespace tarn::op

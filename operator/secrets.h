@@ -11,9 +11,10 @@ namespace tarn::op {
 // Makes what is missing and renews what is old. The client's certificate also goes to
 // context.control.
 Result<KeyPair> EnsureAuthority(Context& context);
-// Returns a short fingerprint of the certificate, for the pod template: a renewed one restarts the
-// server.
-Result<std::string> EnsureServerSecret(Context& context, const Json& file_system,
-                                       const std::string& cluster_ip);
+// The server reads it anew when it changes, so a renewal restarts nothing.
+Result<void> EnsureServerSecret(Context& context, const Json& file_system,
+                                const std::string& cluster_ip);
+// Its name, in the file system's namespace.
+std::string ServerSecretName(const Json& file_system);
 
 }  // namespace tarn::op

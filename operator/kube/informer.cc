@@ -63,6 +63,15 @@ std::vector<Json> Informer::All() const {
   return out;
 }
 
+std::vector<Json> Informer::Where(const std::function<bool(const Json&)>& wanted) const {
+  std::lock_guard lock(mu_);
+  std::vector<Json> out;
+  for (const auto& [name, object] : objects_) {
+    if (wanted(object)) out.push_back(object);
+  }
+  return out;
+}
+
 void Informer::Tell(const Json& object, bool deleted) {
   for (const auto& handler : handlers_) handler(object, deleted);
 }

@@ -48,6 +48,8 @@ class Informer {
 
   std::optional<Json> Find(const ObjectName& name) const;
   std::vector<Json> All() const;
+  // Only those that `wanted` picks, which must be quick and must not call this informer.
+  std::vector<Json> Where(const std::function<bool(const Json&)>& wanted) const;
   const ResourceType& type() const { return type_; }
   // How often the whole list was read.
   int lists() const { return lists_; }

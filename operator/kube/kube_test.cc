@@ -9,9 +9,9 @@
 #include "operator/kube/informer.h"
 #include "operator/kube/leader.h"
 #include "operator/kube/line_splitter.h"
+#include "operator/kube/testing/fake_cluster.h"
 #include "operator/kube/text.h"
 #include "operator/kube/work_queue.h"
-#include "operator/testing/fake_cluster.h"
 
 namespace tarn::kube {
 namespace {

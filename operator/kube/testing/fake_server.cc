@@ -5,7 +5,7 @@
 
 #include <cstdio>
 
-#include "operator/testing/fake_cluster.h"
+#include "operator/kube/testing/fake_cluster.h"
 
 namespace tarn::kube {
 namespace {

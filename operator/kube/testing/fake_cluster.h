@@ -52,6 +52,7 @@ class FakeCluster : public HttpTransport {
   HttpResponse Store(const std::string& collection, const std::string& name, Json next,
                      const std::string& sub);
   HttpResponse Drop(const std::string& collection, const std::string& name);
+  bool OwnersAreThere(const Json& object);
   void Erase(const std::string& collection, const std::string& name);
   void Tell(const std::string& type, const std::string& collection, const Json& object);
 

@@ -1,4 +1,4 @@
-#include "operator/testing/fake_cluster.h"
+#include "operator/kube/testing/fake_cluster.h"
 
 #include "operator/kube/text.h"
 
@@ -163,8 +163,22 @@ HttpResponse FakeCluster::Store(const std::string& collection, const std::string
     Erase(collection, name);
   } else {
     Tell(fresh ? "ADDED" : "MODIFIED", collection, next);
+    if (!OwnersAreThere(next)) Erase(collection, name);
   }
   return Good(next, fresh ? 201 : 200);
+}
+
+// Whether the garbage collector would leave it: it has no owner, or one that is there.
+bool FakeCluster::OwnersAreThere(const Json& object) {
+  const Json& owners = Array(object["metadata"], "ownerReferences");
+  for (const Json& owner : owners) {
+    for (const auto& [c, objects] : objects_) {
+      for (const auto& [n, other] : objects) {
+        if (Str(Object(other, "metadata"), "uid") == Str(owner, "uid")) return true;
+      }
+    }
+  }
+  return owners.empty();
 }
 
 HttpResponse FakeCluster::Drop(const std::string& collection, const std::string& name) {

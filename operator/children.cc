@@ -1,0 +1,71 @@
+#include "operator/children.h"
+
+namespace tarn::op {
+namespace {
+
+using kube::Object;
+using kube::Str;
+
+// What was wanted when it was last applied: tells fields that have since been dropped.
+const std::string kAppliedAnnotation = "tarn.dev/applied";
+
+std::string OwnerUid(const Json& object) {
+  return Str(Object(Object(object, "metadata"), "labels"), kOwnerUidLabel);
+}
+
+std::string Applied(const Json& object) {
+  return Str(Object(Object(object, "metadata"), "annotations"), kAppliedAnnotation);
+}
+
+}  // namespace
+
+bool Contains(const Json& live, const Json& wanted) {
+  if (wanted.is_object()) {
+    if (!live.is_object()) return false;
+    for (const auto& [key, value] : wanted.items()) {
+      auto it = live.find(key);
+      if (it == live.end() || !Contains(*it, value)) return false;
+    }
+    return true;
+  }
+  if (wanted.is_array()) {
+    if (!live.is_array() || live.size() != wanted.size()) return false;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      if (!Contains(live[i], wanted[i])) return false;
+    }
+    return true;
+  }
+  return live == wanted;
+}
+
+Result<Json> EnsureChild(Context& context, const kube::Informer& cache, const Json& wanted) {
+  const kube::ResourceType& type = cache.type();
+  ObjectName name = kube::NameOf(wanted);
+  std::optional<Json> live = cache.Find(name);
+  if (!live) {
+    auto there = context.client.Get(type, name);
+    if (!there.ok() && there.code() != Code::kNotFound) return there.error();
+    if (there.ok()) live = std::move(*there);
+  }
+  if (live && OwnerUid(*live) != OwnerUid(wanted)) {
+    return Error(Code::kAlreadyExists, type.kind + " " + name.Key() +
+                                           " is there and is not ours; delete it, or give this "
+                                           "resource another name");
+  }
+  std::string hash = Sha256Hex(wanted.dump()).substr(0, 16);
+  if (live && !IsDeleting(*live) && Applied(*live) == hash && Contains(*live, wanted)) return *live;
+  Json next = wanted;
+  next["metadata"]["annotations"][kAppliedAnnotation] = hash;
+  return context.client.Apply(type, next);
+}
+
+Result<void> DeleteChild(Context& context, const kube::ResourceType& type, const ObjectName& name,
+                         const std::string& owner_uid) {
+  auto there = context.client.Get(type, name);
+  if (there.code() == Code::kNotFound) return Ok();
+  if (!there.ok()) return there.error();
+  if (OwnerUid(*there) != owner_uid || IsDeleting(*there)) return Ok();
+  return context.client.Delete(type, name);
+}
+
+}  // namespace tarn::op

@@ -1,0 +1,308 @@
+#include "operator/file_system.h"
+
+#include <algorithm>
+
+#include "operator/children.h"
+#include "operator/file_system_objects.h"
+#include "operator/quantity.h"
+#include "operator/references.h"
+#include "operator/registry.h"
+#include "operator/secrets.h"
+
+namespace tarn::op {
+namespace {
+
+using kube::Array;
+using kube::Int;
+using kube::Object;
+using kube::Str;
+
+// How long an API that was not there is not asked for again.
+constexpr int64_t kMonitorRecheckSeconds = 600;
+
+Tags TagsOf(const Json& fs) {
+  Tags out;
+  for (const Json& tag : Array(Object(fs, "spec"), "tags")) {
+    out.emplace_back(Str(tag, "key"), Str(tag, "value"));
+  }
+  return out;
+}
+
+std::string NameTag(const Json& fs) {
+  for (const auto& [key, value] : TagsOf(fs)) {
+    if (key == "Name") return value;
+  }
+  return {};
+}
+
+bool IsServing(const Json& stateful_set) {
+  const Json& status = Object(stateful_set, "status");
+  return Int(status, "readyReplicas") >= 1;
+}
+
+void SetSize(const FileSystemFacts& facts, int64_t now, int64_t max_age, StatusDraft& status) {
+  Json size = {{"value", facts.size_bytes},
+               {"valueInStandard", facts.size_in_standard},
+               {"valueInIA", facts.size_in_ia},
+               {"valueInArchive", facts.size_in_archive}};
+  int64_t at = facts.size_timestamp > 0 ? facts.size_timestamp : now;
+  Json old = status["sizeInBytes"];
+  std::string told = Str(old, "timestamp");
+  if (old.is_object()) old.erase("timestamp");
+  // RFC 3339 in UTC sorts as text.
+  if (old == size && told > kube::Rfc3339(at - max_age)) return;
+  size["timestamp"] = kube::Rfc3339(at);
+  status["sizeInBytes"] = size;
+}
+
+}  // namespace
+
+Result<Outcome> FileSystemReconciler::Reconcile(const ObjectName& name) {
+  auto fs = context_.file_systems.Find(name);
+  if (!fs) {
+    TRY(RemoveStale(context_, name));
+    return Outcome{};
+  }
+  if (IsDeleting(*fs)) return Delete(*fs);
+  TRY(SetFinalizer(context_.client, kFileSystem, *fs, true));
+  StatusDraft status(context_, kFileSystem, *fs);
+  status.RemoveCondition("DeletionBlocked");
+  auto outcome = Serve(*fs, status);
+  if (!outcome.ok()) status.Failed(outcome.error());
+  auto written = status.Write();
+  if (outcome.ok() && !written.ok()) return written.error();
+  return outcome;
+}
+
+Result<void> FileSystemReconciler::CheckId(const Json& fs) {
+  std::string id = FileSystemIdOf(fs);
+  auto rank = [](const Json& f) {
+    return Str(Object(f, "metadata"), "creationTimestamp") + " " + kube::NameOf(f).Key();
+  };
+  for (const Json& other : context_.file_systems.Where(
+           [&](const Json& f) { return FileSystemIdOf(f) == id && UidOf(f) != UidOf(fs); })) {
+    if (rank(other) > rank(fs)) continue;
+    return Error(Code::kAlreadyExists, "spec.fileSystemId: " + id + " is served by FileSystem " +
+                                           kube::NameOf(other).Key() + "; delete one of the two");
+  }
+  return Ok();
+}
+
+Result<std::string> FileSystemReconciler::EnsureService(const Json& fs) {
+  std::string known = Str(Object(fs, "status"), "endpoint");
+  auto made = EnsureChild(context_, context_.services, FileSystemService(fs, known));
+  // The address that clients have is taken, or of a range that is no more: a new one.
+  if (made.code() == Code::kInvalid && !known.empty()) {
+    made = EnsureChild(context_, context_.services, FileSystemService(fs, ""));
+  }
+  if (!made.ok()) return made.error();
+  std::string ip = Str(Object(*made, "spec"), "clusterIP");
+  if (ip.empty()) return Error(Code::kUnavailable, "the Service has no cluster IP yet");
+  return ip;
+}
+
+Result<void> FileSystemReconciler::EnsureMonitor(const Json& fs) {
+  int64_t now = context_.now_seconds();
+  int64_t missing_at = no_monitors_at_;
+  if (missing_at != 0 && now - missing_at < kMonitorRecheckSeconds) return Ok();
+  auto applied = context_.client.Apply(kServiceMonitor, FileSystemMonitor(fs));
+  if (applied.ok()) return Ok();
+  if (applied.code() != Code::kNotFound) return applied.error();
+  no_monitors_at_ = now;
+  return Ok();
+}
+
+Result<void> FileSystemReconciler::EnsureClaimSize(const Json& fs, StatusDraft& status) {
+  std::string wanted = Str(Object(Object(fs, "spec"), "storage"), "size");
+  auto live = context_.stateful_sets.Find(kube::NameOf(fs));
+  if (wanted.empty() || !live) return Ok();
+  std::string made_with;
+  for (const Json& t : Array(Object(*live, "spec"), "volumeClaimTemplates")) {
+    made_with = Str(Object(Object(Object(t, "spec"), "resources"), "requests"), "storage");
+  }
+  if (made_with == wanted) return Ok();
+  auto claim = context_.client.Get(kClaim, DataClaim(fs));
+  if (claim.code() == Code::kNotFound) return Ok();  // the StatefulSet is about to make it
+  if (!claim.ok()) return claim.error();
+  std::string has = Str(Object(Object(Object(*claim, "spec"), "resources"), "requests"), "storage");
+  TRY(uint64_t has_bytes, ParseQuantity("PersistentVolumeClaim", has));
+  TRY(uint64_t wanted_bytes, ParseQuantity("spec.storage.size", wanted));
+  if (has_bytes >= wanted_bytes) {
+    status.RemoveCondition("StorageResized");
+    return Ok();
+  }
+  auto patched = context_.client.MergePatch(
+      kClaim, DataClaim(fs), {{"spec", {{"resources", {{"requests", {{"storage", wanted}}}}}}}});
+  if (patched.ok()) {
+    context_.events.Normal(fs, "StorageResized", "the volume grows from " + has + " to " + wanted);
+    status.RemoveCondition("StorageResized");
+    return Ok();
+  }
+  if (patched.code() != Code::kInvalid && patched.code() != Code::kDenied) return patched.error();
+  // The server goes on with the volume it has.
+  status.Condition("StorageResized", false, "Refused", patched.error().message());
+  context_.events.Warning(fs, "ResizeRefused", patched.error().message());
+  return Ok();
+}
+
+Result<void> FileSystemReconciler::CheckClaim(const Json& fs) {
+  if (Str(Object(Object(fs, "spec"), "storage"), "size").empty()) return Ok();
+  auto claim = context_.client.Get(kClaim, DataClaim(fs));
+  if (claim.code() == Code::kNotFound) return Ok();
+  if (!claim.ok()) return claim.error();
+  if (Str(Object(Object(*claim, "metadata"), "labels"), kOwnerUidLabel) == UidOf(fs)) return Ok();
+  return Error(Code::kAlreadyExists,
+               "PersistentVolumeClaim " + DataClaim(fs).Key() +
+                   " holds the data of an earlier FileSystem; delete it, or serve it again by "
+                   "spec.storage.claimName and spec.fileSystemId");
+}
+
+Result<Json> FileSystemReconciler::EnsureServer(const Json& fs, StatusDraft& status) {
+  auto live = context_.stateful_sets.Find(kube::NameOf(fs));
+  if (!live) {
+    auto there = context_.client.Get(kStatefulSet, kube::NameOf(fs));
+    if (there.ok()) live = *there;
+    if (!there.ok() && there.code() != Code::kNotFound) return there.error();
+  }
+  if (!live) TRY(CheckClaim(fs));
+  Json wanted = FileSystemStatefulSet(context_.settings, fs, live ? *live : Json());
+  TRY(Json server, EnsureChild(context_, context_.stateful_sets, wanted));
+  TRY(EnsureClaimSize(fs, status));
+  TRY(EnsureChild(context_, context_.budgets, FileSystemBudget(fs)));
+  TRY(EnsureMonitor(fs));
+  return server;
+}
+
+std::string FileSystemReconciler::WhyNotRunning(const Json& fs) {
+  ObjectName name = kube::NameOf(fs);
+  std::string pod_name = name.name + "-0";
+  auto pod = context_.client.Get(kPod, {name.ns, pod_name});
+  if (!pod.ok()) return "pod " + pod_name + " is not there yet";
+  const Json& status = Object(*pod, "status");
+  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
+    for (const Json& container : Array(status, list)) {
+      const Json& state = Object(container, "state");
+      const Json& waiting = Object(state, "waiting");
+      std::string reason = Str(waiting, "reason");
+      if (reason.empty() || reason == "PodInitializing") continue;
+      std::string text = "pod " + pod_name + ": " + reason;
+      if (std::string why = Str(waiting, "message"); !why.empty()) text += ": " + why;
+      return text;
+    }
+  }
+  for (const Json& c : Array(status, "conditions")) {
+    if (Str(c, "type") == "PodScheduled" && Str(c, "status") == "False") {
+      return "pod " + pod_name + ": " + Str(c, "reason") + ": " + Str(c, "message");
+    }
+  }
+  return "pod " + pod_name + " is not ready yet";
+}
+
+Result<void> FileSystemReconciler::Configure(const Json& fs, const std::string& address,
+                                             StatusDraft& status) {
+  std::string id = FileSystemIdOf(fs);
+  TRY(FileSystemFacts facts, context_.control.DescribeFileSystem(address, id));
+  SetSize(facts, context_.now_seconds(), kSizeAgeSeconds, status);
+  status["lifeCycleState"] = facts.life_cycle_state.empty() ? "available" : facts.life_cycle_state;
+  const Json& spec = Object(fs, "spec");
+  std::string mode = Str(spec, "throughputMode");
+  double mibps = spec.value("provisionedThroughputInMiBps", 0.0);
+  Result<void> done = Ok();
+  if ((!mode.empty() && mode != facts.throughput_mode) ||
+      (mode == "provisioned" && mibps != facts.provisioned_mibps)) {
+    done = context_.control.UpdateThroughput(address, id, mode, mibps);
+  }
+  if (done.ok()) done = context_.control.SetTags(address, id, TagsOf(fs));
+  if (done.code() == Code::kUnavailable || done.code() == Code::kDeadlineExceeded) return done;
+  // What the server refuses of its settings does not keep it from serving.
+  if (done.ok()) {
+    status.RemoveCondition("Configured");
+  } else {
+    status.Condition("Configured", false, "Refused", done.error().message());
+    context_.events.Warning(fs, "ConfigurationRefused", done.error().message());
+  }
+  return Ok();
+}
+
+Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status) {
+  std::string id = FileSystemIdOf(fs);
+  ObjectName name = kube::NameOf(fs);
+  auto ours = [&](const Json& r) {
+    return RefersTo(r, name, id) && Allows(fs, kube::NameOf(r).ns) && !IsDeleting(r);
+  };
+  bool was_up = Str(Object(fs, "status"), "lifeCycleState") == "available" ||
+                Str(Object(fs, "status"), "lifeCycleState") == "updating";
+  status["fileSystemId"] = id;
+  status["dnsName"] = FileSystemDnsName(fs);
+  status["name"] = NameTag(fs);
+  if (std::string made = Str(Object(fs, "metadata"), "creationTimestamp"); !made.empty()) {
+    status["creationTime"] = made;
+  }
+  status["numberOfMountTargets"] = context_.mount_targets.Where(ours).size();
+  status["numberOfAccessPoints"] = context_.access_points.Where(ours).size();
+  status["lifeCycleState"] = was_up ? "updating" : "creating";
+  TRY(CheckId(fs));
+  TRY(std::string ip, EnsureService(fs));
+  status["endpoint"] = ip;
+  TRY(EnsureServerSecret(context_, fs, ip));
+  TRY(Json server, EnsureServer(fs, status));
+  if (!IsServing(server)) {
+    status.Waiting("ServerNotReady", WhyNotRunning(fs));
+    return Outcome{kWhileWaiting};
+  }
+  TRY(Configure(fs, HostPort(ip, kControlPort), status));
+  TRY(PutInRegistry(context_, fs, ip));
+  status.Ready("Available", "serves NFS at " + HostPort(ip, kNfsPort));
+  return Outcome{kRefresh};
+}
+
+Result<Outcome> FileSystemReconciler::Delete(const Json& fs) {
+  if (!HasFinalizer(fs)) return Outcome{};
+  auto users = UsersOfFileSystem(context_, fs, context_.volumes.All());
+  if (users.empty()) {
+    // Nobody can find it from here on; then look once more, at the API server itself.
+    TRY(RemoveFromRegistry(context_, FileSystemIdOf(fs)));
+    TRY(std::vector<Json> volumes, LiveVolumes(context_));
+    users = UsersOfFileSystem(context_, fs, volumes);
+  }
+  if (!users.empty()) return Blocked(fs, users);
+  StatusDraft status(context_, kFileSystem, fs);
+  status["lifeCycleState"] = "deleting";
+  status.RemoveCondition("DeletionBlocked");
+  status.Waiting("Deleting", "nobody uses it; its server and volume are being removed");
+  TRY(status.Write());
+  TRY(RemoveChildren(fs));
+  // On the version that is there now: the status was just written.
+  auto now = context_.client.Get(kFileSystem, kube::NameOf(fs));
+  if (now.code() == Code::kNotFound) return Outcome{};
+  if (!now.ok()) return now.error();
+  TRY(SetFinalizer(context_.client, kFileSystem, *now, false));
+  return Outcome{};
+}
+
+Result<Outcome> FileSystemReconciler::Blocked(const Json& fs,
+                                              const std::vector<std::string>& users) {
+  StatusDraft status(context_, kFileSystem, fs);
+  auto outcome = Serve(fs, status);
+  if (!outcome.ok()) status.Failed(outcome.error());
+  std::string message = "still used by " + Sentence(users) +
+                        "; it goes on serving, and is deleted when they are gone";
+  status.Condition("DeletionBlocked", true, "FileSystemInUse", message);
+  context_.events.Warning(fs, "FileSystemInUse", message);
+  auto written = status.Write();
+  if (!outcome.ok()) return outcome.error();
+  if (!written.ok()) return written.error();
+  return Outcome{std::min<std::chrono::milliseconds>(outcome->again_after, kWhileBlocked)};
+}
+
+Result<void> FileSystemReconciler::RemoveChildren(const Json& fs) {
+  ObjectName name = kube::NameOf(fs);
+  std::string uid = UidOf(fs);
+  TRY(DeleteChild(context_, kStatefulSet, name, uid));
+  if (Str(Object(fs, "spec"), "deletionPolicy") != "Retain") {
+    TRY(DeleteChild(context_, kClaim, DataClaim(fs), uid));
+  }
+  return DeleteChild(context_, kService, name, uid);
+}
+
+}  // namespace tarn::op

@@ -1,0 +1,49 @@
+// The reconciler of FileSystem.
+//
+// Serving: Service, certificate, StatefulSet, budget, monitor; then, once the server answers, its
+// settings, the registry and the status. Deleting: refused while anybody uses it (the condition
+// DeletionBlocked says who) and meanwhile served on; then the registry entry, the server, its
+// volume (deletionPolicy), the finalizer. Each step can be repeated, so a restart anywhere goes on.
+#pragma once
+
+#include <atomic>
+
+#include "operator/context.h"
+#include "operator/status_draft.h"
+
+namespace tarn::op {
+
+class FileSystemReconciler {
+ public:
+  static constexpr std::chrono::seconds kRefresh{30};      // sizes in status
+  static constexpr std::chrono::seconds kWhileWaiting{2};  // the pod's state in status
+  static constexpr std::chrono::seconds kWhileBlocked{30};
+  // sizeInBytes.timestamp alone changes the status no more often than this.
+  static constexpr int64_t kSizeAgeSeconds = 300;
+
+  explicit FileSystemReconciler(Context& context) : context_(context) {}
+  Result<Outcome> Reconcile(const ObjectName& name);
+
+ private:
+  // Everything that serves it; changes `status`.
+  Result<Outcome> Serve(const Json& fs, StatusDraft& status);
+  Result<void> CheckId(const Json& fs);
+  Result<std::string> EnsureService(const Json& fs);
+  Result<Json> EnsureServer(const Json& fs, StatusDraft& status);
+  // The StatefulSet would silently take over a claim that an earlier FileSystem left behind.
+  Result<void> CheckClaim(const Json& fs);
+  Result<void> EnsureClaimSize(const Json& fs, StatusDraft& status);
+  Result<void> EnsureMonitor(const Json& fs);
+  Result<void> Configure(const Json& fs, const std::string& address, StatusDraft& status);
+  std::string WhyNotRunning(const Json& fs);
+
+  Result<Outcome> Delete(const Json& fs);
+  Result<Outcome> Blocked(const Json& fs, const std::vector<std::string>& users);
+  Result<void> RemoveChildren(const Json& fs);
+
+  Context& context_;
+  // When the ServiceMonitor API was last found missing, seconds; 0: never.
+  std::atomic<int64_t> no_monitors_at_{0};
+};
+
+}  // namespace tarn::op

@@ -1,0 +1,106 @@
+// The small parts: quantities, handles, references, what a child must contain, certificates.
+#include <gtest/gtest.h>
+
+#include "operator/children.h"
+#include "operator/pki.h"
+#include "operator/quantity.h"
+#include "operator/references.h"
+
+namespace tarn::op {
+namespace {
+
+TEST(Quantity, UnderstandsWhatKubernetesDoes) {
+  auto value = [](const char* text) { return *ParseQuantity("f", text); };
+  EXPECT_EQ(value("0"), 0u);
+  EXPECT_EQ(value("10Gi"), 10ull << 30);
+  EXPECT_EQ(value("1.5Ki"), 1536u);
+  EXPECT_EQ(value("100M"), 100000000u);
+  EXPECT_EQ(value("1e3"), 1000u);
+  EXPECT_EQ(value("2E"), 2000000000000000000u);
+  EXPECT_EQ(value("1500m"), 2u);
+  EXPECT_EQ(value("0.1Gi"), 107374183u);  // rounded up
+  EXPECT_EQ(value("9223372036854775807"), 9223372036854775807u);
+  for (const char* bad : {"", "-1", "x", "1Q", "1.2.3", "Gi", "9Ei1", "1e", "8Ei", "1e99", " 1"}) {
+    auto parsed = ParseQuantity("spec.quota.size", bad);
+    EXPECT_EQ(parsed.code(), Code::kInvalid) << bad;
+    EXPECT_TRUE(parsed.error().message().starts_with("spec.quota.size")) << bad;
+  }
+}
+
+TEST(Handle, NamesFileSystemAndAccessPoint) {
+  EXPECT_EQ(FileSystemIdOfHandle("efs:fs-1::fsap-2"), "fs-1");
+  EXPECT_EQ(AccessPointIdOfHandle("efs:fs-1::fsap-2"), "fsap-2");
+  EXPECT_EQ(FileSystemIdOfHandle("fs-1:/a:fsap-2"), "fs-1");
+  EXPECT_EQ(AccessPointIdOfHandle("fs-1:/a:fsap-2"), "fsap-2");
+  EXPECT_EQ(FileSystemIdOfHandle("fs-1"), "fs-1");
+  EXPECT_EQ(AccessPointIdOfHandle("fs-1:/fsap-x"), "");
+  EXPECT_EQ(FileSystemIdOfHandle("vol-1"), "");
+  EXPECT_EQ(FileSystemIdOfHandle(""), "");
+}
+
+Json Resource(const std::string& ns, const Json& spec) {
+  return {{"metadata", {{"name", "r"}, {"namespace", ns}}}, {"spec", spec}};
+}
+
+TEST(Reference, ByNameInItsOwnNamespaceOrByIdAnywhere) {
+  ObjectName fs{"default", "shared"};
+  EXPECT_TRUE(RefersTo(Resource("default", {{"fileSystemRef", {{"name", "shared"}}}}), fs, "fs-1"));
+  EXPECT_FALSE(RefersTo(Resource("other", {{"fileSystemRef", {{"name", "shared"}}}}), fs, "fs-1"));
+  EXPECT_TRUE(RefersTo(
+      Resource("other", {{"fileSystemRef", {{"name", "shared"}, {"namespace", "default"}}}}), fs,
+      "fs-1"));
+  EXPECT_TRUE(RefersTo(Resource("other", {{"fileSystemId", "fs-1"}}), fs, "fs-1"));
+  EXPECT_FALSE(RefersTo(Resource("other", {{"fileSystemId", "fs-2"}}), fs, "fs-1"));
+}
+
+TEST(Reference, OtherNamespacesMustBeAllowed) {
+  Json fs = Resource("default", {{"allowedNamespaces", {"web"}}});
+  EXPECT_TRUE(Allows(fs, "default"));
+  EXPECT_TRUE(Allows(fs, "web"));
+  EXPECT_FALSE(Allows(fs, "db"));
+  fs["spec"]["allowedNamespaces"] = {"*"};
+  EXPECT_TRUE(Allows(fs, "db"));
+}
+
+TEST(Sentence, NamesAFewAndCountsTheRest) {
+  EXPECT_EQ(Sentence({"a", "b"}), "a, b");
+  std::vector<std::string> many(kMaxNamedUsers + 3, "x");
+  EXPECT_TRUE(Sentence(many).ends_with("and 3 more"));
+}
+
+TEST(Contains, IgnoresWhatTheClusterAdds) {
+  Json live = {{"a", 1}, {"b", {{"c", "x"}, {"added", true}}}, {"l", {{{"n", 1}, {"d", 2}}}}};
+  EXPECT_TRUE(Contains(live, {{"a", 1}, {"b", {{"c", "x"}}}, {"l", {{{"n", 1}}}}}));
+  EXPECT_FALSE(Contains(live, {{"a", 2}}));
+  EXPECT_FALSE(Contains(live, {{"missing", Json::object()}}));
+  EXPECT_FALSE(Contains(live, {{"l", Json::array()}}));
+}
+
+TEST(Names, IdsFollowFromTheUid) {
+  std::string id = IdFromUid("fs-", "u-1");
+  EXPECT_EQ(id.size(), 20u);
+  EXPECT_EQ(id, IdFromUid("fs-", "u-1"));
+  EXPECT_NE(id, IdFromUid("fs-", "u-2"));
+  EXPECT_EQ(HostPort("10.0.0.1", 9400), "10.0.0.1:9400");
+  EXPECT_EQ(HostPort("fd00::1", 9400), "[fd00::1]:9400");
+}
+
+TEST(Pki, ALeafIsGoodForItsNamesAndItsAuthorityOnly) {
+  auto ca = MakeCa("one"), other = MakeCa("two");
+  ASSERT_TRUE(ca.ok() && other.ok());
+  LeafRequest request{.common_name = "fs-1",
+                      .dns_names = {"shared.default.svc"},
+                      .ip_addresses = {"10.96.0.9"},
+                      .server = true};
+  auto leaf = MakeLeaf(*ca, request);
+  ASSERT_TRUE(leaf.ok());
+  EXPECT_TRUE(LeafIsGood(ca->certificate, leaf->certificate, request));
+  EXPECT_FALSE(LeafIsGood(other->certificate, leaf->certificate, request));
+  request.ip_addresses = {"10.96.0.10"};
+  EXPECT_FALSE(LeafIsGood(ca->certificate, leaf->certificate, request));
+  EXPECT_FALSE(LeafIsGood(ca->certificate, "no pem", request));
+  EXPECT_EQ(MakeLeaf({"x", "y"}, request).code(), Code::kCorrupt);
+}
+
+}  // namespace
+}  // namespace tarn::op

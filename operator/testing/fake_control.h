@@ -1,0 +1,73 @@
+// FakeControl: file servers in memory behind ControlApi, for tests: access points by token, quotas,
+// tags, lifecycle rules, and servers that do not answer.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+
+#include "operator/control.h"
+
+namespace tarn::op {
+
+class FakeControl : public ControlApi {
+ public:
+  struct AccessPoint {
+    AccessPointSpec spec;
+    AccessPointFacts facts;
+    Tags tags;
+  };
+
+  void SetCredentials(const ClientPems& pems) override;
+  Result<FileSystemFacts> DescribeFileSystem(const std::string& address,
+                                             const std::string& id) override;
+  Result<void> UpdateThroughput(const std::string& address, const std::string& id,
+                                const std::string& mode, double mibps) override;
+  Result<AccessPointFacts> CreateAccessPoint(const std::string& address,
+                                             const AccessPointSpec& spec) override;
+  Result<AccessPointFacts> DescribeAccessPoint(const std::string& address,
+                                               const std::string& id) override;
+  Result<AccessPointFacts> FindAccessPoint(const std::string& address,
+                                           const std::string& file_system_id,
+                                           const std::string& client_token) override;
+  Result<AccessPointFacts> UpdateAccessPoint(const std::string& address, const std::string& id,
+                                             uint64_t quota_bytes, uint64_t quota_files) override;
+  Result<void> DeleteAccessPoint(const std::string& address, const std::string& id,
+                                 bool with_root) override;
+  Result<void> PutLifecycle(const std::string& address, const std::string& id,
+                            const LifecycleRules& rules) override;
+  Result<void> SetTags(const std::string& address, const std::string& id,
+                       const Tags& tags) override;
+
+  // From now on no server answers.
+  void SetDown(bool down);
+  // The size that servers tell.
+  void SetSize(uint64_t bytes);
+  std::map<std::string, AccessPoint> access_points();
+  bool roots_deleted();
+  void Lose(const std::string& access_point_id);
+  std::map<std::string, LifecycleRules> lifecycle();
+  std::map<std::string, Tags> tags();
+  std::string throughput_mode();
+  bool has_credentials();
+  // Called before each call; an error of it is the call's. For crash tests.
+  void SetGate(std::function<Result<void>()> gate);
+
+ private:
+  Result<void> Enter();
+
+  std::mutex mu_;
+  std::function<Result<void>()> gate_;
+  bool down_ = false;
+  bool roots_deleted_ = false;
+  ClientPems pems_;
+  uint64_t size_ = 0;
+  std::string mode_ = "elastic";
+  double mibps_ = 0;
+  int next_ = 1;
+  std::map<std::string, AccessPoint> access_points_;
+  std::map<std::string, LifecycleRules> lifecycle_;
+  std::map<std::string, Tags> tags_;
+};
+
+}  // namespace tarn::op
