@@ -223,7 +223,7 @@ TEST_F(AccessPoints, TheRootDirectoryIsMadeAtFirstUse) {
   EXPECT_EQ(engine->EnsureRealm("/data/a", std::nullopt).code(), Code::kNoEntry);
   auto entry = manager_->exports().Enter(number, ap.access_point_id());
   ASSERT_TRUE(entry.ok()) << entry.error().ToString();
-  vfs::Caller caller{.uid = 0, .gid = 0, .gids = {}, .realm = (*entry)->realm, .read_only = false};
+  vfs::Caller caller{.uid = 0, .gid = 0, .gids = {}, .realm = (*entry)->realm};
   auto attributes = engine->GetAttributes(caller, (*entry)->root);
   ASSERT_TRUE(attributes.ok());
   EXPECT_EQ(attributes->mode, 0750u);
@@ -310,7 +310,7 @@ TEST_F(AccessPoints, QuotasReachTheEngineAndAreToldAsSize) {
 TEST_F(AccessPoints, AQuotaBelowTheUsageIsRefused) {
   std::string id = MakeAccessPoint(fs_, "a", "/a").access_point_id();
   auto entry = manager_->exports().Enter(NumberOf(fs_), id);
-  vfs::Caller root{.uid = 0, .gid = 0, .gids = {}, .realm = (*entry)->realm, .read_only = false};
+  vfs::Caller root{.uid = 0, .gid = 0, .gids = {}, .realm = (*entry)->realm};
   auto file = (*entry)->engine->Create(root, (*entry)->root, "f", {});
   std::vector<std::byte> data(100'000);
   ASSERT_TRUE(

@@ -36,6 +36,17 @@ Result<ExportPtr> ExportTable::Find(uint32_t file_system, uint64_t number) {
   return found->second;
 }
 
+std::vector<ExportPtr> ExportTable::FileSystems() {
+  std::vector<ExportPtr> roots;
+  for (Shard& shard : shards_) {
+    std::shared_lock lock(shard.mutex);
+    for (const auto& [key, entry] : shard.exports) {
+      if (key.number == 0) roots.push_back(entry);
+    }
+  }
+  return roots;
+}
+
 void ExportTable::AddName(uint32_t file_system, const std::string& name, uint64_t number) {
   std::unique_lock lock(names_mutex_);
   names_[{file_system, name}] = number;

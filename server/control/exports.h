@@ -13,6 +13,7 @@
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "server/nfs4/exports.h"
 
@@ -29,6 +30,7 @@ class ExportTable : public nfs4::Exports {
   Result<ExportPtr> Root(uint64_t listener) override;
   Result<ExportPtr> Enter(uint32_t file_system, std::string_view name) override;
   Result<ExportPtr> Find(uint32_t file_system, uint64_t number) override;
+  std::vector<ExportPtr> FileSystems() override;
 
   // The name leads to the number, whose export may come later (at first use).
   void AddName(uint32_t file_system, const std::string& name, uint64_t number);

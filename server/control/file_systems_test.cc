@@ -224,6 +224,19 @@ TEST_F(FileSystems, DeleteTakesAccessPointsAlongAndWaitsForOpenFiles) {
   EXPECT_EQ(EfsName(DescribeOne(ap)), "AccessPointNotFound");
 }
 
+TEST_F(FileSystems, TheExportsListThoseThatAreServed) {
+  std::string one = MakeFileSystem("one").file_system_id();
+  std::string two = MakeFileSystem("two").file_system_id();
+  MakeAccessPoint(one, "ap", "/data");
+  EXPECT_EQ(manager_->exports().FileSystems().size(), 2u);
+  Restart();
+  EXPECT_EQ(manager_->exports().FileSystems().size(), 2u);
+  ASSERT_TRUE(DeleteFileSystem(one).ok());
+  auto left = manager_->exports().FileSystems();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0]->number, 0u);
+}
+
 TEST_F(FileSystems, TheDefaultOneIsMadeOnceAndKept) {
   const std::string id = "fs-0123456789abcdef0";
   ASSERT_TRUE(manager_->EnsureDefaultFileSystem(id).ok());
