@@ -22,7 +22,7 @@ case_two_nodes_see_each_others_changes() {
   claim both | kn apply -f - >/dev/null
   pod both1 both 'echo from-1 >/data/a; until [ -e /data/b ]; do sleep 0.2; done; cat /data/b; sleep 1000' node1 | kn apply -f - >/dev/null
   pod both2 both 'until [ -e /data/a ]; do sleep 0.2; done; cat /data/a; echo from-2 >/data/b; sleep 1000' node2 | kn apply -f - >/dev/null
-  eventually 60 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS logs both1 | grep -q from-2" || { fail "node1 does not see node2's file"; return 1; }
+  eventually 60 says from-2 logs both1 || { fail "node1 does not see node2's file"; return 1; }
   kn logs both2 | grep -q from-1 || fail "node2 does not see node1's file"
 }
 
@@ -36,7 +36,7 @@ case_df_shows_the_claim_and_quota_holds_and_expands() {
     { fail "100 MiB fit into 64 MiB"; return 1; }
   kn exec sized -- rm /data/big
   kn patch pvc sized -p '{"spec": {"resources": {"requests": {"storage": "256Mi"}}}}' >/dev/null
-  eventually 60 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS get pvc sized -o 'jsonpath={.status.capacity.storage}' | grep -q 256Mi" ||
+  eventually 60 says 256Mi get pvc sized -o 'jsonpath={.status.capacity.storage}' ||
     { fail "the claim does not grow"; return 1; }
   kn exec sized -- dd if=/dev/zero of=/data/big bs=1M count=100 conv=fsync 2>/dev/null || { fail "100 MiB do not fit into 256 MiB"; return 1; }
   kn exec sized -- df -m /data | awk 'END {exit $2 != 256}' || fail "df does not show the new size"
@@ -51,8 +51,8 @@ case_fifty_claims_at_once_leave_nothing() {
   echo "    50 claims bound after $(since "$start") s"
   [ "$(access_points)" = $((before_ap + 50)) ] || { fail "$(access_points) access points, not $((before_ap + 50))"; return 1; }
   kn delete pvc -l test=cluster --wait --timeout=60s >/dev/null
-  eventually 90 eval '[ "$(volumes)" = '"$before_pv"' ]' || { fail "volumes are left"; return 1; }
-  eventually 30 eval '[ "$(access_points)" = '"$before_ap"' ]' || { fail "access points are left: $(access_points)"; return 1; }
+  eventually 90 count_is volumes "$before_pv" || { fail "volumes are left"; return 1; }
+  eventually 30 count_is access_points "$before_ap" || { fail "access points are left: $(access_points)"; return 1; }
   [ "$(mounts)" = "$before_mounts" ] || fail "mounts are left"
 }
 
@@ -63,7 +63,7 @@ case_pods_leave_no_mount() {
   kn wait pod -l test=cluster --for=condition=Ready --timeout=60s >/dev/null || return 1
   [ "$(mounts)" -gt "$before" ] || { fail "this case does not see mounts"; return 1; }
   clean
-  eventually 60 eval '[ "$(mounts)" = '"$before"' ]' || fail "mounts are left"
+  eventually 60 count_is mounts "$before" || fail "mounts are left"
 }
 
 case_wrong_parameters_are_told() {
@@ -82,15 +82,15 @@ parameters: {provisioningMode: efs-ap, fileSystemId: fs-00000000000000bad, direc
 YAML
   claim bad 1Gi tarn-bad | kn apply -f - >/dev/null
   claim wrong 1Gi tarn-wrong | kn apply -f - >/dev/null
-  eventually 30 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS describe pvc bad | grep -q directoryPrems" || fail "no event names the bad parameter" || return 1
-  eventually 30 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS describe pvc wrong | grep -q fs-00000000000000bad" || fail "no event names the wrong file system" || return 1
+  eventually 30 says directoryPrems describe pvc bad || fail "no event names the bad parameter" || return 1
+  eventually 30 says fs-00000000000000bad describe pvc wrong || fail "no event names the wrong file system" || return 1
   k delete storageclass tarn-bad tarn-wrong >/dev/null
 }
 
 case_operator_killed() {
   k -n "$SYSTEM" delete pod -l app=tarn-operator --grace-period=0 --force >/dev/null 2>&1
   kn delete service shared >/dev/null
-  eventually 60 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS get service shared" || fail "the new operator does not put the service back"
+  eventually 60 kn get service shared || fail "the new operator does not put the service back"
 }
 
 case_csi_controller_killed_while_it_provisions() {
@@ -132,7 +132,7 @@ kill_is_over() { kn wait "pod/$(server_pod)" --for=condition=Ready --timeout=1s;
 
 case_file_system_in_use_is_not_deleted() {
   kn delete filesystem shared --wait=false >/dev/null
-  eventually 30 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS get filesystem shared -o 'jsonpath={.status.conditions}' | grep -qi 'use'" ||
+  eventually 30 says use get filesystem shared -o 'jsonpath={.status.conditions}' ||
     { fail "no condition says that it is in use"; return 1; }
   kn get filesystem shared -o 'jsonpath={range .status.conditions[*]}{.type}={.status} {.message}{"\n"}{end}' | sed 's/^/    /'
   kn get statefulset -l tarn.dev/file-system-id -o name | grep -q . || fail "the server is gone"
@@ -141,7 +141,7 @@ case_file_system_in_use_is_not_deleted() {
 case_everything_goes_when_asked() {
   clean
   kn delete deployment web --wait >/dev/null; kn delete pvc uploads --wait --timeout=60s >/dev/null
-  eventually 90 sh -c "! nsenter --net=/run/netns/$NAME kubectl -n $NS get filesystem shared" ||
+  eventually 90 is_gone filesystem/shared ||
     { fail "the file system, no longer in use, is not deleted: $(kn get filesystem shared -o 'jsonpath={.status.conditions}')"; return 1; }
   [ "$(mounts)" = 0 ] || fail "mounts are left"
 }
