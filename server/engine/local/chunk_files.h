@@ -1,0 +1,102 @@
+// ChunkFiles: the files below DATA_DIR/chunks, each at most kChunkBytes of one file, and a bounded
+// cache of their descriptors.
+//
+// Threads: any. Errors: kNoSpace, kIo.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <atomic>
+#include <compare>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+#include "common/result.h"
+
+namespace tarn::local {
+
+struct ChunkId {
+  uint32_t fs = 0;
+  uint64_t inode = 0;
+  uint64_t index = 0;
+  auto operator<=>(const ChunkId&) const = default;
+};
+
+// An open chunk file; closed with its last pointer.
+class ChunkFile {
+ public:
+  ChunkFile(int fd, std::string directory, bool made)
+      : fd_(fd), directory_(std::move(directory)), made_(made) {}
+  ~ChunkFile();
+  ChunkFile(const ChunkFile&) = delete;
+  ChunkFile& operator=(const ChunkFile&) = delete;
+
+  // The whole buffer: kCorrupt when the file is shorter.
+  Result<void> Read(uint64_t offset, std::span<std::byte> buffer) const;
+  // `head` and `tail` zero bytes around the data.
+  Result<void> Write(uint64_t offset, size_t head, std::span<const std::byte> data, size_t tail);
+  Result<void> Truncate(uint64_t bytes);
+  // To stable storage: the bytes, and the name if the file is new.
+  Result<void> Sync();
+
+ private:
+  const int fd_;
+  const std::string directory_;
+  std::atomic<bool> made_;
+};
+
+class ChunkFiles {
+ public:
+  // `after_crash`: names that a crashed process made may not be on the disk, so they are synced
+  // with the first sync of their file.
+  ChunkFiles(std::string directory, size_t open_max, bool after_crash);
+
+  // nullptr: there is none, and `create` is false.
+  Result<std::shared_ptr<ChunkFile>> Open(const ChunkId& id, bool create);
+  // The file's length; nothing when there is none.
+  std::optional<uint64_t> SizeOf(const ChunkId& id) const;
+  // Fine when it is not there.
+  Result<void> Remove(const ChunkId& id);
+  // All of one file system.
+  Result<void> RemoveFileSystem(uint32_t fs);
+  // Every chunk file of a file system. Return false to stop.
+  Result<void> Scan(uint32_t fs, const std::function<bool(const ChunkId&)>& visit) const;
+
+ private:
+  struct Hash {
+    size_t operator()(const ChunkId& id) const {
+      return static_cast<size_t>((id.inode * 0x9e3779b97f4a7c15) ^ (id.index * 0xff51afd7ed558ccd) ^
+                                 id.fs);
+    }
+  };
+  struct Shard {
+    std::mutex mutex;
+    std::list<std::pair<ChunkId, std::shared_ptr<ChunkFile>>> recent;  // newest first
+    std::unordered_map<ChunkId, decltype(recent)::iterator, Hash> open;
+  };
+  static constexpr size_t kShards = 16;
+
+  std::string DirectoryOf(const ChunkId& id) const;
+  std::string PathOf(const ChunkId& id) const;
+  Shard& shard(const ChunkId& id) { return shards_[(Hash()(id) >> 20) % kShards]; }
+
+  const std::string root_;
+  const size_t open_max_;  // of a shard
+  const bool after_crash_;
+  std::array<Shard, kShards> shards_;
+};
+
+// Makes a directory, and those above it, durably.
+Result<void> MakeDirectories(const std::string& path);
+Result<void> SyncDirectory(const std::string& path);
+// The error that errno tells.
+Error SystemError(const char* what);
+
+}  // namespace tarn::local

@@ -1,0 +1,135 @@
+// What is stored under which key: docs/engine-format.md in code.
+//
+// Keys are big-endian so that they sort as numbers; values are little-endian with a version first.
+// Decoders check bounds and ranges: kCorrupt names the record. Pure functions; threads: any.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "server/vfs/types.h"
+
+namespace tarn::local {
+
+inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint64_t kRootInode = 1;
+
+// Column families of the database. The default one is kMeta.
+enum class Table : uint8_t { kMeta = 0, kInodes, kNames, kInline, kChunks };
+inline constexpr size_t kTables = 5;
+
+// --- keys ---
+// kMeta: one letter, then the rest.
+std::string FormatKey();                                // "V"
+std::string CleanKey();                                 // "L": closed in order last time
+std::string NextFileSystemKey();                        // "N"
+std::string FileSystemKey(uint32_t fs);                 // "F" fs
+std::string NextInodeKey(uint32_t fs);                  // "I" fs
+std::string RealmKey(uint32_t fs, vfs::RealmId realm);  // "R" fs realm
+std::string UsageKey(uint32_t fs, vfs::RealmId realm);  // "U" fs realm
+std::string OrphanKey(uint32_t fs, uint64_t inode);     // "O" fs inode
+std::string TrashKey(uint32_t fs, uint64_t inode);      // "T" fs inode
+std::string FreedKey(uint32_t fs, uint64_t inode);      // "X" fs inode
+std::string RecordKey(std::string_view key);            // "K" key
+// A prefix of the keys above: one letter and a file system.
+std::string MetaPrefix(char letter, uint32_t fs);
+// kInodes, kInline: fs inode. kNames: fs directory hash. kChunks: fs inode index.
+std::string InodeKey(uint32_t fs, uint64_t inode);
+std::string NameKey(uint32_t fs, uint64_t directory, uint64_t hash);
+std::string ChunkKey(uint32_t fs, uint64_t inode, uint64_t index);
+std::string FileSystemPrefix(uint32_t fs);
+// The first key after all those that begin with `prefix`; empty: no such key.
+std::string After(std::string prefix);
+// The big-endian number at `offset` of a key; 0 when the key is too short.
+uint64_t NumberAt(std::string_view key, size_t offset);
+
+// --- values ---
+enum class Place : uint8_t { kInline = 0, kChunks = 1 };
+
+struct InodeRecord {
+  vfs::FileType type = vfs::FileType::kRegular;
+  Place place = Place::kInline;
+  uint32_t mode = 0;
+  uint32_t links = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint64_t size = 0;
+  uint64_t space_used = 0;
+  uint64_t change = 0;
+  vfs::Time access_time;
+  vfs::Time modify_time;
+  vfs::Time change_time;
+  vfs::Time create_time;
+  uint64_t generation = 0;
+  vfs::RealmId realm = vfs::kRootRealm;
+  uint64_t parent = 0;    // of a directory; 0: the root, or in trash
+  uint64_t entries = 0;   // of a directory
+  uint64_t verifier = 0;  // of an exclusive create
+  bool has_verifier = false;
+};
+
+struct NameRecord {
+  uint64_t inode = 0;  // 0: a removed name that keeps a chain of collisions together
+  uint64_t generation = 0;
+  vfs::FileType type = vfs::FileType::kRegular;
+  std::string name;
+};
+
+enum class RealmState : uint8_t {
+  kLive = 1,
+  kEntering,   // EnsureRealm is moving a tree into it
+  kLeaving,    // RemoveRealm is moving its files into the realm around it
+  kForgotten,  // no longer named; files that are open or linked elsewhere still count in it
+  kDying,      // its files are being deleted
+};
+
+struct RealmRecord {
+  RealmState state = RealmState::kLive;
+  vfs::RealmId parent = 0;  // 0: the root realm
+  uint64_t root = 0;        // inode
+  uint64_t root_generation = 0;
+  vfs::Quota quota;
+};
+
+struct FileSystemRecord {
+  bool deleted = false;
+  uint64_t hash_key[2] = {};  // of the names' hash
+};
+
+// The last change of a client's slot, see vfs::ReplayTag. Key: "P" fs slot.
+struct ReplayRecord {
+  uint64_t sequence = 0;
+  vfs::DirectoryChange source;
+  vfs::DirectoryChange target;
+  vfs::FileId made;  // by a Create
+};
+
+std::string Encode(const InodeRecord& record);
+std::string Encode(const NameRecord& record);
+std::string Encode(const RealmRecord& record);
+std::string Encode(const FileSystemRecord& record);
+Result<InodeRecord> DecodeInode(std::string_view bytes);
+Result<NameRecord> DecodeName(std::string_view bytes);
+Result<RealmRecord> DecodeRealm(std::string_view bytes);
+Result<FileSystemRecord> DecodeFileSystem(std::string_view bytes);
+std::string Encode(const ReplayRecord& record);
+Result<ReplayRecord> DecodeReplay(std::string_view bytes);
+
+// A change of usage, and the sum of all changes: bytes, then files.
+struct UsageDelta {
+  int64_t bytes = 0;
+  int64_t files = 0;
+};
+std::string Encode(const UsageDelta& delta);
+Result<UsageDelta> DecodeUsage(std::string_view bytes);
+
+std::string EncodeNumber(uint64_t number);
+Result<uint64_t> DecodeNumber(std::string_view bytes);
+
+// SipHash-2-4 (Aumasson, Bernstein 2012) of a name: keyed, so that nobody can choose names that
+// collide.
+uint64_t HashName(const uint64_t key[2], std::string_view name);
+
+}  // namespace tarn::local

@@ -1,0 +1,305 @@
+// The online check. Names, inodes, block maps and usage are compared within one snapshot of the
+// database, which is consistent since every change is one batch. Chunk files are outside of it, so
+// what looks wrong there is looked at again under the file's lock. Needs about 150 bytes of memory
+// for each file.
+#include <unordered_map>
+#include <unordered_set>
+
+#include "server/engine/local/local_file_system.h"
+
+namespace tarn::local {
+
+using vfs::FileType;
+
+class LocalFileSystem::Checker {
+ public:
+  Checker(LocalFileSystem& fs, const std::function<void(std::string_view)>& report)
+      : fs_(fs), report_(report), snapshot_(fs.store_.TakeSnapshot()) {}
+
+  Result<uint64_t> Run() {
+    TRY(ReadInodes());
+    TRY(ReadNames());
+    TRY(ReadMarks());
+    TRY(ReadInline());
+    TRY(ReadChunks());
+    TRY(ReadRealms());
+    for (auto& [number, inode] : inodes_) {
+      CheckLinks(number, inode);
+      CheckSpace(number, inode);
+      CountUsage(number, inode);
+    }
+    TRY(CheckUsage());
+    return problems_;
+  }
+
+ private:
+  struct Info {
+    InodeRecord record;
+    uint64_t names = 0;
+    uint64_t entries = 0;
+    uint64_t subdirectories = 0;
+    uint64_t named_in = 0;  // the directory of its last name seen
+    uint64_t blocks = 0;    // bytes that block maps or the inline table say
+  };
+
+  void Problem(uint64_t inode, const std::string& what) {
+    ++problems_;
+    report_("inode " + std::to_string(inode) + ": " + what);
+  }
+
+  Result<void> Scan(Table table, const std::string& prefix, const Store::Visitor& visit) {
+    return fs_.store_.Scan(table, prefix, After(prefix), visit, snapshot_.get());
+  }
+
+  Result<void> ReadInodes();
+  Result<void> ReadNames();
+  Result<void> ReadMarks();
+  Result<void> ReadInline();
+  Result<void> ReadChunks();
+  Result<void> ReadRealms();
+  void CheckName(uint64_t directory, uint64_t hash, const NameRecord& name);
+  void CheckDirectory(uint64_t number, const Info& inode);
+  void CheckLinks(uint64_t number, const Info& inode);
+  void CheckSpace(uint64_t number, const Info& inode);
+  void CountUsage(uint64_t number, const Info& inode);
+  Result<void> CheckUsage();
+  Result<void> CheckChunkFile(const ChunkId& id, const ChunkMap& map);
+
+  LocalFileSystem& fs_;
+  const std::function<void(std::string_view)>& report_;
+  const std::shared_ptr<const rocksdb::Snapshot> snapshot_;
+  uint64_t problems_ = 0;
+  std::unordered_map<uint64_t, Info> inodes_;
+  std::unordered_set<uint64_t> orphans_;
+  std::unordered_set<uint64_t> trash_;
+  std::unordered_set<uint64_t> freed_;
+  std::map<vfs::RealmId, RealmRecord> realms_;
+  std::map<vfs::RealmId, UsageDelta> usage_;
+};
+
+Result<void> LocalFileSystem::Checker::ReadInodes() {
+  std::string prefix = FileSystemPrefix(fs_.number_);
+  return Scan(Table::kInodes, prefix, [&](std::string_view key, std::string_view value) {
+    uint64_t number = NumberAt(key, prefix.size());
+    auto record = DecodeInode(value);
+    if (record) inodes_[number].record = *record;
+    if (!record) Problem(number, record.error().message());
+    return true;
+  });
+}
+
+void LocalFileSystem::Checker::CheckName(uint64_t directory, uint64_t hash,
+                                         const NameRecord& name) {
+  std::string shown = "the name \"" + name.name + "\"";
+  auto above = inodes_.find(directory);
+  if (above == inodes_.end() || above->second.record.type != FileType::kDirectory) {
+    Problem(directory, shown + " lies in it, but it is no directory");
+    return;
+  }
+  ++above->second.entries;
+  uint64_t home = (HashName(fs_.record_.hash_key, name.name) & fs_.hash_mask_) + 3;
+  if (hash < home || hash - home > 1024) Problem(directory, shown + " is stored at a wrong place");
+  auto child = inodes_.find(name.inode);
+  if (child == inodes_.end()) {
+    Problem(directory,
+            shown + " leads to inode " + std::to_string(name.inode) + ", which is not there");
+    return;
+  }
+  Info& info = child->second;
+  ++info.names;
+  info.named_in = directory;
+  if (info.record.generation != name.generation || info.record.type != name.type) {
+    Problem(directory, shown + " speaks of another generation or type of its inode");
+  }
+  if (info.record.type != FileType::kDirectory) return;
+  ++above->second.subdirectories;
+  if (info.record.parent != directory) {
+    Problem(name.inode, "its parent is said to be " + std::to_string(info.record.parent) +
+                            ", but its name is in " + std::to_string(directory));
+  }
+}
+
+Result<void> LocalFileSystem::Checker::ReadNames() {
+  std::string prefix = FileSystemPrefix(fs_.number_);
+  return Scan(Table::kNames, prefix, [&](std::string_view key, std::string_view value) {
+    uint64_t directory = NumberAt(key, prefix.size());
+    auto name = DecodeName(value);
+    if (!name) Problem(directory, name.error().message());
+    if (name && name->inode != 0) CheckName(directory, NumberAt(key, prefix.size() + 8), *name);
+    return true;
+  });
+}
+
+Result<void> LocalFileSystem::Checker::ReadMarks() {
+  for (auto [letter, set] : {std::pair{'O', &orphans_}, {'T', &trash_}, {'X', &freed_}}) {
+    std::string prefix = MetaPrefix(letter, fs_.number_);
+    auto* marks = set;
+    TRY(Scan(Table::kMeta, prefix, [&](std::string_view key, std::string_view) {
+      marks->insert(NumberAt(key, prefix.size()));
+      return true;
+    }));
+  }
+  for (uint64_t orphan : orphans_) {
+    if (!inodes_.contains(orphan)) Problem(orphan, "is marked as an orphan, but is not there");
+  }
+  return Ok();
+}
+
+Result<void> LocalFileSystem::Checker::ReadInline() {
+  std::string prefix = FileSystemPrefix(fs_.number_);
+  return Scan(Table::kInline, prefix, [&](std::string_view key, std::string_view value) {
+    uint64_t number = NumberAt(key, prefix.size());
+    auto inode = inodes_.find(number);
+    if (inode == inodes_.end()) {
+      Problem(number, "has bytes in the database, but is not there");
+      return true;
+    }
+    Info& info = inode->second;
+    if (info.record.type == FileType::kSymlink) {
+      if (info.record.size != value.size()) Problem(number, "its target has another length");
+      info.blocks = value.size();
+    } else {
+      info.blocks += (value.size() + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+      if (info.record.place != Place::kInline) Problem(number, "has bytes in two places");
+    }
+    return true;
+  });
+}
+
+Result<void> LocalFileSystem::Checker::ReadChunks() {
+  std::string prefix = FileSystemPrefix(fs_.number_);
+  Result<void> status;
+  TRY(Scan(Table::kChunks, prefix, [&](std::string_view key, std::string_view value) {
+    ChunkId id{fs_.number_, NumberAt(key, prefix.size()), NumberAt(key, prefix.size() + 8)};
+    auto map = ChunkMap::Decode(value);
+    auto inode = inodes_.find(id.inode);
+    if (!map) {
+      Problem(id.inode, map.error().message());
+    } else if (inode == inodes_.end()) {
+      if (!freed_.contains(id.inode)) Problem(id.inode, "has chunks, but is not there");
+    } else {
+      inode->second.blocks += map->Count(0, kChunkBlocks) * kBlockBytes;
+      if (inode->second.record.place != Place::kChunks) {
+        Problem(id.inode, "has chunks, but its bytes are in the database");
+      }
+      status = CheckChunkFile(id, *map);
+    }
+    return status.ok();
+  }));
+  return status;
+}
+
+Result<void> LocalFileSystem::Checker::CheckChunkFile(const ChunkId& id, const ChunkMap& map) {
+  auto size = fs_.chunks_.SizeOf(id);
+  if (size && *size >= map.End() * kBlockBytes) return Ok();
+  auto inode = fs_.cache_.Find(id.inode);
+  if (inode.code() == Code::kStale) return Ok();  // removed meanwhile
+  if (!inode) return inode.error();
+  std::lock_guard flush((*inode)->flush_mutex);
+  std::shared_lock lock((*inode)->mutex);
+  if ((*inode)->gone) return Ok();
+  TRY(auto row, fs_.store_.Get(Table::kChunks, ChunkKey(id.fs, id.inode, id.index)));
+  if (!row) return Ok();
+  TRY(ChunkMap now, ChunkMap::Decode(*row));
+  size = fs_.chunks_.SizeOf(id);
+  if (now.End() > 0 && (!size || *size < now.End() * kBlockBytes)) {
+    Problem(id.inode,
+            "chunk file " + std::to_string(id.index) + (size ? " is too short" : " is not there"));
+  }
+  return Ok();
+}
+
+Result<void> LocalFileSystem::Checker::ReadRealms() {
+  std::string prefix = MetaPrefix('R', fs_.number_);
+  return Scan(Table::kMeta, prefix, [&](std::string_view key, std::string_view value) {
+    vfs::RealmId id = NumberAt(key, prefix.size());
+    auto record = DecodeRealm(value);
+    if (record) realms_[id] = *record;
+    if (!record) Problem(0, "realm " + std::to_string(id) + ": " + record.error().message());
+    return true;
+  });
+}
+
+void LocalFileSystem::Checker::CheckDirectory(uint64_t number, const Info& inode) {
+  const InodeRecord& record = inode.record;
+  if (record.links != 2 + inode.subdirectories) {
+    Problem(number, "has " + std::to_string(record.links) + " links, but " +
+                        std::to_string(inode.subdirectories) + " directories lie in it");
+  }
+  if (record.entries != inode.entries) {
+    Problem(number, "counts " + std::to_string(record.entries) + " entries, but has " +
+                        std::to_string(inode.entries));
+  }
+  bool nameless = number == kRootInode || trash_.contains(number);
+  if (inode.names != (nameless ? 0 : 1)) {
+    Problem(number, "is a directory with " + std::to_string(inode.names) + " names");
+  }
+}
+
+void LocalFileSystem::Checker::CheckLinks(uint64_t number, const Info& inode) {
+  const InodeRecord& record = inode.record;
+  if (record.type == FileType::kDirectory) return CheckDirectory(number, inode);
+  if (record.links != inode.names) {
+    Problem(number, "counts " + std::to_string(record.links) + " links, but has " +
+                        std::to_string(inode.names) + " names");
+  }
+  if ((record.links == 0) != orphans_.contains(number)) {
+    Problem(number, record.links == 0 ? "has no name and is not marked as an orphan"
+                                      : "is marked as an orphan, but has a name");
+  }
+}
+
+void LocalFileSystem::Checker::CheckSpace(uint64_t number, const Info& inode) {
+  const InodeRecord& record = inode.record;
+  bool right = record.type == FileType::kSymlink ? inode.blocks == record.size
+                                                 : inode.blocks == record.space_used;
+  if (right) return;
+  Problem(number, "counts " + std::to_string(record.space_used) + " bytes of space, but has " +
+                      std::to_string(inode.blocks));
+}
+
+void LocalFileSystem::Checker::CountUsage(uint64_t number, const Info& inode) {
+  vfs::RealmId realm = inode.record.realm;
+  if (!realms_.contains(realm)) {
+    Problem(number, "belongs to realm " + std::to_string(realm) + ", which is not there");
+    return;
+  }
+  auto above = inodes_.find(inode.named_in);
+  if (above != inodes_.end() && inode.names == 1 && above->second.record.realm != realm &&
+      realms_[realm].root != number) {
+    bool moving = realms_[realm].state == RealmState::kEntering ||
+                  realms_[above->second.record.realm].state == RealmState::kLeaving;
+    if (!moving) Problem(number, "is of another realm than its directory");
+  }
+  for (auto at = realms_.find(realm); at != realms_.end(); at = realms_.find(at->second.parent)) {
+    usage_[at->first].bytes += static_cast<int64_t>(inode.record.space_used);
+    usage_[at->first].files += 1;
+  }
+}
+
+Result<void> LocalFileSystem::Checker::CheckUsage() {
+  for (auto& [id, record] : realms_) {
+    TRY(auto stored, fs_.store_.Get(Table::kMeta, UsageKey(fs_.number_, id), snapshot_.get()));
+    UsageDelta usage;
+    if (stored) {
+      TRY(usage, DecodeUsage(*stored));
+    }
+    const UsageDelta& counted = usage_[id];
+    if (usage.bytes != counted.bytes || usage.files != counted.files) {
+      Problem(record.root,
+              "realm " + std::to_string(id) + " counts " + std::to_string(usage.bytes) +
+                  " bytes in " + std::to_string(usage.files) + " files, but has " +
+                  std::to_string(counted.bytes) + " in " + std::to_string(counted.files));
+    }
+  }
+  return Ok();
+}
+
+Result<uint64_t> LocalFileSystem::Check(const std::function<void(std::string_view)>& report) {
+  if (deleted_) return Error(Code::kStale);
+  const std::atomic<bool> never{false};
+  TRY(RemoveStrayChunks(never));
+  return Checker(*this, report).Run();
+}
+
+}  // namespace tarn::local

@@ -1,0 +1,311 @@
+// Reading and writing. Bytes go into memory (small files) or into chunk files; what the database
+// says about them follows in fs_flush.cc.
+#include <algorithm>
+#include <cstring>
+
+#include "server/engine/local/local_file_system.h"
+#include "server/vfs/permission.h"
+
+namespace tarn::local {
+
+using namespace vfs;  // NOLINT(google-build-using-namespace)
+
+namespace {
+
+// Files up to this size lie in the database: one log write makes them durable.
+constexpr uint64_t kInlineBytesMax = 16 << 10;
+constexpr int64_t kAccessTimeSeconds = int64_t{24} * 60 * 60;
+
+uint64_t RoundUp(uint64_t bytes) {
+  return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+}
+
+Result<void> CheckRegular(const Inode& inode) {
+  if (inode.IsDirectory()) return Error(Code::kIsDirectory);
+  if (inode.record.type != FileType::kRegular) return Error(Code::kInvalid);
+  return Ok();
+}
+
+}  // namespace
+
+Result<FileData::Chunk*> LocalFileSystem::LoadChunk(Inode& inode, uint64_t index) {
+  if (!inode.data) inode.data = std::make_unique<FileData>();
+  auto& chunks = inode.data->chunks;
+  if (auto found = chunks.find(index); found != chunks.end()) return &found->second;
+  FileData::Chunk chunk;
+  bool cut = inode.data->cut_from && index >= *inode.data->cut_from;
+  if (inode.stored.place == Place::kChunks && !cut) {
+    TRY(auto stored, store_.Get(Table::kChunks, ChunkKey(number_, inode.number, index)));
+    if (stored) {
+      TRY(chunk.map, ChunkMap::Decode(*stored));
+    }
+  }
+  // Maps of chunks that are not being written can be read again.
+  constexpr size_t kChunksMax = 1024;
+  for (auto at = chunks.begin(); chunks.size() >= kChunksMax && at != chunks.end();) {
+    bool idle = !at->second.map_dirty && !at->second.storing && !at->second.unsynced;
+    at = idle ? chunks.erase(at) : std::next(at);
+  }
+  return &chunks.emplace(index, std::move(chunk)).first->second;
+}
+
+Result<std::string> LocalFileSystem::StoredInline(const Inode& inode) {
+  if (inode.stored.place != Place::kInline || inode.stored.space_used == 0) return std::string();
+  TRY(auto bytes, store_.Get(Table::kInline, InodeKey(number_, inode.number)));
+  if (!bytes) {
+    return Error(Code::kCorrupt,
+                 "the bytes of inode " + std::to_string(inode.number) + " are not there");
+  }
+  return std::move(*bytes);
+}
+
+Result<void> LocalFileSystem::LoadInline(Inode& inode) {
+  if (!inode.data) inode.data = std::make_unique<FileData>();
+  if (inode.data->inline_bytes) return Ok();
+  TRY(std::string bytes, StoredInline(inode));
+  dirty_bytes_ += bytes.size();
+  inode.data->inline_bytes = std::move(bytes);
+  return Ok();
+}
+
+// False: a chunk's map is not in memory yet.
+Result<bool> LocalFileSystem::TryRead(Inode& inode, uint64_t offset, std::span<std::byte> buffer) {
+  if (inode.record.place == Place::kInline) {
+    std::string stored;
+    const std::string* bytes = &stored;
+    if (inode.data && inode.data->inline_bytes) {
+      bytes = &*inode.data->inline_bytes;
+    } else {
+      TRY(stored, StoredInline(inode));
+    }
+    size_t have = offset < bytes->size() ? std::min(bytes->size() - offset, buffer.size()) : 0;
+    if (have > 0) std::memcpy(buffer.data(), bytes->data() + offset, have);
+    std::fill(buffer.begin() + static_cast<ptrdiff_t>(have), buffer.end(), std::byte{0});
+    return true;
+  }
+  while (!buffer.empty()) {
+    uint64_t index = offset / kChunkBytes;
+    if (!inode.data) return false;
+    auto chunk = inode.data->chunks.find(index);
+    if (chunk == inode.data->chunks.end()) return false;
+    uint64_t within = offset % kChunkBytes;
+    uint64_t end = std::min<uint64_t>(within + buffer.size(), kChunkBytes);
+    uint64_t block = within / kBlockBytes;
+    uint64_t run = chunk->second.map.Run(block, (end + kBlockBytes - 1) / kBlockBytes);
+    size_t bytes = std::min<uint64_t>((block + run) * kBlockBytes, end) - within;
+    auto part = buffer.first(bytes);
+    if (chunk->second.map.Has(block)) {
+      TRY(auto file, chunks_.Open({number_, inode.number, index}, false));
+      if (!file) {
+        return Error(Code::kCorrupt, "chunk " + std::to_string(index) + " of inode " +
+                                         std::to_string(inode.number) + " is not there");
+      }
+      TRY(file->Read(within, part));
+    } else {
+      std::fill(part.begin(), part.end(), std::byte{0});
+    }
+    buffer = buffer.subspan(bytes);
+    offset += bytes;
+  }
+  return true;
+}
+
+Result<ReadResult> LocalFileSystem::Read(const Caller& caller, FileId file, bool opened,
+                                         uint64_t offset, std::span<std::byte> buffer) {
+  TRY(InodePtr inode, Find(file));
+  ReadResult result;
+  bool touch = false;
+  for (bool done = false; !done;) {
+    std::shared_lock lock(inode->mutex);
+    TRY(Usable(caller, *inode, file));
+    TRY(CheckRegular(*inode));
+    bool trusted = opened && inode->pinned();
+    if (!trusted) TRY(CheckAccess(caller, inode->attributes(), kMayRead));
+    if (buffer.size() > kIoBytesMax) return Error(Code::kInvalid);
+    const InodeRecord& record = inode->record;
+    uint64_t left = record.size > offset ? record.size - offset : 0;
+    result.bytes = std::min<uint64_t>(left, buffer.size());
+    result.end_of_file = offset >= record.size || result.bytes == left;
+    TRY(done, TryRead(*inode, offset, buffer.first(result.bytes)));
+    touch = record.access_time <= record.modify_time ||
+            Now().seconds - record.access_time.seconds >= kAccessTimeSeconds;
+    if (done || result.bytes == 0) break;
+    lock.unlock();
+    std::unique_lock load(inode->mutex);
+    uint64_t last = (offset + result.bytes - 1) / kChunkBytes;
+    for (uint64_t index = offset / kChunkBytes; !inode->gone && index <= last; ++index) {
+      TRY(LoadChunk(*inode, index));
+    }
+  }
+  if (touch) TouchAccess(inode);
+  return result;
+}
+
+// As relatime: when it tells something new, and at most once a day. Stored with the next change or
+// by the write-back.
+void LocalFileSystem::TouchAccess(const InodePtr& inode) {
+  std::unique_lock lock(inode->mutex, std::try_to_lock);
+  if (!lock || inode->gone) return;
+  inode->record.access_time = Now();
+  MarkDirty(inode);
+}
+
+Result<size_t> LocalFileSystem::WriteInline(Inode& inode, uint64_t offset,
+                                            std::span<const std::byte> data) {
+  TRY(LoadInline(inode));
+  std::string& bytes = *inode.data->inline_bytes;
+  uint64_t length = std::max<uint64_t>(bytes.size(), offset + data.size());
+  uint64_t space = RoundUp(length);
+  auto growth = static_cast<int64_t>(space) - static_cast<int64_t>(inode.record.space_used);
+  if (growth > 0) {
+    TRY(RefuseIfFull());
+    TRY(realms_.Charge(inode.record.realm, growth, 0));
+    inode.record.space_used = space;
+  }
+  dirty_bytes_ += length - bytes.size();
+  bytes.resize(length);
+  std::memcpy(bytes.data() + offset, data.data(), data.size());
+  return data.size();
+}
+
+// Writes into allocated blocks and holes of one chunk. Where a block was a hole, what the data does
+// not cover of it becomes zeros, so that bytes from before a crash or a cut never show.
+Result<void> LocalFileSystem::WriteBlocks(Inode& inode, uint64_t offset,
+                                          std::span<const std::byte> data) {
+  uint64_t index = offset / kChunkBytes;
+  TRY(FileData::Chunk * chunk, LoadChunk(inode, index));
+  uint64_t within = offset % kChunkBytes;
+  uint64_t end = within + data.size();
+  uint64_t first = within / kBlockBytes;
+  uint64_t after = (end + kBlockBytes - 1) / kBlockBytes;
+  uint64_t holes = after - first - chunk->map.Count(first, after);
+  auto growth = static_cast<int64_t>(holes * kBlockBytes);
+  if (growth > 0) {
+    TRY(RefuseIfFull());
+    TRY(realms_.Charge(inode.record.realm, growth, 0));
+  }
+  size_t head = chunk->map.Has(first) ? 0 : within % kBlockBytes;
+  size_t tail = chunk->map.Has(after - 1) ? 0 : after * kBlockBytes - end;
+  auto write = [&]() -> Result<void> {
+    if (!chunk->unsynced) {
+      TRY(chunk->unsynced, chunks_.Open({number_, inode.number, index}, true));
+      ++unsynced_files_;
+    }
+    return chunk->unsynced->Write(within - head, head, data, tail);
+  };
+  if (auto written = write(); !written) {
+    if (growth > 0) (void)realms_.Charge(inode.record.realm, -growth, 0);
+    return written;
+  }
+  if (growth > 0) {
+    chunk->map.Set(first, after);
+    chunk->map_dirty = true;
+    inode.record.space_used += static_cast<uint64_t>(growth);
+  }
+  return Ok();
+}
+
+// What lies behind the end in the file's last block may be old bytes. Before the end moves beyond
+// them, they become zeros.
+Result<void> LocalFileSystem::ZeroTail(Inode& inode, uint64_t until) {
+  uint64_t size = inode.record.size;
+  uint64_t end = std::min(RoundUp(size), until);
+  if (inode.record.place != Place::kChunks || size >= end) return Ok();
+  TRY(FileData::Chunk * chunk, LoadChunk(inode, size / kChunkBytes));
+  if (!chunk->map.Has(size % kChunkBytes / kBlockBytes)) return Ok();
+  static const std::byte kZeros[kBlockBytes] = {};
+  return WriteBlocks(inode, size, std::span(kZeros, end - size));
+}
+
+// The number of bytes: less than asked for when a later chunk failed.
+Result<size_t> LocalFileSystem::WriteChunks(Inode& inode, uint64_t offset,
+                                            std::span<const std::byte> data) {
+  TRY(ZeroTail(inode, offset));
+  size_t done = 0;
+  while (done < data.size()) {
+    uint64_t at = offset + done;
+    size_t bytes = std::min<uint64_t>(data.size() - done, kChunkBytes - at % kChunkBytes);
+    auto written = WriteBlocks(inode, at, data.subspan(done, bytes));
+    if (!written && done == 0) return written.error();
+    if (!written) break;
+    done += bytes;
+  }
+  return done;
+}
+
+// A small file grows. Its bytes stay in the database too until the next flush stored the chunks.
+Result<void> LocalFileSystem::MoveToChunks(Inode& inode) {
+  TRY(LoadInline(inode));
+  std::string bytes = *inode.data->inline_bytes;
+  uint64_t space = inode.record.space_used;
+  inode.record.place = Place::kChunks;
+  inode.record.space_used = 0;
+  (void)realms_.Charge(inode.record.realm, -static_cast<int64_t>(space), 0);
+  auto written = bytes.empty() ? Ok() : WriteBlocks(inode, 0, std::as_bytes(std::span(bytes)));
+  if (!written) {
+    inode.record.place = Place::kInline;
+    inode.record.space_used = space;
+    (void)realms_.Charge(inode.record.realm, static_cast<int64_t>(space), 0);
+    return written;
+  }
+  dirty_bytes_ -= bytes.size();
+  inode.data->inline_bytes.reset();
+  return Ok();
+}
+
+Result<size_t> LocalFileSystem::WriteLocked(Inode& inode, uint64_t offset,
+                                            std::span<const std::byte> data) {
+  if (inode.record.place == Place::kInline && offset + data.size() > kInlineBytesMax) {
+    TRY(MoveToChunks(inode));
+  }
+  if (inode.record.place == Place::kInline) return WriteInline(inode, offset, data);
+  return WriteChunks(inode, offset, data);
+}
+
+Result<WriteResult> LocalFileSystem::Write(const Caller& caller, FileId file, bool opened,
+                                           uint64_t offset, std::span<const std::byte> data,
+                                           Stability stability) {
+  TRY(InodePtr inode, Find(file));
+  bool flush = stability != Stability::kUnstable;
+  size_t written = 0;
+  {
+    std::unique_lock lock(inode->mutex);
+    TRY(Usable(caller, *inode, file));
+    TRY(CheckRegular(*inode));
+    if (caller.read_only) return Error(Code::kReadOnly);
+    bool trusted = opened && inode->pinned();
+    if (!trusted) TRY(CheckAccess(caller, inode->attributes(), kMayWrite));
+    if (data.size() > kIoBytesMax) return Error(Code::kInvalid);
+    if (data.empty()) return WriteResult{0, stability};
+    if (offset > kFileBytesMax - data.size()) return Error(Code::kFileTooBig);
+    if (!flush) TRY(ReserveChange(*inode));
+    MarkDirty(inode);
+    TRY(written, WriteLocked(*inode, offset, data));
+    InodeRecord& record = inode->record;
+    record.size = std::max<uint64_t>(record.size, offset + written);
+    record.mode = ModeAfterWrite(caller, inode->attributes());
+    record.modify_time = record.change_time = Now();
+    ++record.change;
+    flush = flush || TooDirty(*inode);
+  }
+  if (!flush) return WriteResult{written, Stability::kUnstable};
+  TRY(Ticket ticket, FlushOne(inode));
+  if (stability != Stability::kUnstable) TRY(store_.Sync(ticket));
+  return WriteResult{written, stability};
+}
+
+Result<void> LocalFileSystem::Commit(const Caller& caller, FileId file, uint64_t offset,
+                                     uint64_t length) {
+  (void)offset;
+  (void)length;
+  TRY(InodePtr inode, Find(file));
+  {
+    std::shared_lock lock(inode->mutex);
+    TRY(Usable(caller, *inode, file));
+    TRY(CheckRegular(*inode));
+  }
+  TRY(Ticket ticket, FlushOne(inode));
+  return store_.Sync(ticket);
+}
+
+}  // namespace tarn::local

@@ -1,0 +1,354 @@
+#include "server/engine/local/local_engine.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <fstream>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "common/log.h"
+#include "server/engine/local/local_file_system.h"
+
+namespace tarn {
+namespace local {
+namespace {
+
+uint64_t RandomNumber() {
+  std::random_device source;
+  return static_cast<uint64_t>(source()) << 32 | source();
+}
+
+class Records final : public vfs::RecordStore {
+ public:
+  explicit Records(Store& store) : store_(store) {}
+
+  Result<std::optional<std::string>> Get(std::string_view key) override {
+    return store_.Get(Table::kMeta, RecordKey(key));
+  }
+  Result<void> Put(std::string_view key, std::string_view value) override {
+    Batch batch(store_);
+    batch.Put(Table::kMeta, RecordKey(key), value);
+    return store_.WriteAndSync(batch);
+  }
+  Result<void> Delete(std::string_view key) override {
+    Batch batch(store_);
+    batch.Delete(Table::kMeta, RecordKey(key));
+    return store_.WriteAndSync(batch);
+  }
+  Result<void> Scan(
+      std::string_view prefix,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) override {
+    std::string first = RecordKey(prefix);
+    return store_.Scan(Table::kMeta, first, After(first),
+                       [&](auto key, auto value) { return visit(key.substr(1), value); });
+  }
+
+ private:
+  Store& store_;
+};
+
+class LocalEngine final : public vfs::Engine {
+ public:
+  LocalEngine(const LocalOptions& options, int lock)
+      : options_(options),
+        clock_(options.clock != nullptr ? *options.clock : SystemClock()),
+        lock_(lock) {}
+  ~LocalEngine() override;
+  Result<void> Open();
+
+  vfs::RecordStore& records() override { return *records_; }
+  Result<uint32_t> CreateFileSystem() override;
+  Result<void> DeleteFileSystem(uint32_t number) override;
+  Result<vfs::FileSystem*> GetFileSystem(uint32_t number) override;
+
+ private:
+  Result<void> CheckFormat();
+  Result<void> LoadFileSystems();
+  std::unique_ptr<LocalFileSystem> Make(uint32_t number, const FileSystemRecord& record);
+  std::vector<LocalFileSystem*> All();
+  void Run();
+  void Wake();
+  bool MaintainAll();
+  Result<bool> ReclaimFileSystem();
+
+  const LocalOptions options_;
+  const Clock& clock_;
+  const int lock_;
+  bool after_crash_ = false;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<ChunkFiles> chunks_;
+  std::unique_ptr<Records> records_;
+
+  std::mutex mutex_;
+  std::map<uint32_t, std::unique_ptr<LocalFileSystem>> file_systems_;  // guarded by mutex_
+  // Deleted ones stay as objects, since requests may be in them.
+  std::vector<std::unique_ptr<LocalFileSystem>> deleted_;  // guarded by mutex_
+  std::deque<uint32_t> to_reclaim_;                        // guarded by mutex_
+
+  std::atomic<bool> stop_{false};
+  std::mutex wake_mutex_;
+  std::condition_variable wake_;
+  bool woken_ = false;  // guarded by wake_mutex_
+  std::thread thread_;
+};
+
+LocalEngine::~LocalEngine() {
+  stop_ = true;
+  Wake();
+  if (thread_.joinable()) thread_.join();
+  bool clean = store_ != nullptr;
+  for (LocalFileSystem* fs : All()) clean = fs->FlushAll().ok() && clean;
+  if (clean && records_) {
+    Batch batch(*store_);
+    batch.Put(Table::kMeta, CleanKey(), "");
+    (void)store_->WriteAndSync(batch);
+  }
+  file_systems_.clear();
+  deleted_.clear();
+  chunks_.reset();
+  store_.reset();
+  ::close(lock_);
+}
+
+// A version in a file of its own: it is read before anything of the database is.
+Result<void> LocalEngine::CheckFormat() {
+  std::string path = options_.data_dir + "/format";
+  std::ifstream in(path);
+  if (!in) {
+    struct stat meta {};
+    if (::stat((options_.data_dir + "/meta").c_str(), &meta) == 0) {
+      // The file is written before the database is made.
+      return Error(Code::kCorrupt,
+                   path + " is missing beside a database; restore it from a backup");
+    }
+    std::string temporary = path + ".new";
+    int fd = ::open(temporary.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0) return SystemError("write the format file");
+    std::string text = std::to_string(kFormatVersion) + "\n";
+    bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+                   ::fsync(fd) == 0;
+    Error failed = written ? Error(Code::kOk) : SystemError("write the format file");
+    ::close(fd);
+    if (!written) return failed;
+    if (::rename(temporary.c_str(), path.c_str()) != 0) return SystemError("name the format file");
+    return SyncDirectory(options_.data_dir);
+  }
+  uint32_t version = 0;
+  if (!(in >> version) || version == 0) {
+    return Error(Code::kCorrupt, path + " holds no version; restore it from a backup");
+  }
+  if (version > kFormatVersion) {
+    return Error(Code::kNotSupported, "the data in " + options_.data_dir + " has format " +
+                                          std::to_string(version) + ", this program knows up to " +
+                                          std::to_string(kFormatVersion) +
+                                          ": run the newer version that wrote it");
+  }
+  return Ok();
+}
+
+Result<void> LocalEngine::Open() {
+  TRY(CheckFormat());
+  TRY(store_, Store::Open(options_));
+  TRY(auto version, store_->Get(Table::kMeta, FormatKey()));
+  TRY(auto clean, store_->Get(Table::kMeta, CleanKey()));
+  after_crash_ = version && !clean;
+  Batch batch(*store_);
+  batch.Put(Table::kMeta, FormatKey(), EncodeNumber(kFormatVersion));
+  batch.Delete(Table::kMeta, CleanKey());
+  TRY(store_->WriteAndSync(batch));
+  chunks_ = std::make_unique<ChunkFiles>(options_.data_dir + "/chunks", options_.files_open,
+                                         after_crash_);
+  TRY(LoadFileSystems());
+  records_ = std::make_unique<Records>(*store_);
+  thread_ = std::thread([this] { Run(); });
+  return Ok();
+}
+
+std::unique_ptr<LocalFileSystem> LocalEngine::Make(uint32_t number,
+                                                   const FileSystemRecord& record) {
+  FileSystemContext context{*store_, *chunks_, options_, clock_, [this] { Wake(); }};
+  return std::make_unique<LocalFileSystem>(context, number, record);
+}
+
+Result<void> LocalEngine::LoadFileSystems() {
+  std::vector<std::pair<uint32_t, FileSystemRecord>> found;
+  Result<void> status;
+  TRY(store_->Scan(Table::kMeta, "F", "G", [&](std::string_view key, std::string_view value) {
+    auto record = DecodeFileSystem(value);
+    if (!record || key.size() != 5) status = Error(Code::kCorrupt, "a file system's record");
+    if (record) found.emplace_back(NumberAt(std::string(4, '\0') + std::string(key), 1), *record);
+    return status.ok();
+  }));
+  TRY(std::move(status));
+  for (auto& [number, record] : found) {
+    if (record.deleted) {
+      to_reclaim_.push_back(number);
+      continue;
+    }
+    auto fs = Make(number, record);
+    auto loaded = fs->Load();
+    if (!loaded) {
+      return Error(loaded.code(),
+                   "file system " + std::to_string(number) + ": " + loaded.error().message());
+    }
+    file_systems_[number] = std::move(fs);
+  }
+  return Ok();
+}
+
+Result<uint32_t> LocalEngine::CreateFileSystem() {
+  std::lock_guard lock(mutex_);
+  TRY(auto next, store_->Get(Table::kMeta, NextFileSystemKey()));
+  uint64_t number = 1;
+  if (next) {
+    TRY(number, DecodeNumber(*next));
+  }
+  if (number > UINT32_MAX) return Error(Code::kLimitExceeded, "no file system number is left");
+  FileSystemRecord record{false, {RandomNumber(), RandomNumber()}};
+  Batch batch(*store_);
+  batch.Put(Table::kMeta, NextFileSystemKey(), EncodeNumber(number + 1));
+  auto id = static_cast<uint32_t>(number);
+  LocalFileSystem::Format(batch, id, record, clock_, RandomNumber());
+  TRY(store_->WriteAndSync(batch));
+  auto fs = Make(id, record);
+  TRY(fs->Load());
+  file_systems_[id] = std::move(fs);
+  return id;
+}
+
+Result<void> LocalEngine::DeleteFileSystem(uint32_t number) {
+  std::lock_guard lock(mutex_);
+  auto found = file_systems_.find(number);
+  if (found == file_systems_.end()) return Error(Code::kNotFound);
+  FileSystemRecord record;
+  record.deleted = true;
+  Batch batch(*store_);
+  batch.Put(Table::kMeta, FileSystemKey(number), Encode(record));
+  TRY(store_->WriteAndSync(batch));
+  found->second->MarkDeleted();
+  deleted_.push_back(std::move(found->second));
+  file_systems_.erase(found);
+  to_reclaim_.push_back(number);
+  Wake();
+  return Ok();
+}
+
+Result<vfs::FileSystem*> LocalEngine::GetFileSystem(uint32_t number) {
+  std::lock_guard lock(mutex_);
+  auto found = file_systems_.find(number);
+  if (found == file_systems_.end()) return Error(Code::kNotFound);
+  return static_cast<vfs::FileSystem*>(found->second.get());
+}
+
+std::vector<LocalFileSystem*> LocalEngine::All() {
+  std::lock_guard lock(mutex_);
+  std::vector<LocalFileSystem*> all;
+  for (auto& [number, fs] : file_systems_) all.push_back(fs.get());
+  return all;
+}
+
+void LocalEngine::Wake() {
+  std::lock_guard lock(wake_mutex_);
+  woken_ = true;
+  wake_.notify_all();
+}
+
+void LocalEngine::Run() {
+  if (after_crash_) {
+    for (LocalFileSystem* fs : All()) {
+      auto removed = fs->RemoveStrayChunks(stop_);
+      if (!removed) spdlog::warn("stray chunk files: {}", removed.error().ToString());
+    }
+  }
+  while (!stop_) {
+    bool more = MaintainAll();
+    std::unique_lock lock(wake_mutex_);
+    if (!more) {
+      wake_.wait_for(lock, options_.maintenance_interval, [this] { return woken_ || stop_; });
+    }
+    woken_ = false;
+  }
+}
+
+bool LocalEngine::MaintainAll() {
+  store_->CheckDisk();
+  if (store_->failed()) store_->Recover();
+  bool more = false;
+  for (LocalFileSystem* fs : All()) {
+    if (stop_) return false;
+    more = fs->Maintain(stop_) || more;
+  }
+  auto reclaimed = ReclaimFileSystem();
+  if (!reclaimed) spdlog::warn("deleting a file system waits: {}", reclaimed.error().ToString());
+  return more || (reclaimed && *reclaimed);
+}
+
+// One deleted file system; true: there was one.
+Result<bool> LocalEngine::ReclaimFileSystem() {
+  uint32_t number;
+  {
+    std::lock_guard lock(mutex_);
+    if (to_reclaim_.empty()) return false;
+    number = to_reclaim_.front();
+  }
+  bool stopped = false;
+  TRY(chunks_->Scan(number, [&](const ChunkId& id) {
+    (void)chunks_->Remove(id);
+    stopped = stop_;
+    return !stopped;
+  }));
+  if (stopped) return false;
+  TRY(chunks_->RemoveFileSystem(number));
+  Batch batch(*store_);
+  std::string first = FileSystemPrefix(number);
+  for (Table table : {Table::kInodes, Table::kNames, Table::kInline, Table::kChunks}) {
+    batch.DeleteRange(table, first, After(first));
+  }
+  for (char letter : {'I', 'R', 'U', 'O', 'T', 'X', 'P', 'F'}) {
+    std::string prefix = MetaPrefix(letter, number);
+    batch.DeleteRange(Table::kMeta, prefix, After(prefix));
+  }
+  TRY(store_->Write(batch));
+  std::lock_guard lock(mutex_);
+  to_reclaim_.pop_front();
+  return true;
+}
+
+Result<int> LockDirectory(const std::string& directory) {
+  std::string path = directory + "/lock";
+  int fd = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0) return SystemError("open the lock file");
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    std::string text = std::to_string(::getpid()) + "\n";
+    if (::ftruncate(fd, 0) == 0) (void)!::pwrite(fd, text.data(), text.size(), 0);
+    return fd;
+  }
+  char owner[32] = {};
+  ssize_t bytes = ::pread(fd, owner, sizeof(owner) - 1, 0);
+  ::close(fd);
+  std::string pid(owner, bytes > 0 ? static_cast<size_t>(bytes) : 0);
+  while (!pid.empty() && pid.back() == '\n') pid.pop_back();
+  return Error(Code::kInUse, "the data directory " + directory + " is in use by process " + pid +
+                                 ": stop it, or give this one another --data-dir");
+}
+
+}  // namespace
+}  // namespace local
+
+Result<std::unique_ptr<vfs::Engine>> OpenLocalEngine(const LocalOptions& options) {
+  if (options.data_dir.empty()) {
+    return Error(Code::kInvalid, "data_dir is empty: name the directory that holds the data");
+  }
+  TRY(local::MakeDirectories(options.data_dir));
+  TRY(int lock, local::LockDirectory(options.data_dir));
+  auto engine = std::make_unique<local::LocalEngine>(options, lock);
+  TRY(engine->Open());
+  return std::unique_ptr<vfs::Engine>(std::move(engine));
+}
+
+}  // namespace tarn

@@ -1,0 +1,270 @@
+// LocalFileSystem: vfs::FileSystem over Store and ChunkFiles. Each file fs_*.cc is one part of it.
+//
+// How a change of names goes: lock the inodes concerned, check, build one Batch, write it, change
+// the inodes in memory, unlock, and only then wait for the sync of the log, so that changes in one
+// directory share a sync. Data: see fs_flush.cc. Locks: inode.h; before them the structure lock,
+// which every change of names holds shared and a move of a tree between realms holds alone, and
+// before that rename_mutex_.
+#pragma once
+
+#include <deque>
+#include <set>
+
+#include "server/engine/local/inode.h"
+#include "server/engine/local/realms.h"
+#include "server/vfs/file_system.h"
+
+namespace tarn::local {
+
+// A shared mutex in which a writer does not starve.
+class StructureLock {
+ public:
+  void lock_shared() {
+    if (waiting_.load() > 0) std::lock_guard wait(gate_);
+    mutex_.lock_shared();
+  }
+  void unlock_shared() { mutex_.unlock_shared(); }
+  void lock() {
+    ++waiting_;
+    gate_.lock();
+    mutex_.lock();
+  }
+  void unlock() {
+    mutex_.unlock();
+    gate_.unlock();
+    --waiting_;
+  }
+
+ private:
+  std::shared_mutex mutex_;
+  std::mutex gate_;
+  std::atomic<int> waiting_{0};
+};
+
+struct FileSystemContext {
+  Store& store;
+  ChunkFiles& chunks;
+  const LocalOptions& options;
+  const Clock& clock;
+  std::function<void()> wake;  // the engine's thread: there is something to reclaim
+};
+
+class LocalFileSystem final : public vfs::FileSystem {
+ public:
+  LocalFileSystem(const FileSystemContext& context, uint32_t number,
+                  const FileSystemRecord& record);
+  // What a new file system consists of.
+  static void Format(Batch& batch, uint32_t number, const FileSystemRecord& record,
+                     const Clock& clock, uint64_t generation);
+  // Reads realms and counters, and finishes what a crash interrupted.
+  Result<void> Load();
+
+  Result<vfs::FileId> RealmRoot(vfs::RealmId realm) override;
+  Result<vfs::Attributes> Lookup(const vfs::Caller& caller, vfs::FileId directory,
+                                 std::string_view name) override;
+  Result<vfs::Attributes> LookupParent(const vfs::Caller& caller, vfs::FileId directory) override;
+  Result<vfs::Created> Create(const vfs::Caller& caller, vfs::FileId directory,
+                              std::string_view name, const vfs::CreateOptions& options) override;
+  Result<vfs::DirectoryChange> Link(const vfs::Caller& caller, vfs::FileId file,
+                                    vfs::FileId directory, std::string_view name) override;
+  Result<vfs::DirectoryChange> Remove(const vfs::Caller& caller, vfs::FileId directory,
+                                      std::string_view name) override;
+  Result<Renamed> Rename(const vfs::Caller& caller, vfs::FileId source_directory,
+                         std::string_view source_name, vfs::FileId target_directory,
+                         std::string_view target_name) override;
+  Result<bool> ReadDirectory(const vfs::Caller& caller, vfs::FileId directory, uint64_t cookie,
+                             bool with_attributes, const vfs::DirectoryVisitor& visit) override;
+  Result<std::string> ReadSymlink(const vfs::Caller& caller, vfs::FileId symlink) override;
+  Result<vfs::Attributes> GetAttributes(const vfs::Caller& caller, vfs::FileId file) override;
+  Result<vfs::Attributes> SetAttributes(const vfs::Caller& caller, vfs::FileId file,
+                                        const vfs::AttributeChange& change) override;
+  Result<vfs::Attributes> Open(const vfs::Caller& caller, vfs::FileId file, bool read,
+                               bool write) override;
+  Result<void> Pin(vfs::FileId file) override;
+  void Unpin(vfs::FileId file) override;
+  Result<void> ReleaseOrphans() override;
+  Result<vfs::ReadResult> Read(const vfs::Caller& caller, vfs::FileId file, bool opened,
+                               uint64_t offset, std::span<std::byte> buffer) override;
+  Result<vfs::WriteResult> Write(const vfs::Caller& caller, vfs::FileId file, bool opened,
+                                 uint64_t offset, std::span<const std::byte> data,
+                                 vfs::Stability stability) override;
+  Result<void> Commit(const vfs::Caller& caller, vfs::FileId file, uint64_t offset,
+                      uint64_t length) override;
+  uint64_t WriteVerifier() const override { return verifier_.load(); }
+  Result<void> ForgetReplays(std::string_view prefix) override;
+  Result<vfs::RealmId> EnsureRealm(std::string_view path,
+                                   const std::optional<vfs::CreationInfo>& creation) override;
+  Result<void> SetQuota(vfs::RealmId realm, const vfs::Quota& quota) override;
+  Result<vfs::SpaceInfo> GetSpace(vfs::RealmId realm) override;
+  Result<void> RemoveRealm(vfs::RealmId realm, bool delete_data) override;
+  Result<uint64_t> Check(const std::function<void(std::string_view)>& report) override;
+
+  // --- for the engine ---
+  // From now on every call is kStale.
+  void MarkDeleted() { deleted_ = true; }
+  bool deleted() const { return deleted_.load(); }
+  // Writes back what is dirty for long, and reclaims. Returns early once `stop` is true. True:
+  // there is more to do at once.
+  bool Maintain(const std::atomic<bool>& stop);
+  // Removes chunk files that no inode refers to: what a crash can leave behind.
+  Result<uint64_t> RemoveStrayChunks(const std::atomic<bool>& stop);
+  // Writes back everything.
+  Result<void> FlushAll();
+
+ private:
+  using Ticket = Store::Ticket;
+  struct Slot {  // where a name is, or would be, in its directory
+    uint64_t hash = 0;
+    std::optional<NameRecord> found;
+  };
+  // A batch about to be written, and what to do in memory when it was.
+  struct Change {
+    explicit Change(const Store& store) : batch(store) {}
+    Batch batch;
+    std::vector<std::function<void()>> apply;
+    std::vector<InodePtr> freed;
+  };
+  struct Pending;  // fs_flush.cc
+  class Checker;   // fs_check.cc
+
+  // --- fs_core.cc ---
+  vfs::Time Now() const;
+  Result<uint64_t> NewNumber();
+  // The file, whose lock must then be taken and Usable asked.
+  Result<InodePtr> Find(vfs::FileId file);
+  Result<void> Usable(const vfs::Caller& caller, const Inode& inode, vfs::FileId id) const;
+  Result<void> UsableDirectory(const vfs::Caller& caller, const Inode& inode, vfs::FileId id) const;
+  Result<Slot> FindName(uint64_t directory, std::string_view name);
+  void PutName(Batch& batch, uint64_t directory, const Slot& slot, std::string_view name,
+               const Inode& inode) const;
+  // `filling`: the slot that the same batch fills.
+  Result<void> DeleteName(Batch& batch, uint64_t directory, uint64_t hash,
+                          std::optional<uint64_t> filling = {});
+  void PutInode(Batch& batch, const Inode& inode, InodeRecord form) const;
+  // Writes the batch and applies; the inodes concerned are locked. Dead files are forgotten.
+  Result<Ticket> Apply(Change& change);
+  Result<void> RefuseIfFull() const;
+  // A directory after a change of its entries.
+  InodeRecord Touched(const Inode& directory, int entries, int subdirectories) const;
+  Result<uint32_t> DepthOf(uint64_t directory);
+
+  // --- fs_replay.cc ---
+  Result<void> LoadReplays();
+  std::optional<ReplayRecord> Replayed(const vfs::Caller& caller);
+  void KeepReplay(Batch& batch, const vfs::Caller& caller, ReplayRecord record) const;
+
+  // --- fs_names.cc ---
+  struct Made;
+  Result<Made> CreateLocked(const vfs::Caller& caller, vfs::FileId directory, std::string_view name,
+                            const vfs::CreateOptions& options);
+  Result<Made> Existing(const NameRecord& found, const vfs::CreateOptions& options,
+                        uint64_t directory_change);
+  Result<InodeRecord> NewRecord(const vfs::Caller& caller, const Inode& directory,
+                                const vfs::CreateOptions& options) const;
+
+  // --- fs_links.cc ---
+  // Takes one name from a locked file; frees it, or makes it an orphan, with its last one.
+  Result<void> DropLink(Change& change, const InodePtr& inode);
+  Result<void> FreeOrphan(const InodePtr& inode);
+  Result<void> Free(Change& change, const InodePtr& inode);
+  Result<Ticket> RemoveLocked(const vfs::Caller& caller, const InodePtr& directory,
+                              const InodePtr& child, vfs::FileId directory_id, const Slot& slot,
+                              ReplayRecord* result);
+  struct RenameJob;
+  Result<std::optional<Ticket>> TryRename(RenameJob& job);
+  Result<Ticket> RenameLocked(RenameJob& job);
+  Result<void> CheckRename(const RenameJob& job);
+  // Is `inode` the directory, or above it?
+  Result<bool> IsAbove(uint64_t inode, uint64_t directory);
+
+  // --- fs_data.cc, fs_flush.cc ---
+  Result<FileData::Chunk*> LoadChunk(Inode& inode, uint64_t index);
+  Result<void> LoadInline(Inode& inode);
+  Result<std::string> StoredInline(const Inode& inode);
+  Result<bool> TryRead(Inode& inode, uint64_t offset, std::span<std::byte> buffer);
+  Result<size_t> WriteLocked(Inode& inode, uint64_t offset, std::span<const std::byte> data);
+  Result<size_t> WriteInline(Inode& inode, uint64_t offset, std::span<const std::byte> data);
+  Result<size_t> WriteChunks(Inode& inode, uint64_t offset, std::span<const std::byte> data);
+  Result<void> WriteBlocks(Inode& inode, uint64_t offset, std::span<const std::byte> data);
+  Result<void> MoveToChunks(Inode& inode);
+  Result<void> ZeroTail(Inode& inode, uint64_t until);
+  void TouchAccess(const InodePtr& inode);
+  void MarkDirty(const InodePtr& inode);
+  void Undirty(Inode& inode);
+  Result<void> ReserveChange(Inode& inode);
+  bool TooDirty(const Inode& inode) const;
+  // Stores the file's data state; flush_mutex held, mutex not.
+  Result<Ticket> Flush(const InodePtr& inode);
+  Result<Ticket> FlushOne(const InodePtr& inode);  // takes flush_mutex
+  Result<Ticket> StorePending(Inode& inode, Pending& pending);
+  void TakePending(Inode& inode, Pending& pending);
+  void PutBack(Inode& inode, Pending& pending);
+  using Cut = std::vector<uint64_t>;  // chunks whose files lose bytes
+  Result<Cut> Resize(Inode& inode, uint64_t size);
+  Result<Cut> Shrink(Inode& inode, uint64_t size);
+  Result<uint64_t> DropChunks(Inode& inode, uint64_t first, Cut& cut);
+  void RemoveCutFiles(Inode& inode, const Cut& cut);
+
+  // --- fs_realms.cc ---
+  Result<vfs::FileId> EnsureDirectory(std::string_view path,
+                                      const std::optional<vfs::CreationInfo>& creation);
+  Result<vfs::RealmId> MakeRealm(vfs::FileId directory);
+  // Everything below a directory, from one realm into the next further in or out.
+  Result<void> MoveTree(uint64_t root, Realm& from, Realm& to);
+  Result<bool> MoveInode(uint64_t number, Realm& from, Realm& to);
+  Result<void> MoveNested(Realm& nested, Realm& from, Realm& to);
+  void CountMove(Batch& batch, Realm& from, Realm& to, int64_t bytes, int64_t files) const;
+  Result<void> FinishEntering(Realm& realm);
+  Result<void> FinishLeaving(Realm& realm);
+  Result<void> FinishMoves();
+  Result<Slot> NameOf(uint64_t directory, uint64_t inode);
+  Result<Ticket> MoveToTrash(Realm& realm);
+
+  // --- fs_reclaim.cc ---
+  void WriteBack(const std::atomic<bool>& stop);
+  Result<bool> ReclaimTrash(const std::atomic<bool>& stop);
+  Result<bool> EmptyDirectory(uint64_t number);
+  Result<void> RemoveTrashEntry(const InodePtr& directory, uint64_t hash, const NameRecord& entry);
+  Result<bool> ReclaimFreed(const std::atomic<bool>& stop);
+  Result<bool> ReclaimChunks(uint64_t number);
+  Result<bool> RemoveIfStray(const ChunkId& id);
+  Result<void> ForgetRealms();
+
+  Store& store_;
+  ChunkFiles& chunks_;
+  const LocalOptions& options_;
+  const Clock& clock_;
+  const std::function<void()> wake_;
+  const uint32_t number_;
+  const FileSystemRecord record_;
+  const uint64_t hash_mask_;
+  std::atomic<bool> deleted_{false};
+  std::atomic<uint64_t> verifier_;
+
+  Realms realms_;
+  InodeCache cache_;
+  StructureLock structure_;
+  std::mutex rename_mutex_;  // renames of directories between directories, so that no loop arises
+  std::mutex realm_mutex_;   // one change of realms at a time
+
+  std::mutex number_mutex_;
+  uint64_t next_number_ = 0;       // guarded by number_mutex_
+  uint64_t numbers_stored_ = 0;    // guarded by number_mutex_
+  uint64_t first_new_number_ = 0;  // of this run; set by Load
+
+  std::mutex replay_mutex_;
+  std::map<std::string, ReplayRecord, std::less<>> replays_;  // of the last run, by slot
+  std::atomic<bool> has_replays_{false};
+
+  struct Dirty {
+    InodePtr inode;
+    Clock::Nanoseconds since;
+  };
+  mutable std::mutex dirty_mutex_;
+  std::unordered_map<uint64_t, Dirty> dirty_;  // guarded by dirty_mutex_
+  std::atomic<size_t> dirty_count_{0};
+  std::atomic<size_t> dirty_bytes_{0};
+  std::atomic<size_t> unsynced_files_{0};
+};
+
+}  // namespace tarn::local

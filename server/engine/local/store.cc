@@ -1,0 +1,251 @@
+#include "server/engine/local/store.h"
+
+#include <fcntl.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/merge_operator.h>
+#include <rocksdb/table.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace tarn::local {
+namespace {
+
+constexpr int kTablesOpenMax = 2000;  // of the process's limit of open files
+constexpr uint64_t kLogBytesMax = 512u << 20;
+constexpr const char* kTableNames[kTables] = {"default", "inodes", "names", "inline", "chunks"};
+
+// Sums of usage. A broken operand ends in an error of the read, and fsck tells it.
+class UsageMerge : public rocksdb::AssociativeMergeOperator {
+ public:
+  bool Merge(const rocksdb::Slice&, const rocksdb::Slice* existing, const rocksdb::Slice& operand,
+             std::string* sum, rocksdb::Logger*) const override {
+    auto add = DecodeUsage(operand.ToStringView());
+    if (!add) return false;
+    UsageDelta total = *add;
+    if (existing != nullptr) {
+      auto before = DecodeUsage(existing->ToStringView());
+      if (!before) return false;
+      total.bytes += before->bytes;
+      total.files += before->files;
+    }
+    *sum = Encode(total);
+    return true;
+  }
+  const char* Name() const override { return "tarn.usage"; }
+};
+
+rocksdb::DBOptions DatabaseOptions() {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.max_open_files = kTablesOpenMax;
+  options.max_background_jobs = 2;
+  options.max_total_wal_size = kLogBytesMax;
+  // A torn tail is what a crash leaves; anything else wrong in the log is an error, never a silent
+  // loss. It is also the mode that allows log files to be reused, which saves the file system
+  // below a journal commit per sync.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.recycle_log_file_num = 4;
+  options.keep_log_file_num = 4;
+  options.max_log_file_size = 4u << 20;
+  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.bytes_per_sync = 1u << 20;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions TableOptions(const LocalOptions& local, Table table,
+                                          const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions options;
+  rocksdb::BlockBasedTableOptions blocks;
+  blocks.block_cache = cache;
+  blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  blocks.cache_index_and_filter_blocks = true;
+  blocks.pin_l0_filter_and_index_blocks_in_cache = true;
+  blocks.block_size = table == Table::kInline ? 16u << 10 : 4u << 10;
+  blocks.format_version = 5;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
+  options.compression = rocksdb::kNoCompression;
+  options.level_compaction_dynamic_level_bytes = true;
+  options.write_buffer_size = table == Table::kMeta
+                                  ? std::min<size_t>(local.write_buffer_bytes, 16u << 20)
+                                  : local.write_buffer_bytes;
+  if (table == Table::kMeta) options.merge_operator = std::make_shared<UsageMerge>();
+  return options;
+}
+
+}  // namespace
+
+void Batch::Put(Table table, const std::string& key, std::string_view value) {
+  batch_.Put(store_.handle(table), key, rocksdb::Slice(value.data(), value.size()));
+}
+void Batch::Delete(Table table, const std::string& key) {
+  batch_.Delete(store_.handle(table), key);
+}
+void Batch::DeleteRange(Table table, const std::string& first, const std::string& after) {
+  batch_.DeleteRange(store_.handle(table), first, after);
+}
+void Batch::AddUsage(const std::string& key, const UsageDelta& delta) {
+  if (delta.bytes == 0 && delta.files == 0) return;
+  batch_.Merge(store_.handle(Table::kMeta), key, Encode(delta));
+}
+
+Store::Store(const LocalOptions& options)
+    : options_(options), ballast_(options.data_dir + "/ballast") {}
+
+Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& options) {
+  std::unique_ptr<Store> store(new Store(options));
+  auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  std::vector<rocksdb::ColumnFamilyDescriptor> tables;
+  for (size_t i = 0; i < kTables; ++i) {
+    tables.emplace_back(kTableNames[i], TableOptions(options, static_cast<Table>(i), cache));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  auto status =
+      rocksdb::DB::Open(DatabaseOptions(), options.data_dir + "/meta", tables, &handles, &db);
+  if (!status.ok()) {
+    Error error = store->Translate(status);
+    return Error(error.code(),
+                 "the database in " + options.data_dir + " does not open: " + error.message());
+  }
+  store->db_.reset(db);
+  std::copy(handles.begin(), handles.end(), store->handles_.begin());
+  store->failed_ = false;
+  store->CheckDisk();
+  return store;
+}
+
+Store::~Store() {
+  if (!db_) return;
+  (void)db_->SyncWAL();
+  for (auto* handle : handles_) {
+    if (handle != nullptr) (void)db_->DestroyColumnFamilyHandle(handle);
+  }
+  (void)db_->Close();
+}
+
+Error Store::Translate(const rocksdb::Status& status) const {
+  if (status.IsCorruption()) {
+    spdlog::error("database: {}", status.ToString());
+    return Error(Code::kCorrupt, status.ToString());
+  }
+  failed_ = true;
+  bool space = status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace ||
+               status.ToString().find("No space left") != std::string::npos;
+  if (space) return Error(Code::kNoSpace, "the disk of the data directory is full");
+  if (status.IsBusy() || status.IsIncomplete()) return Error(Code::kUnavailable, status.ToString());
+  spdlog::error("database: {}", status.ToString());
+  return Error(Code::kIo, status.ToString());
+}
+
+Result<std::optional<std::string>> Store::Get(Table table, const std::string& key,
+                                              const rocksdb::Snapshot* snapshot) const {
+  rocksdb::ReadOptions read;
+  read.snapshot = snapshot;
+  std::string value;
+  auto status = db_->Get(read, handle(table), key, &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  if (!status.ok()) return Translate(status);
+  return std::optional<std::string>(std::move(value));
+}
+
+Result<void> Store::Scan(Table table, const std::string& first, const std::string& after,
+                         const Visitor& visit, const rocksdb::Snapshot* snapshot) const {
+  rocksdb::ReadOptions read;
+  read.snapshot = snapshot;
+  rocksdb::Slice bound(after);
+  if (!after.empty()) read.iterate_upper_bound = &bound;
+  std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read, handle(table)));
+  for (at->Seek(first); at->Valid(); at->Next()) {
+    if (!visit(at->key().ToStringView(), at->value().ToStringView())) return Ok();
+  }
+  if (!at->status().ok()) return Translate(at->status());
+  return Ok();
+}
+
+Result<Store::Ticket> Store::Write(Batch& batch) {
+  if (failed_) Recover();
+  auto status = db_->Write(rocksdb::WriteOptions(), &batch.batch_);
+  if (!status.ok()) {
+    Error error = Translate(status);
+    if (error.code() != Code::kNoSpace) return error;
+    // Removing must work on a full disk: give the ballast up and try once more.
+    Recover();
+    status = db_->Write(rocksdb::WriteOptions(), &batch.batch_);
+    if (!status.ok()) return Translate(status);
+  }
+  return ++written_;
+}
+
+Result<void> Store::Sync(Ticket ticket) {
+  std::unique_lock lock(sync_mutex_);
+  while (synced_ < ticket) {
+    if (syncing_) {
+      synced_changed_.wait(lock);
+      continue;
+    }
+    syncing_ = true;
+    lock.unlock();
+    Ticket target = written_.load();
+    auto status = db_->SyncWAL();
+    lock.lock();
+    syncing_ = false;
+    ++syncs_;
+    if (status.ok()) synced_ = std::max(synced_, target);
+    synced_changed_.notify_all();
+    if (!status.ok()) return Translate(status);
+  }
+  return Ok();
+}
+
+Result<void> Store::WriteAndSync(Batch& batch) {
+  TRY(Ticket ticket, Write(batch));
+  return Sync(ticket);
+}
+
+void Store::Recover() {
+  std::lock_guard lock(recover_mutex_);
+  if (!failed_) return;
+  DropBallast();
+  auto status = db_->Resume();
+  if (status.ok()) failed_ = false;
+}
+
+void Store::DropBallast() {
+  if (ballast_bytes_ == 0) return;
+  spdlog::warn("the disk of {} is full: its ballast file is given up", options_.data_dir);
+  (void)::unlink(ballast_.c_str());
+  ballast_bytes_ = 0;
+  disk_full_ = true;
+}
+
+void Store::CheckDisk() {
+  std::lock_guard lock(recover_mutex_);
+  struct statvfs disk {};
+  if (::statvfs(options_.data_dir.c_str(), &disk) != 0) return;
+  uint64_t free = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+  // A small disk keeps a small part.
+  uint64_t reserve = std::min<uint64_t>(options_.reserve_bytes,
+                                        static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize / 8);
+  uint64_t ballast = reserve / 2;
+  if (ballast_bytes_ == 0 && ballast > 0 && free > reserve * 2) {
+    int fd = ::open(ballast_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+      if (::posix_fallocate(fd, 0, static_cast<off_t>(ballast)) == 0) ballast_bytes_ = ballast;
+      ::close(fd);
+    }
+    free -= std::min(free, ballast_bytes_);
+  }
+  disk_full_ = free + ballast_bytes_ < reserve;
+}
+
+std::shared_ptr<const rocksdb::Snapshot> Store::TakeSnapshot() const {
+  return {db_->GetSnapshot(), [this](const rocksdb::Snapshot* s) { db_->ReleaseSnapshot(s); }};
+}
+
+}  // namespace tarn::local

@@ -1,0 +1,106 @@
+// Store: the database below the engine. RocksDB with one log for all tables, a merge operator for
+// usage, and a sync of the log that concurrent callers share.
+//
+// Threads: any. Errors: kIo, kNoSpace, kCorrupt. After a full disk it comes back by itself once
+// there is space (Recover).
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "common/result.h"
+#include "server/engine/local/format.h"
+#include "server/engine/local/local_engine.h"
+
+namespace tarn::local {
+
+class Store;
+
+// Changes that become visible, and after a crash are there, together.
+class Batch {
+ public:
+  explicit Batch(const Store& store) : store_(store) {}
+  void Put(Table table, const std::string& key, std::string_view value);
+  void Delete(Table table, const std::string& key);
+  void DeleteRange(Table table, const std::string& first, const std::string& after);
+  void AddUsage(const std::string& key, const UsageDelta& delta);
+  bool empty() const { return batch_.Count() == 0; }
+  size_t bytes() const { return batch_.GetDataSize(); }
+  void Clear() { batch_.Clear(); }
+
+ private:
+  friend class Store;
+  const Store& store_;
+  rocksdb::WriteBatch batch_;
+};
+
+class Store {
+ public:
+  // A point in the order of changes, to wait for.
+  using Ticket = uint64_t;
+
+  static Result<std::unique_ptr<Store>> Open(const LocalOptions& options);
+  ~Store();
+
+  Result<std::optional<std::string>> Get(Table table, const std::string& key,
+                                         const rocksdb::Snapshot* snapshot = nullptr) const;
+  // All keys in [first, after), in order. Ends early when `visit` returns false.
+  using Visitor = std::function<bool(std::string_view key, std::string_view value)>;
+  Result<void> Scan(Table table, const std::string& first, const std::string& after,
+                    const Visitor& visit, const rocksdb::Snapshot* snapshot = nullptr) const;
+
+  // Applies the batch: visible at once, on stable storage after Sync of the ticket.
+  Result<Ticket> Write(Batch& batch);
+  // Waits until everything up to the ticket is on stable storage. One caller syncs for all.
+  Result<void> Sync(Ticket ticket);
+  Result<void> WriteAndSync(Batch& batch);
+  // Everything written so far.
+  Ticket Latest() const { return written_.load(); }
+
+  // After a failed write: tries to serve writes again. Called now and then.
+  void Recover();
+  bool failed() const { return failed_.load(); }
+
+  // A consistent view of everything, until the pointer goes.
+  std::shared_ptr<const rocksdb::Snapshot> TakeSnapshot() const;
+  // Bytes that may still be written to the disk before only removing is allowed.
+  bool DiskIsFull() const { return disk_full_.load(std::memory_order_relaxed); }
+  // Looks at the disk's free space again, and keeps the ballast file.
+  void CheckDisk();
+  uint64_t syncs() const { return syncs_.load(); }
+
+ private:
+  friend class Batch;
+  explicit Store(const LocalOptions& options);
+  rocksdb::ColumnFamilyHandle* handle(Table table) const {
+    return handles_[static_cast<size_t>(table)];
+  }
+  Error Translate(const rocksdb::Status& status) const;
+  void DropBallast();
+
+  const LocalOptions options_;
+  const std::string ballast_;  // a file that is given up when the disk is full
+  uint64_t ballast_bytes_ = 0;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::array<rocksdb::ColumnFamilyHandle*, kTables> handles_{};
+  std::atomic<bool> disk_full_{false};
+  mutable std::atomic<bool> failed_{false};
+  std::mutex recover_mutex_;
+
+  std::atomic<Ticket> written_{0};
+  std::atomic<uint64_t> syncs_{0};
+  std::mutex sync_mutex_;
+  std::condition_variable synced_changed_;
+  Ticket synced_ = 0;     // guarded by sync_mutex_
+  bool syncing_ = false;  // guarded by sync_mutex_
+};
+
+}  // namespace tarn::local
