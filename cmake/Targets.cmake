@@ -4,10 +4,12 @@ include(GoogleTest)
 
 set(TARN_WARNINGS -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor)
 
-# tarn_library(NAME [DEPS target...]): all *.cc of this folder but *_test.cc and main.cc.
+# tarn_library(NAME [DEPS target...] [FOLDERS folder...]): all *.cc of this folder, and of the folders below it that are
+# named, but *_test.cc and main.cc.
 function(tarn_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  cmake_parse_arguments(ARG "" "" "DEPS;FOLDERS" ${ARGN})
+  list(TRANSFORM ARG_FOLDERS APPEND /*.cc)
+  file(GLOB sources CONFIGURE_DEPENDS *.cc ${ARG_FOLDERS})
   list(FILTER sources EXCLUDE REGEX "(_test|/main|_fuzz)\\.cc$")
   if(sources)
     add_library(${name} STATIC ${sources})
@@ -29,10 +31,12 @@ function(tarn_program name)
   target_compile_options(${name} PRIVATE ${TARN_WARNINGS})
 endfunction()
 
-# tarn_tests(NAME DEPS target...): all *_test.cc of this folder as one GoogleTest program, known to ctest by that name.
+# tarn_tests(NAME DEPS target... [FOLDERS folder...]): all *_test.cc of this folder, and of the folders below it that are
+# named, as one GoogleTest program, known to ctest by that name.
 function(tarn_tests name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *_test.cc)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS;FOLDERS" ${ARGN})
+  list(TRANSFORM ARG_FOLDERS APPEND /*_test.cc)
+  file(GLOB sources CONFIGURE_DEPENDS *_test.cc ${ARG_FOLDERS})
   if(NOT sources)
     return()
   endif()

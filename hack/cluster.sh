@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# A real Kubernetes with two nodes on this machine: no container engine, no systemd, nothing on the machine's own network.
+# A real Kubernetes with two nodes on this machine: no container engine, no systemd, nothing on the
+# machine's own network.
 #
 #   cluster.sh up            install packages, build (cached), start; prints how long each step took
 #   cluster.sh down          end it and remove all that it made
 #   cluster.sh kubectl ...   kubectl as administrator        cluster.sh helm ...   Helm likewise
-#   cluster.sh load TAR...   import images into both nodes   cluster.sh exec ...   a command in the cluster's network
+#   cluster.sh load TAR...   import images into all nodes    cluster.sh exec ...   run on its network
 #   cluster.sh build         only build the programs         cluster.sh logs NAME  a daemon's log
 #
-# The names of its places: hack/cluster/common.sh. Needs root, network namespaces, overlayfs and cgroups.
+# The names of its places: hack/cluster/common.sh. Needs root, network namespaces, overlayfs and
+# cgroups.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/cluster/common.sh"
@@ -34,8 +36,11 @@ case $command in
   down) exec "$here/cluster/down.sh" ;;
   build) "$here/deps.sh" cluster; "$here/cluster/build.sh"; exec "$here/cluster/images.sh" ;;
   load) exec "$here/cluster/load.sh" "$@" ;;
-  kubectl | helm) [ -e "/run/netns/$NAME" ] || die "'$NAME' is not up"; in_control "$command" "$@" ;;
+  kubectl | helm)
+    [ -e "/run/netns/$NAME" ] || die "'$NAME' is not up"
+    in_control "$command" "$@"
+    ;;
   exec) in_control "$@" ;;
   logs) exec cat "$LOG/${1:?name of a daemon, see $LOG}.log" ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

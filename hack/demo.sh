@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # From nothing to two web pods on two nodes that share one ReadWriteMany volume of Tarn's.
 #
-#   demo.sh                    on this machine: install, build, start a cluster, run the demo; leaves the cluster up
+#   demo.sh                    on this machine: install, build, start a cluster, run the demo; the
+#                              cluster stays up
 #   demo.sh --down             end that cluster and remove all that it made
 #   demo.sh --context NAME [--load 'CMD {}'] [--image NAME:TAG]
-#                              on a cluster that you have. Its nodes need the image: --load runs CMD with {} replaced by the
-#                              image's tar (such as 'kind load image-archive {}' or 'minikube image load {}');
-#                              --image names one that you have pushed. `kubectl` and `helm` must be in PATH.
+#                              on a cluster that you have. Its nodes need the image: --load runs CMD
+#                              with {} replaced by the image's tar (such as 'kind load image-archive
+#                              {}' or 'minikube image load {}'); --image names one that you have
+#                              pushed. `kubectl` and `helm` must be in PATH.
 #   demo.sh --namespace NS     where the demo's objects go (default: tarn-demo)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,7 +23,7 @@ while [ $# -gt 0 ]; do
     --load) load=$2; shift 2 ;;
     --image) image=$2; shift 2 ;;
     --namespace) ns=$2; shift 2 ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 2 ;;
   esac
 done
 
@@ -83,8 +85,8 @@ install() {
   say "Install Tarn with Helm"
   local set=()
   [ -z "$image" ] || set=(--set "image.repository=${image%:*}" --set "image.tag=${image##*:}")
-  h upgrade --install tarn charts/tarn --namespace "$system" --create-namespace "${set[@]}" --wait --timeout 3m |
-    sed -n '1,6p'
+  h upgrade --install tarn charts/tarn --namespace "$system" --create-namespace "${set[@]}" \
+    --wait --timeout 3m | sed -n '1,6p'
   show -n "$system" get pods -o wide
 }
 
@@ -101,7 +103,8 @@ spec:
   throughputMode: elastic
   storage: {hostPath: {path: /var/lib/tarn/shared, nodeName: $node}}
 YAML
-  until_ok "FileSystem is Ready" 120 k -n "$ns" wait filesystem/shared --for=condition=Ready --timeout=1s ||
+  until_ok "FileSystem is Ready" 120 \
+    k -n "$ns" wait filesystem/shared --for=condition=Ready --timeout=1s ||
     { diagnose; fail "the FileSystem is not Ready"; }
   show -n "$ns" get filesystem
   k apply -f - <<YAML
@@ -127,7 +130,10 @@ run_pods() {
   show -n "$ns" get pvc,pods -o wide
 }
 
-pods() { k -n "$ns" get pods -l app=web -o 'jsonpath={range .items[?(@.status.phase=="Running")]}{.metadata.name}{"\n"}{end}' | sort; }
+pods() {
+  k -n "$ns" get pods -l app=web --field-selector status.phase=Running -o name |
+    sed 's#pod/##' | sort
+}
 # via POD CURL_ARGS... PATH: one HTTP request to that pod alone.
 via() {
   local pod=$1 port pid out status=0; shift
@@ -159,7 +165,8 @@ share_bytes() {
   k -n "$ns" exec "$second" -- df -h /www/files
   say "Delete both pods: the data is there for new ones"
   k -n "$ns" delete pod -l app=web --wait
-  until_ok "both new pods are Ready" 120 phase_is deployment/web .status.readyReplicas 2 || { diagnose; fail "no new pods"; }
+  until_ok "both new pods are Ready" 120 phase_is deployment/web .status.readyReplicas 2 ||
+    { diagnose; fail "the new pods are not Ready"; }
   for pod in $(pods); do check_through "$pod" "$sum"; done
   show -n "$ns" get pods -o wide
 }
@@ -171,4 +178,5 @@ make_file_system
 run_pods
 share_bytes
 say "Done"
-if [ -z "$context" ]; then echo "The cluster stays up: hack/cluster.sh kubectl …   End it: hack/demo.sh --down"; fi
+[ -n "$context" ] ||
+  echo "The cluster stays up: hack/cluster.sh kubectl …   End it: hack/demo.sh --down"

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# deps.sh [GROUP...]: installs the distribution packages of these groups (default: all). Quick when all are there.
-#   build: to compile everything        cluster: to run a Kubernetes here        test: what the test suites drive
+# deps.sh [GROUP...]: installs the distribution packages of these groups (default: all). Quick when
+# all are there.
+#   build: to compile everything    cluster: to run a Kubernetes here    test: what the suites drive
 set -euo pipefail
 build=(
   build-essential cmake ninja-build ccache mold clang clang-format clang-tidy pkg-config python3 git
-  libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libcpprest-dev libboost-dev libboost-system-dev
+  libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
+  libcpprest-dev libboost-dev libboost-system-dev
   libspdlog-dev libgtest-dev libgmock-dev libssl-dev nlohmann-json3-dev libyaml-dev
   libcivetweb-dev libcli11-dev librocksdb-dev libnfs-dev libfuse3-dev
 )
 cluster=(
-  runc containernetworking-plugins nftables iproute2 bc openssl curl ca-certificates busybox-static procps psmisc
+  runc containernetworking-plugins nftables iproute2 bc openssl curl ca-certificates
+  busybox-static procps
   python3 python3-venv gcc libc6-dev git util-linux
 )
 test=(user-mode-linux kmod iproute2 nfs-common nfs-ganesha nfs-ganesha-vfs fuse3 git curl procps)
@@ -22,13 +25,15 @@ for group; do
 done
 missing=()
 for package in "${packages[@]}"; do
-  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok' || missing+=("$package")
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok' ||
+    missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 sudo=$([ "$(id -u)" = 0 ] || echo sudo)
 export DEBIAN_FRONTEND=noninteractive
 for attempt in 1 2 3; do
-  $sudo apt-get update -q && $sudo apt-get install -q -y --no-install-recommends "${missing[@]}" && exit 0
+  $sudo apt-get update -q &&
+    $sudo apt-get install -q -y --no-install-recommends "${missing[@]}" && exit 0
   echo "deps: attempt $attempt failed" >&2
 done
 echo "deps: could not install: ${missing[*]}" >&2

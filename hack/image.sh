@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# image.sh [OUT.tar]: makes Tarn's one container image from build/release/bin, without a container engine. Prints its name.
-# The same content as deploy/images/Containerfile makes: the programs, the libraries that they load, nothing else.
+# image.sh [OUT.tar]: makes Tarn's one container image from build/release/bin, without a container
+# engine. Prints its name. The same content as deploy/images/Containerfile makes: the programs, the
+# libraries that they load, nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-build/images/tarn.tar}
@@ -22,14 +23,19 @@ mkdir -p "$root$(dirname "$loader")"
 cp -L "$loader" "$root$loader"
 for program in "${programs[@]}"; do ldd "$bin/$program"; done |
   sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) .*/\1 \2/p' | sort -u | while read -r soname file; do
-    strip -o "$root/usr/lib/tarn/$soname" "$(readlink -f "$file")" 2>/dev/null || cp -L "$file" "$root/usr/lib/tarn/$soname"
+    strip -o "$root/usr/lib/tarn/$soname" "$(readlink -f "$file")" 2>/dev/null ||
+      cp -L "$file" "$root/usr/lib/tarn/$soname"
   done
 echo /usr/lib/tarn >"$root/etc/ld.so.conf"
 ldconfig -r "$root" 2>/dev/null
-printf 'root:x:0:0:root:/:/sbin/nologin\ntarn:x:65532:65532:tarn:/:/sbin/nologin\n' >"$root/etc/passwd"
+printf '%s\n' root:x:0:0:root:/:/sbin/nologin tarn:x:65532:65532:tarn:/:/sbin/nologin \
+  >"$root/etc/passwd"
 printf 'root:x:0:\ntarn:x:65532:\n' >"$root/etc/group"
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 
 hack/cluster/image.py "$root" "$name" "$out" --user 65532:65532
 bytes=$(stat -c %s "$out")
-[ "$bytes" -lt $image_bytes_max ] || { echo "image: $bytes bytes, more than $image_bytes_max" >&2; exit 1; }
+if [ "$bytes" -ge $image_bytes_max ]; then
+  echo "image: $bytes bytes, more than $image_bytes_max" >&2
+  exit 1
+fi

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# test.sh [SUITE...]: installs what it needs, builds everything, runs every suite (or those named) and ends with
-# "N passed, N failed". A suite that did not run, or did not say how it ended, is a failure. CI runs this.
+# test.sh [SUITE...]: installs what it needs, builds everything, runs every suite (or those named)
+# and ends with "N passed, N failed". A suite that did not run, or did not say how it ended, is a
+# failure. CI runs this.
 #
-# Each suite is a script that ends with a line "N passed, N failed"; its whole output is in build/tests/SUITE.log.
+# Each suite is a script that ends with a line "N passed, N failed"; its whole output is in
+# build/tests/SUITE.log.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 declare -A suites=(
   [lint]="hack/lint.sh"
   [unit]="tests/unit/run.sh"
@@ -22,9 +24,13 @@ passed=0 failed=0 begin=$SECONDS
 conclude() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ]; exit; }
 failed_to_start() { echo "test: $1"; failed=$((failed + 1)); conclude; }
 
-hack/deps.sh >"$logs/deps.log" 2>&1 || { tail -n 20 "$logs/deps.log"; failed_to_start "packages are missing"; }
-cmake --preset release >"$logs/cmake.log" 2>&1 || { tail -n 20 "$logs/cmake.log"; failed_to_start "cmake failed"; }
-cmake --build build/release >"$logs/build.log" 2>&1 || { tail -n 40 "$logs/build.log"; failed_to_start "the build failed"; }
+must() { # must NAME CMD...: a step without which nothing can be tested
+  local log=$logs/$1.log; shift
+  "$@" >"$log" 2>&1 || { tail -n 40 "$log"; failed_to_start "'$*' failed"; }
+}
+must deps hack/deps.sh
+must cmake cmake --preset release
+must build cmake --build build/release
 echo "test: built in $((SECONDS - begin)) s"
 
 for suite in "${order[@]}"; do
@@ -35,8 +41,14 @@ for suite in "${order[@]}"; do
   read -r good _ bad _ <<<"${counts:-0 passed, 0 failed}"
   if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi       # it broke off
   if [ "$good" = 0 ] && [ "$bad" = 0 ]; then bad=1; fi          # it ran nothing
-  printf 'test: %-8s %4d passed, %d failed  (%d s, exit %d)\n' "$suite" "$good" "$bad" $((SECONDS - start)) "$status"
-  [ "$bad" = 0 ] || { echo "--- the end of $log"; grep -aE 'FAIL|error|Error' "$log" | head -n 40; tail -n 60 "$log"; echo "---"; }
+  printf 'test: %-8s %4d passed, %d failed  (%d s, exit %d)\n' \
+    "$suite" "$good" "$bad" $((SECONDS - start)) "$status"
+  if [ "$bad" != 0 ]; then
+    echo "--- from $log"
+    grep -aE 'FAIL|error|Error' "$log" | head -n 40
+    tail -n 60 "$log"
+    echo "---"
+  fi
   passed=$((passed + good)) failed=$((failed + bad))
 done
 conclude

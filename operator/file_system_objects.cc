@@ -54,7 +54,7 @@ Json ServerContainer(const Settings& settings, const Json& fs) {
   }
   Json resources = Object(server, "resources");
   if (resources.empty()) resources = {{"requests", {{"cpu", "50m"}, {"memory", "128Mi"}}}};
-  return {{"name", "tarn-server"},
+  return {{"name", "server"},
           {"image", ImageOf(settings, server)},
           {"command", {"/usr/bin/tarn-server"}},
           {"args", args},
@@ -213,7 +213,7 @@ Json FileSystemStatefulSet(const Settings& settings, const Json& fs, const Json&
                {"template",
                 {{"metadata",
                   {{"labels", pod_labels},
-                   {"annotations", {{"kubectl.kubernetes.io/default-container", "tarn-server"}}}}},
+                   {"annotations", {{"kubectl.kubernetes.io/default-container", "server"}}}}},
                  {"spec", PodSpec(settings, fs)}}}};
   if (!Str(Object(Object(fs, "spec"), "storage"), "size").empty()) {
     Json templates = Json::array({ClaimTemplate(fs)});
@@ -222,7 +222,9 @@ Json FileSystemStatefulSet(const Settings& settings, const Json& fs, const Json&
     }
     spec["volumeClaimTemplates"] = templates;
   }
-  return {{"metadata", ChildMetadata(fs, kFileSystem, name, Gone::kByReconciler)}, {"spec", spec}};
+  Json metadata = ChildMetadata(fs, kFileSystem, name, Gone::kByReconciler);
+  metadata["labels"].update(selector);
+  return {{"metadata", metadata}, {"spec", spec}};
 }
 
 Json FileSystemBudget(const Json& fs) {

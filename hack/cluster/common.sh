@@ -1,9 +1,10 @@
-# Sourced by hack/cluster.sh and its parts: names, places and small helpers of the cluster on this machine.
+# Sourced by hack/cluster.sh and its parts: names, places and small helpers of the cluster on this
+# machine.
 #
 # TARN_CLUSTER      name of the cluster and prefix of its network namespaces (default: tarn)
 # TARN_CACHE        where built programs stay between runs, by version (default: ~/.cache/tarn)
-# TARN_CLUSTER_DIR  state: certificates, etcd, containers, logs (default: /var/lib/tarn-cluster/NAME; short, because
-#                   socket paths end at 107 bytes)
+# TARN_CLUSTER_DIR  certificates, etcd, containers, logs (default: /var/lib/tarn-cluster/NAME;
+#                   short, because socket paths end at 107 bytes)
 # shellcheck shell=bash
 CLUSTER_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$CLUSTER_SRC/../.." && pwd)
@@ -30,9 +31,9 @@ export PATH=$BIN:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 export KUBECONFIG=$PKI/admin.conf
 
 die() { echo "cluster: $*" >&2; exit 1; }
-# place control|N: nsenter's arguments for the control plane's or node N's place. Not `ip netns exec`: that makes a new
-# mount namespace. A node has a network namespace and, held by a process, a mount namespace in which the usual paths are
-# its own.
+# place control|N: nsenter's arguments for the control plane's or node N's place. Not `ip netns
+# exec`: that makes a new mount namespace. A node has a network namespace and, held by a process, a
+# mount namespace in which the usual paths are its own.
 place() {
   if [ "$1" = control ]; then echo "--net=/run/netns/$NAME"; return; fi
   echo "--net=/run/netns/$NAME-node$1 --mount --target $(cat "$PIDS/node$1")"
@@ -42,7 +43,8 @@ in_control() { nsenter $(place control) -- "$@"; }
 # shellcheck disable=SC2046
 in_node() { local n=$1; shift; nsenter $(place "$n") -- "$@"; }
 
-# start NAME control|N CMD...: a daemon whose output goes to its log and whose pid is kept for `down`.
+# start NAME control|N CMD...: a daemon whose output goes to its log and whose pid is kept for
+# `down`.
 start() {
   local name=$1 where; where=$(place "$2"); shift 2
   # shellcheck disable=SC2086  # setsid and nsenter exec: the pid is the daemon's

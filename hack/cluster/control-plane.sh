@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Starts etcd, kube-apiserver, kube-controller-manager and kube-scheduler in the network namespace $NAME.
+# Starts etcd, kube-apiserver, kube-controller-manager and kube-scheduler in the network namespace
+# $NAME.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -16,17 +17,22 @@ start etcd control etcd --name "$NAME" --data-dir "$STATE/etcd" --unsafe-no-fsyn
   --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
   --initial-cluster "$NAME=http://127.0.0.1:2380"
 wait_for etcd 60 in_control curl -sf --max-time 2 http://127.0.0.1:2379/health
-start apiserver control kube-apiserver --etcd-servers http://127.0.0.1:2379 --advertise-address "$GATEWAY" \
-  --secure-port 6443 --service-cluster-ip-range "$SERVICE_CIDR" --client-ca-file "$PKI/ca.crt" \
-  --tls-cert-file "$PKI/apiserver.crt" --tls-private-key-file "$PKI/apiserver.key" \
-  --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --allow-privileged=true \
-  --service-account-key-file "$PKI/service-account.pub" --service-account-signing-key-file "$PKI/service-account.key" \
-  --service-account-issuer https://kubernetes.default.svc --kubelet-preferred-address-types InternalIP \
+start apiserver control kube-apiserver --etcd-servers http://127.0.0.1:2379 \
+  --advertise-address "$GATEWAY" --secure-port 6443 --service-cluster-ip-range "$SERVICE_CIDR" \
+  --client-ca-file "$PKI/ca.crt" --tls-cert-file "$PKI/apiserver.crt" \
+  --tls-private-key-file "$PKI/apiserver.key" --authorization-mode Node,RBAC \
+  --enable-admission-plugins NodeRestriction --allow-privileged=true \
+  --service-account-key-file "$PKI/service-account.pub" \
+  --service-account-signing-key-file "$PKI/service-account.key" \
+  --service-account-issuer https://kubernetes.default.svc \
+  --kubelet-preferred-address-types InternalIP \
   --kubelet-certificate-authority "$PKI/ca.crt" --kubelet-client-certificate "$PKI/admin.crt" \
   --kubelet-client-key "$PKI/admin.key"
 wait_for kube-apiserver 120 in_control kubectl get --raw /readyz
-start controller-manager control kube-controller-manager --kubeconfig "$PKI/controller-manager.conf" \
-  --leader-elect=false --use-service-account-credentials=true --root-ca-file "$PKI/ca.crt" \
-  --service-account-private-key-file "$PKI/service-account.key" --cluster-cidr "$POD_CIDR" --bind-address 127.0.0.1
-start scheduler control kube-scheduler --kubeconfig "$PKI/scheduler.conf" --leader-elect=false --bind-address 127.0.0.1
+start controller-manager control kube-controller-manager --leader-elect=false \
+  --kubeconfig "$PKI/controller-manager.conf" --use-service-account-credentials=true \
+  --root-ca-file "$PKI/ca.crt" --service-account-private-key-file "$PKI/service-account.key" \
+  --cluster-cidr "$POD_CIDR" --bind-address 127.0.0.1
+start scheduler control kube-scheduler --kubeconfig "$PKI/scheduler.conf" --leader-elect=false \
+  --bind-address 127.0.0.1
 wait_for kube-controller-manager 60 in_control kubectl -n default get serviceaccount default

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""image.py ROOT NAME:TAG OUT.tar [--user UID:GID] COMMAND...: a container image (docker-archive) of one layer, made
-from a root directory. The same files give the same bytes."""
+"""image.py ROOT NAME:TAG OUT.tar [--user UID:GID] COMMAND...: a container image, made
+from a root directory, as a docker-archive of one layer. The same files give the same bytes."""
 import argparse
 import hashlib
 import io
@@ -35,15 +35,18 @@ def main():
     digest = hashlib.sha256(layer).hexdigest()
     config = json.dumps({
         'architecture': 'amd64', 'os': 'linux', 'created': '1970-01-01T00:00:00Z',
-        'config': {'Env': ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'], 'Entrypoint': args.command, 'WorkingDir': '/',
-                   'User': args.user},
+        'config': {'Env': ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'], 'Entrypoint': args.command,
+                   'WorkingDir': '/', 'User': args.user},
         'rootfs': {'type': 'layers', 'diff_ids': [f'sha256:{digest}']},
         'history': [{'created_by': 'image.py'}],
     }).encode()
     config_name = f'{hashlib.sha256(config).hexdigest()}.json'
-    manifest = json.dumps([{'Config': config_name, 'RepoTags': [args.name], 'Layers': [f'{digest}/layer.tar']}])
+    layer_name = f'{digest}/layer.tar'
+    manifest = json.dumps([
+        {'Config': config_name, 'RepoTags': [args.name], 'Layers': [layer_name]}]).encode()
     with tarfile.open(args.out + '.new', 'w') as tar:
-        for name, data in ((config_name, config), (f'{digest}/layer.tar', layer), ('manifest.json', manifest.encode())):
+        for name, data in (
+                (config_name, config), (layer_name, layer), ('manifest.json', manifest)):
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))

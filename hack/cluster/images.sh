@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the images that a cluster of ours needs beside Tarn's own, under their public names, from the programs in the
-# cache and the distribution's busybox. Kept in the cache.
+# Makes the images that a cluster of ours needs beside Tarn's own, under their public names, from
+# the programs in the cache and the distribution's busybox. Kept in the cache.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 images=$BIN/images
@@ -17,14 +17,15 @@ version_of() { sed -n "s#^\t$2 v\([^ ]*\).*#\1#p" "$CLUSTER_SRC/tools/$1/go.mod"
 image pause localhost/pause:1 "$BIN/pause"
 for sidecar in provisioner:external-provisioner/v6 resizer:external-resizer/v2; do
   tool=${sidecar%%:*}
-  image "$tool" "registry.k8s.io/sig-storage/csi-$tool:v$(version_of "$tool" "github.com/kubernetes-csi/${sidecar#*:}")" \
-    "$BIN/csi-$tool"
+  version=$(version_of "$tool" "github.com/kubernetes-csi/${sidecar#*:}")
+  image "$tool" "registry.k8s.io/sig-storage/csi-$tool:v$version" "$BIN/csi-$tool"
 done
 rm -rf "${root:?}"/*; mkdir -p "$root"/{bin,tmp,etc,www}; chmod 1777 "$root/tmp"
+for applet in $(/bin/busybox --list); do ln -sf busybox "$root/bin/$applet"; done
+rm -f "$root/bin/busybox"
 install -m 755 /bin/busybox "$root/bin/busybox"
-for applet in $(/bin/busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
 echo 'root:x:0:0:root:/:/bin/sh' >"$root/etc/passwd"
 version=$(/bin/busybox | sed -n '1s/BusyBox v\([0-9]*\.[0-9]*\).*/\1/p')
-[ "$version" = 1.35 ] || echo "images: the examples name busybox:1.35, the distribution has $version" >&2
-"$CLUSTER_SRC/image.py" "$root" "docker.io/library/busybox:1.35" "$images/busybox.tar" 
+[ "$version" = 1.35 ] || die "the examples name busybox:1.35, the distribution has $version"
+"$CLUSTER_SRC/image.py" "$root" "docker.io/library/busybox:1.35" "$images/busybox.tar"
 touch "$images/complete"

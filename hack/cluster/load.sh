@@ -6,7 +6,8 @@ nodes=$(seq "$NODES")
 if [ "${1-}" = --node ]; then nodes=$2; shift 2; fi
 for image; do
   for n in $nodes; do
-    CONTAINERD_SUPPRESS_DEPRECATION=1 ctr -a "$STATE/node$n/containerd.sock" -n k8s.io images import --all-platforms "$image" >/dev/null ||
-      die "node$n cannot import $image"
+    ctr -a "$STATE/node$n/containerd.sock" -n k8s.io images import --all-platforms "$image" \
+      >/dev/null 2>"$LOG/load.log" ||
+      die "node$n cannot import $image: $(cat "$LOG/load.log")"
   done
 done

@@ -2,17 +2,19 @@
 # node.sh N: starts node N: a network namespace of its own with containerd, kubelet and kube-proxy.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
-n=$1 node=node$1 netns=$NAME-node$1 address=$(node_ip "$1") dir=$STATE/node$1 socket=$STATE/node$1/containerd.sock
+n=$1 node=node$1 netns=$NAME-node$1 address=$(node_ip "$1")
+dir=$STATE/$node socket=$STATE/$node/containerd.sock
 mkdir -p "$dir"/{kubelet,containerd,cni/net.d,state}
 
-# The node's mounts end with its last process. Paths that kubelet, containerd and CNI have built in lead to the node's
-# own folders here, so that the machine's stay as they are and both nodes have kubelet at the usual place.
+# The node's mounts end with its last process. Paths that kubelet, containerd and CNI have built in
+# lead to the node's own folders here, so that the machine's stay as they are and both nodes have
+# kubelet at the usual place.
 mounts() {
   mkdir -p /var/lib/kubelet
-  unshare --mount --propagation slave bash -c 'exec -a "node of $0" sleep infinity' "$dir" </dev/null >/dev/null 2>&1 &
+  unshare --mount --propagation slave bash -c 'exec -a "node of $0" sleep infinity' "$dir" \
+    </dev/null >/dev/null 2>&1 &
   echo $! >"$PIDS/$node"
-  wait_for "$node mount namespace" 10 eval \
-    "[ \$(readlink /proc/$!/ns/mnt) != $(readlink /proc/$$/ns/mnt) ] && grep -qa 'node of' /proc/$!/cmdline"
+  wait_for "$node mount namespace" 10 grep -qa 'node of' "/proc/$!/cmdline"
   in_node "$n" bash -euc '
     mount --bind "$1/kubelet" /var/lib/kubelet
     mount --make-rshared /var/lib/kubelet
@@ -41,8 +43,8 @@ network() {
   cat >"$dir/cni/net.d/10-pods.conflist" <<CNI
 {"cniVersion": "1.0.0", "name": "pods", "plugins": [
  {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true,
-  "ipam": {"type": "host-local", "dataDir": "$dir/cni/ipam", "ranges": [[{"subnet": "$(pod_cidr "$n")"}]],
-           "routes": [{"dst": "0.0.0.0/0"}]}}]}
+  "ipam": {"type": "host-local", "dataDir": "$dir/cni/ipam", "routes": [{"dst": "0.0.0.0/0"}],
+           "ranges": [[{"subnet": "$(pod_cidr "$n")"}]]}}]}
 CNI
 }
 
@@ -85,7 +87,10 @@ cgroupDriver: cgroupfs
 cgroupRoot: /$netns
 failSwapOn: false
 containerRuntimeEndpoint: unix://$socket
-authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $PKI/ca.crt}}
+authentication:
+  anonymous: {enabled: false}
+  webhook: {enabled: true}
+  x509: {clientCAFile: $PKI/ca.crt}
 authorization: {mode: Webhook}
 tlsCertFile: $PKI/$node.crt
 tlsPrivateKeyFile: $PKI/$node.key
@@ -104,15 +109,15 @@ YAML
 }
 
 cgroups() {
-  local controller file
+  local controller file sets=/sys/fs/cgroup/cpuset
   for controller in /sys/fs/cgroup/*/; do mkdir -p "$controller$netns"; done
   for file in cpuset.cpus cpuset.mems; do   # a cpuset without these takes no process
-    [ ! -e "/sys/fs/cgroup/cpuset/$file" ] || cat "/sys/fs/cgroup/cpuset/$file" >"/sys/fs/cgroup/cpuset/$netns/$file"
+    [ ! -e "$sets/$file" ] || cat "$sets/$file" >"$sets/$netns/$file"
   done
 }
 
 node_is_ready() {
-  in_control kubectl get node "$node" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' | grep -q True
+  in_control kubectl wait "node/$node" --for=condition=Ready --timeout=1s
 }
 
 network
@@ -124,9 +129,10 @@ start "$node-containerd" "$n" containerd -c "$dir/containerd.toml"
 wait_for "$node containerd" 60 ctr -a "$socket" version
 "$(dirname "$0")/load.sh" --node "$n" "$BIN/images/pause.tar"
 start "$node-kubelet" "$n" kubelet --config "$dir/kubelet.yaml" --kubeconfig "$PKI/$node.conf" \
-  --root-dir /var/lib/kubelet --cert-dir "$dir" --hostname-override "$node" --node-ip "$address" --v 2
+  --root-dir /var/lib/kubelet --cert-dir "$dir" --hostname-override "$node" \
+  --node-ip "$address" --v 2
 start "$node-proxy" "$n" kube-proxy --kubeconfig "$PKI/proxy.conf" --proxy-mode nftables \
   --cluster-cidr "$POD_CIDR" --hostname-override "$node" --healthz-bind-address 127.0.0.1:10256 \
-  --metrics-bind-address 127.0.0.1:10249 --conntrack-max-per-core 0 --conntrack-tcp-timeout-established 0 \
-  --conntrack-tcp-timeout-close-wait 0
+  --metrics-bind-address 127.0.0.1:10249 --conntrack-max-per-core 0 \
+  --conntrack-tcp-timeout-established 0 --conntrack-tcp-timeout-close-wait 0
 wait_for "$node to be Ready" 120 node_is_ready

@@ -1,4 +1,5 @@
-# Sourced by tests/cluster/run.sh: every function case_* is one case, run in this order. The demo has run before.
+# Sourced by tests/cluster/run.sh: every function case_* is one case, run in this order. The demo
+# has run before.
 # shellcheck shell=bash
 
 case_claim_is_bound_in_2_s_and_pod_runs_in_5_s() {
@@ -6,11 +7,11 @@ case_claim_is_bound_in_2_s_and_pod_runs_in_5_s() {
   for i in 1 2 3; do
     start=$(now)
     claim "fast$i" | kn apply -f - >/dev/null
-    kn wait "pvc/fast$i" --for=jsonpath='{.status.phase}'=Bound --timeout=30s >/dev/null || return 1
+    wait_phase "pvc/fast$i" Bound 30 || return 1
     bound+=("$(since "$start")")
     start=$(now)
     pod "fast$i" "fast$i" 'sleep 1000' | kn apply -f - >/dev/null
-    kn wait "pod/fast$i" --for=jsonpath='{.status.phase}'=Running --timeout=60s >/dev/null || return 1
+    wait_phase "pod/fast$i" Running 60 || return 1
     running+=("$(since "$start")")
   done
   echo "    bound after ${bound[*]} s, running after ${running[*]} s"
@@ -20,9 +21,11 @@ case_claim_is_bound_in_2_s_and_pod_runs_in_5_s() {
 
 case_two_nodes_see_each_others_changes() {
   claim both | kn apply -f - >/dev/null
-  pod both1 both 'echo from-1 >/data/a; until [ -e /data/b ]; do sleep 0.2; done; cat /data/b; sleep 1000' node1 | kn apply -f - >/dev/null
-  pod both2 both 'until [ -e /data/a ]; do sleep 0.2; done; cat /data/a; echo from-2 >/data/b; sleep 1000' node2 | kn apply -f - >/dev/null
-  eventually 60 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS logs both1 | grep -q from-2" || { fail "node1 does not see node2's file"; return 1; }
+  local await='until [ -e /data/FILE ]; do sleep 0.2; done; cat /data/FILE'
+  { pod both1 both "echo from-1 >/data/a; ${await//FILE/b}; sleep 1000" node1
+    pod both2 both "${await//FILE/a}; echo from-2 >/data/b; sleep 1000" node2; } |
+    kn apply -f - >/dev/null
+  eventually 60 says from-2 logs both1 || { fail "node1 does not see node2's file"; return 1; }
   kn logs both2 | grep -q from-1 || fail "node2 does not see node1's file"
 }
 
@@ -32,27 +35,29 @@ case_df_shows_the_claim_and_quota_holds_and_expands() {
   kn wait pod/sized --for=condition=Ready --timeout=60s >/dev/null || return 1
   local size; size=$(kn exec sized -- df -m /data | awk 'END {print $2}')
   [ "$size" = 64 ] || { fail "df shows $size MiB, not 64"; return 1; }
-  kn exec sized -- dd if=/dev/zero of=/data/big bs=1M count=100 conv=fsync 2>&1 | grep -qi 'quota exceeded' ||
-    { fail "100 MiB fit into 64 MiB"; return 1; }
+  write_100 2>&1 | grep -qi 'quota exceeded' || { fail "100 MiB fit into 64 MiB"; return 1; }
   kn exec sized -- rm /data/big
   kn patch pvc sized -p '{"spec": {"resources": {"requests": {"storage": "256Mi"}}}}' >/dev/null
-  eventually 60 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS get pvc sized -o 'jsonpath={.status.capacity.storage}' | grep -q 256Mi" ||
+  eventually 60 says 256Mi get pvc sized -o 'jsonpath={.status.capacity.storage}' ||
     { fail "the claim does not grow"; return 1; }
-  kn exec sized -- dd if=/dev/zero of=/data/big bs=1M count=100 conv=fsync 2>/dev/null || { fail "100 MiB do not fit into 256 MiB"; return 1; }
+  write_100 2>/dev/null || { fail "100 MiB do not fit into 256 MiB"; return 1; }
   kn exec sized -- df -m /data | awk 'END {exit $2 != 256}' || fail "df does not show the new size"
 }
+write_100() { kn exec sized -- dd if=/dev/zero of=/data/big bs=1M count=100 conv=fsync; }
 
 case_fifty_claims_at_once_leave_nothing() {
   local before_ap before_mounts before_pv start i
   clean
   before_ap=$(access_points) before_mounts=$(mounts) before_pv=$(volumes) start=$(now)
   for i in $(seq 50); do claim "many$i"; done | kn apply -f - >/dev/null
-  kn wait pvc -l test=cluster --for=jsonpath='{.status.phase}'=Bound --timeout=120s >/dev/null || { fail "not all are bound"; return 1; }
+  wait_phase "pvc -l test=cluster" Bound 120 || { fail "not all are bound"; return 1; }
   echo "    50 claims bound after $(since "$start") s"
-  [ "$(access_points)" = $((before_ap + 50)) ] || { fail "$(access_points) access points, not $((before_ap + 50))"; return 1; }
+  [ "$(access_points)" = $((before_ap + 50)) ] ||
+    { fail "$(access_points) access points, not $((before_ap + 50))"; return 1; }
   kn delete pvc -l test=cluster --wait --timeout=60s >/dev/null
-  eventually 90 eval '[ "$(volumes)" = '"$before_pv"' ]' || { fail "volumes are left"; return 1; }
-  eventually 30 eval '[ "$(access_points)" = '"$before_ap"' ]' || { fail "access points are left: $(access_points)"; return 1; }
+  eventually 90 count_is volumes "$before_pv" || { fail "volumes are left"; return 1; }
+  eventually 30 count_is access_points "$before_ap" ||
+    { fail "access points are left: $(access_points)"; return 1; }
   [ "$(mounts)" = "$before_mounts" ] || fail "mounts are left"
 }
 
@@ -63,16 +68,17 @@ case_pods_leave_no_mount() {
   kn wait pod -l test=cluster --for=condition=Ready --timeout=60s >/dev/null || return 1
   [ "$(mounts)" -gt "$before" ] || { fail "this case does not see mounts"; return 1; }
   clean
-  eventually 60 eval '[ "$(mounts)" = '"$before"' ]' || fail "mounts are left"
+  eventually 60 count_is mounts "$before" || fail "mounts are left"
 }
 
 case_wrong_parameters_are_told() {
+  local id; id=$(kn get filesystem shared -o 'jsonpath={.status.fileSystemId}')
   k apply -f - >/dev/null <<YAML
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: tarn-bad}
 provisioner: efs.csi.tarn.dev
-parameters: {provisioningMode: efs-ap, fileSystemId: $(kn get filesystem shared -o 'jsonpath={.status.fileSystemId}'), directoryPrems: "0700"}
+parameters: {provisioningMode: efs-ap, fileSystemId: $id, directoryPrems: "0700"}
 ---
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -82,23 +88,26 @@ parameters: {provisioningMode: efs-ap, fileSystemId: fs-00000000000000bad, direc
 YAML
   claim bad 1Gi tarn-bad | kn apply -f - >/dev/null
   claim wrong 1Gi tarn-wrong | kn apply -f - >/dev/null
-  eventually 30 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS describe pvc bad | grep -q directoryPrems" || fail "no event names the bad parameter" || return 1
-  eventually 30 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS describe pvc wrong | grep -q fs-00000000000000bad" || fail "no event names the wrong file system" || return 1
+  eventually 30 says directoryPrems describe pvc bad ||
+    { fail "no event names the bad parameter"; return 1; }
+  eventually 30 says fs-00000000000000bad describe pvc wrong ||
+    { fail "no event names the wrong file system"; return 1; }
   k delete storageclass tarn-bad tarn-wrong >/dev/null
 }
 
 case_operator_killed() {
   k -n "$SYSTEM" delete pod -l app=tarn-operator --grace-period=0 --force >/dev/null 2>&1
   kn delete service shared >/dev/null
-  eventually 60 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS get service shared" || fail "the new operator does not put the service back"
+  eventually 60 kn get service shared || fail "the new operator does not put the service back"
 }
 
 case_csi_controller_killed_while_it_provisions() {
   local i; clean
   for i in $(seq 20); do claim "killed$i"; done | kn apply -f - >/dev/null
   for i in 1 2 3; do sleep 0.3; kill_program 'tarn-csi controller'; done
-  kn wait pvc -l test=cluster --for=jsonpath='{.status.phase}'=Bound --timeout=180s >/dev/null || { fail "not all are bound"; return 1; }
-  [ "$(access_points)" = "$(($(volumes)))" ] || fail "$(access_points) access points for $(volumes) volumes" || return 1
+  wait_phase "pvc -l test=cluster" Bound 180 || { fail "not all are bound"; return 1; }
+  [ "$(access_points)" = "$(volumes)" ] ||
+    { fail "$(access_points) access points for $(volumes) volumes"; return 1; }
   clean
 }
 
@@ -110,7 +119,8 @@ case_node_plugin_killed_while_pods_write() {
   for i in 1 2; do sleep 1; kill_program 'tarn-csi node'; done
   k -n "$SYSTEM" delete pod -l app=tarn-csi-node --wait=false >/dev/null
   sleep 2
-  k -n "$SYSTEM" rollout status daemonset/tarn-csi-node --timeout=60s >/dev/null || { fail "the plugin does not come back"; return 1; }
+  k -n "$SYSTEM" rollout status daemonset/tarn-csi-node --timeout=60s >/dev/null ||
+    { fail "the plugin does not come back"; return 1; }
   check_writer plugin plugin
 }
 
@@ -132,16 +142,16 @@ kill_is_over() { kn wait "pod/$(server_pod)" --for=condition=Ready --timeout=1s;
 
 case_file_system_in_use_is_not_deleted() {
   kn delete filesystem shared --wait=false >/dev/null
-  eventually 30 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS get filesystem shared -o 'jsonpath={.status.conditions}' | grep -qi 'use'" ||
+  eventually 30 says use get filesystem shared -o 'jsonpath={.status.conditions}' ||
     { fail "no condition says that it is in use"; return 1; }
-  kn get filesystem shared -o 'jsonpath={range .status.conditions[*]}{.type}={.status} {.message}{"\n"}{end}' | sed 's/^/    /'
+  kn describe filesystem shared | sed -n '/Conditions:/,/^Events/p'
   kn get statefulset -l tarn.dev/file-system-id -o name | grep -q . || fail "the server is gone"
 }
 
 case_everything_goes_when_asked() {
   clean
   kn delete deployment web --wait >/dev/null; kn delete pvc uploads --wait --timeout=60s >/dev/null
-  eventually 90 sh -c "! nsenter --net=/run/netns/$NAME kubectl -n $NS get filesystem shared" ||
-    { fail "the file system, no longer in use, is not deleted: $(kn get filesystem shared -o 'jsonpath={.status.conditions}')"; return 1; }
+  eventually 90 is_gone filesystem/shared ||
+    { kn describe filesystem shared; fail "no longer in use, it is not deleted"; return 1; }
   [ "$(mounts)" = 0 ] || fail "mounts are left"
 }

@@ -17,14 +17,22 @@ eventually() {
   until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $deadline ] || return 1; sleep 0.2; done
 }
 
+# says TEXT KUBECTL_ARGS...: does kubectl's answer hold the text?
+says() { local text=$1; shift; kn "$@" | grep -qi -- "$text"; }
+is_gone() { ! kn get "$1"; }
+# wait_phase "OBJECT..." PHASE SECONDS
+# shellcheck disable=SC2086  # "pvc -l label" is several words
+wait_phase() { kn wait $1 --for=jsonpath='{.status.phase}'="$2" --timeout="$3s" >/dev/null; }
+count_is() { [ "$("$1")" = "$2" ]; }   # count_is FUNCTION NUMBER
+
 server_pod() { kn get pods -l tarn.dev/file-system-id -o 'jsonpath={.items[0].metadata.name}'; }
 tarnctl() { kn exec "$(server_pod)" -c server -- tarnctl "$@"; }
 access_points() { tarnctl ap list --output json | grep -o '"fsap-[0-9a-f]*"' | sort -u | wc -l; }
 # Mounts of our volumes on both nodes (staged and published).
 mounts() {
   local n
-  for n in $(seq "$NODES"); do in_node "$n" grep -c 'kubernetes.io[~/]csi' /proc/self/mountinfo; done |
-    awk '{n += $1} END {print n}'
+  for n in $(seq "$NODES"); do in_node "$n" cat /proc/self/mountinfo; done |
+    grep -c 'kubernetes.io[~/]csi'
 }
 volumes() { k get pv --no-headers 2>/dev/null | wc -l; }
 
@@ -72,22 +80,26 @@ kill_program() { # kill_program PATTERN
   return $killed
 }
 
-# A pod that writes files one by one, each fsynced, and says so: what it said must be true whatever happens.
+# A pod that writes files one by one, each fsynced, and says so: what it said must be true whatever
+# happens.
 WRITER='i=0; while [ ! -e /data/stop ]; do i=$((i + 1));
-  if echo "content $i" | dd of=/data/f$i conv=fsync 2>/data/err; then echo "acked $i"; else echo "ERROR $i $(cat /data/err)"; fi;
+  if echo "content $i" | dd of=/data/f$i conv=fsync 2>/tmp/err; then echo "acked $i";
+  else echo "ERROR $i $(cat /tmp/err)"; fi;
 done; echo finished'
-# check_writer POD CLAIM: stops the writer and compares what it said with what a pod on the other node reads.
+# check_writer POD CLAIM: stops the writer and compares what it said with what a pod on the other
+# node reads.
 check_writer() {
   local acked missing
   kn exec "$1" -- touch /data/stop || { fail "cannot reach the writer"; return 1; }
-  eventually 90 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS logs $1 | grep -q finished" ||
+  eventually 90 says finished logs $1 ||
     { fail "the writer does not go on: $(kn logs "$1" | tail -n 1)"; return 1; }
   kn logs "$1" | grep ERROR | head -n 3 | grep . && { fail "the writer saw an error"; return 1; }
   acked=$(kn logs "$1" | grep -c ^acked)
   [ "$acked" -gt 5 ] || { fail "the writer wrote only $acked files"; return 1; }
-  pod "$1-reader" "$2" "i=0; while [ \$i -lt $acked ]; do i=\$((i + 1));
-    [ \"\$(cat /data/f\$i)\" = \"content \$i\" ] || echo \"missing \$i\"; done; echo checked" | kn apply -f - >/dev/null
-  eventually 120 sh -c "nsenter --net=/run/netns/$NAME kubectl -n $NS logs $1-reader | grep -q checked" ||
+  local read="i=0; while [ \$i -lt $acked ]; do i=\$((i + 1));
+    [ \"\$(cat /data/f\$i)\" = \"content \$i\" ] || echo \"missing \$i\"; done; echo checked"
+  pod "$1-reader" "$2" "$read" | kn apply -f - >/dev/null
+  eventually 120 says checked logs $1-reader ||
     { fail "the reader does not end"; return 1; }
   missing=$(kn logs "$1-reader" | grep -c missing)
   [ "$missing" = 0 ] || { fail "$missing of $acked acknowledged files are not there"; return 1; }

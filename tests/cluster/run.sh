@@ -2,7 +2,7 @@
 # The whole path on a real two-node Kubernetes: hack/demo.sh, then the cases of cases.sh.
 #   KEEP=1: leave the cluster up         ONLY=PATTERN: only the cases that match
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 export TARN_CLUSTER=${TARN_CLUSTER:-tarn-test}
 . hack/cluster/common.sh
 . tests/cluster/lib.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every GoogleTest program that ctest knows and counts the test cases in them.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 build=${1:-build/release}
 log=$(mktemp); trap 'rm -f "$log"' EXIT
 ctest --test-dir "$build" --verbose --no-tests=error -j 2 | tee "$log"

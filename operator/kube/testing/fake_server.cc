@@ -35,12 +35,13 @@ bool ReadRequest(int fd, std::string& buffer, HttpRequest& out) {
   size_t length = 0;
   for (size_t at = head.find("\r\n"); at + 2 < head.size(); at = head.find("\r\n", at + 2)) {
     std::string line = head.substr(at + 2, head.find("\r\n", at + 2) - at - 2);
-    for (char& c : line) {
-      if (c == ':') break;
-      c = static_cast<char>(std::tolower(c));
-    }
-    if (line.starts_with("content-length: ")) length = std::strtoul(line.c_str() + 16, nullptr, 10);
-    if (line.starts_with("content-type: ")) out.content_type = line.substr(14);
+    // cpprestsdk writes no space after the colon.
+    size_t colon = std::min(line.find(':'), line.size());
+    std::string name = line.substr(0, colon);
+    for (char& c : name) c = static_cast<char>(std::tolower(c));
+    size_t value = std::min(line.find_first_not_of(' ', colon + 1), line.size());
+    if (name == "content-length") length = std::strtoul(line.c_str() + value, nullptr, 10);
+    if (name == "content-type") out.content_type = line.substr(value);
   }
   while (buffer.size() < end + 4 + length) {
     if (!more()) return false;

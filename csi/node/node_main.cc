@@ -1,0 +1,139 @@
+#include "csi/node/node_main.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <thread>
+
+#include "common/grpc/endpoint.h"
+#include "common/log.h"
+#include "csi/identity.h"
+#include "csi/node/node_service.h"
+#include "csi/node/registration.h"
+#include "csi/plugin.h"
+
+namespace tarn::csi {
+namespace {
+
+struct Flags {
+  PluginFlags plugin;
+  NodeOptions node;
+  MounterOptions mounter;
+  std::string kubelet_dir = "/var/lib/kubelet";
+  std::string registry_dir;
+  std::string state_dir;
+  int mount_timeout = 30;
+  int unmount_timeout = 8;
+  int call_timeout = 5;
+  int repair_interval = 15;
+  bool registration = true;
+};
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  AddPluginFlags(app, flags.plugin);
+  app.add_option("--node-id", flags.node.node_id, "name of this node")->required();
+  app.add_option("--zone", flags.node.zone, "zone of this node");
+  app.add_option("--max-volumes", flags.node.max_volumes, "volumes a node may have; 0: any number")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--kubelet-dir", flags.kubelet_dir, "kubelet's root directory")
+      ->capture_default_str();
+  app.add_flag("--registration,!--no-registration", flags.registration,
+               "register with kubelet by a socket in KUBELET_DIR/plugins_registry");
+  app.add_option("--registry-dir", flags.registry_dir,
+                 "a directory with the registry of file systems; for volumes that nobody "
+                 "provisioned, and servers that moved");
+  app.add_option("--mounter", flags.mounter.mounter, "auto, kernel or fuse")->capture_default_str();
+  app.add_option("--state-dir", flags.state_dir,
+                 "what must outlive this process: default KUBELET_DIR/plugins/DRIVER_NAME/state");
+  app.add_option("--mount-cgroup", flags.mounter.cgroup,
+                 "FUSE processes move to this cgroup, so that they outlive this container");
+  app.add_option("--mount-timeout", flags.mount_timeout, "seconds")->check(CLI::Range(1, 600));
+  app.add_option("--unmount-timeout", flags.unmount_timeout, "seconds until an unmount is lazy")
+      ->check(CLI::Range(1, 600));
+  app.add_option("--call-timeout", flags.call_timeout, "seconds for stat, statfs and bind")
+      ->check(CLI::Range(1, 600));
+  app.add_option("--repair-interval", flags.repair_interval,
+                 "seconds between looks for dead mounts; 0: none")
+      ->check(CLI::Range(0, 86400));
+}
+
+// Members are destroyed after those that use them.
+struct Parts {
+  HelperRunner runner;
+  std::unique_ptr<Host> host;
+  std::unique_ptr<Mounter> mounter;
+  std::unique_ptr<Registry> registry;
+  std::unique_ptr<Volumes> volumes;
+  std::unique_ptr<NodeService> service;
+  std::unique_ptr<Identity> identity;
+  std::unique_ptr<Registration> registration;
+  std::jthread repair;
+};
+
+Result<void> Build(Flags& flags, Parts& parts) {
+  using std::chrono::seconds;
+  if (flags.state_dir.empty()) {
+    flags.state_dir = flags.kubelet_dir + "/plugins/" + flags.plugin.driver_name + "/state";
+  }
+  flags.mounter.log_dir = flags.state_dir + "/log";
+  flags.mounter.log_level = flags.plugin.log_level;
+  parts.host = NewHost(parts.runner, {seconds(flags.call_timeout), seconds(flags.unmount_timeout)});
+  TRY(parts.mounter, NewMounter(parts.runner, flags.mounter));
+  if (!flags.registry_dir.empty()) {
+    parts.registry = std::make_unique<Registry>(DirectorySource(flags.registry_dir));
+  }
+  VolumesOptions options{flags.node.zone, flags.state_dir, flags.kubelet_dir + "/pods",
+                         seconds(flags.mount_timeout)};
+  parts.volumes =
+      std::make_unique<Volumes>(*parts.host, *parts.mounter, parts.registry.get(), options);
+  parts.service = std::make_unique<NodeService>(*parts.volumes, flags.node);
+  parts.identity = std::make_unique<Identity>(IdentityOptions{flags.plugin.driver_name, false, {}});
+  TRY(std::string endpoint, rpcs::NormaliseEndpoint(flags.plugin.endpoint));
+  parts.registration = std::make_unique<Registration>(flags.plugin.driver_name,
+                                                      std::string(rpcs::SocketPath(endpoint)));
+  return Ok();
+}
+
+void StartRepair(const Flags& flags, Parts& parts) {
+  if (flags.repair_interval == 0) return;
+  auto interval = std::chrono::seconds(flags.repair_interval);
+  parts.repair = std::jthread([&volumes = *parts.volumes, interval](std::stop_token stop) {
+    std::mutex mu;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mu);
+    while (!stop.stop_requested()) {
+      volumes.RepairAll();
+      wake.wait_for(lock, stop, interval, [] { return false; });
+    }
+  });
+}
+
+}  // namespace
+
+int NodeMain(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("Tarn's CSI node plugin", "tarn-csi node");
+  AddFlags(app, flags);
+  CLI11_PARSE(app, argc, argv);
+  BlockSignals();
+  Parts parts;
+  Result<void> ready = StartLogging("tarn-csi-node", flags.plugin.log_level);
+  if (ready.ok()) ready = Build(flags, parts);
+  if (!ready.ok()) {
+    std::fprintf(stderr, "tarn-csi node: %s\n", ready.error().message().c_str());
+    return 1;
+  }
+  StartRepair(flags, parts);
+  auto registration = [&]() -> Result<std::unique_ptr<rpcs::Server>> {
+    std::string socket =
+        flags.kubelet_dir + "/plugins_registry/" + flags.plugin.driver_name + "-reg.sock";
+    return rpcs::Server::Start({{socket, "", 0600}}, {parts.registration.get()});
+  };
+  // kubelet asks only once: after a refusal a new socket is the way to be asked again.
+  auto tick = [&] { return !parts.registration->refused(); };
+  std::function<Result<std::unique_ptr<rpcs::Server>>()> more;
+  if (flags.registration) more = registration;
+  return RunPlugin("tarn-csi-node", flags.plugin, {parts.identity.get(), parts.service.get()}, tick,
+                   more);
+}
+
+}  // namespace tarn::csi

@@ -1,0 +1,182 @@
+#include "csi/node/volumes.h"
+
+#include "common/log.h"
+#include "csi/volume_context.h"
+
+namespace tarn::csi {
+
+Result<Volumes::Plan> Volumes::MakePlan(const StageRequest& request) {
+  TRY(VolumeId id, ParseVolumeId(request.volume_id));
+  TRY(VolumeContext context, ParseVolumeContext(request.context));
+  Plan plan;
+  TRY(plan.options, ParseMountOptions(request.mount_flags, id.access_point_id));
+  std::optional<RegistryEntry> entry;
+  if (registry_ != nullptr) {
+    auto found = registry_->ById(id.file_system_id);
+    if (found.ok()) entry = std::move(found).value();
+  }
+  TRY(plan.server, ChooseServer(context, entry ? &*entry : nullptr, options_.zone));
+  plan.export_path = id.ExportPath();
+  return plan;
+}
+
+Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Plan& plan) {
+  const std::string& path = request.staging_path;
+  TRY(auto mounts, host_.Mounts());
+  if (auto mount = FindMount(mounts, path)) {
+    if (!IsMountOf(*mount, plan.server, plan.export_path)) {
+      return Error(Code::kAlreadyExists, "staging path '" + path + "' has a mount of '" +
+                                             mount->source + "', not of volume '" +
+                                             request.volume_id + "'");
+    }
+    Result<void> alive = host_.Check(path);
+    // A server that does not answer now may come back: its mount waits for it, and so do we not.
+    if (alive.code() != Code::kStale) return *mount;
+    spdlog::warn("volume {}: the mount at {} is dead; mounting it again", request.volume_id, path);
+    TRY(host_.Unmount(path));
+  }
+  TRY(host_.MakeDirectory(path));
+  TRY(mounter_.Mount({plan.server, plan.export_path, path, plan.options}, options_.mount_deadline));
+  TRY(mounts, host_.Mounts());
+  auto mount = FindMount(mounts, path);
+  if (!mount) return Error(Code::kInternal, "the mount at '" + path + "' vanished at once");
+  spdlog::info("volume {} mounted at {} by {}", request.volume_id, path, mounter_.name());
+  return *mount;
+}
+
+Result<void> Volumes::Stage(const StageRequest& request) {
+  TRY(Plan plan, MakePlan(request));
+  TRY(auto hold, locks_.Take(request.volume_id));
+  TRY(EnsureStaged(request, plan));
+  WriteRecord(request);
+  return Ok();
+}
+
+Result<void> Volumes::Unstage(const std::string& volume_id, const std::string& staging_path) {
+  TRY(auto hold, locks_.Take(volume_id));
+  (void)::remove(RecordPath(volume_id).c_str());
+  return host_.Unmount(staging_path);
+}
+
+Result<void> Volumes::CheckSingleWriter(const PublishRequest& request, const MountEntry& staged) {
+  if (!request.single_writer) return Ok();
+  TRY(auto mounts, host_.Mounts());
+  for (const auto& mount : mounts) {
+    if (mount.device != staged.device || mount.target == request.target_path) continue;
+    if (!mount.target.starts_with(options_.pods_dir + "/")) continue;
+    return Error(Code::kWrongState, "volume '" + request.stage.volume_id +
+                                        "' is for a single writer (ReadWriteOncePod) and already "
+                                        "published at '" +
+                                        mount.target + "'");
+  }
+  return Ok();
+}
+
+Result<void> Volumes::Publish(const PublishRequest& request) {
+  TRY(Plan plan, MakePlan(request.stage));
+  const std::string& target = request.target_path;
+  TRY(auto hold, locks_.Take(target));
+  // Several pods of one volume are published at once; only the mount under them is for one at a
+  // time.
+  std::optional<MountEntry> staged;
+  {
+    TRY(auto stage_hold, locks_.Take(request.stage.volume_id, kLockWait));
+    // Normally it is staged; should its mount have been lost since, this makes it again.
+    TRY(staged, EnsureStaged(request.stage, plan));
+  }
+  TRY(auto mounts, host_.Mounts());
+  if (auto mount = FindMount(mounts, target)) {
+    if (mount->device == staged->device) {
+      if (mount->read_only() == (request.read_only || staged->read_only())) return Ok();
+      return Error(Code::kAlreadyExists, "volume '" + request.stage.volume_id +
+                                             "' is published at '" + target +
+                                             "' with another readonly than asked for");
+    }
+    TRY(host_.Unmount(target));  // of a mount that died, or of another volume that was forgotten
+  }
+  TRY(CheckSingleWriter(request, *staged));
+  TRY(host_.MakeDirectory(target));
+  return host_.Bind(request.stage.staging_path, target, request.read_only);
+}
+
+Result<void> Volumes::Unpublish(const std::string& target_path) {
+  TRY(auto hold, locks_.Take(target_path));
+  TRY(host_.Unmount(target_path));
+  return host_.RemoveDirectory(target_path);
+}
+
+Result<Volumes::Health> Volumes::Stats(const std::string& path) {
+  TRY(auto mounts, host_.Mounts());
+  auto mount = FindMount(mounts, path);
+  if (!mount || !IsTarnMount(*mount)) {
+    return Error(Code::kNotFound, "no volume of this driver is mounted at '" + path + "'");
+  }
+  Health health;
+  Result<Usage> usage = host_.StatFs(path);
+  if (usage.ok()) {
+    health.usage = *usage;
+    if (usage->bytes_total > 0 && usage->bytes_available == 0)
+      health.problem = "the volume is full";
+    if (usage->files_total > 0 && usage->files_free == 0) {
+      health.problem = "the volume has no files left to make";
+    }
+    return health;
+  }
+  switch (usage.code()) {
+    case Code::kStale:
+      health.problem =
+          "the mount is dead: its FUSE process ended, or the server no longer knows it";
+      return health;
+    case Code::kDeadlineExceeded:
+      health.problem = "the file server does not answer";
+      return health;
+    default:
+      return std::move(usage).error();
+  }
+}
+
+Result<void> Volumes::RebindTargets(const Plan& plan, const MountEntry& staged) {
+  TRY(auto mounts, host_.Mounts());
+  for (const auto& mount : mounts) {
+    if (mount.device == staged.device || mount.target == staged.target) continue;
+    if (!mount.target.starts_with(options_.pods_dir + "/")) continue;
+    if (!IsMountOf(mount, plan.server, plan.export_path)) continue;
+    if (host_.Check(mount.target).code() != Code::kStale) continue;
+    TRY(auto hold, locks_.Take(mount.target));
+    TRY(host_.Unmount(mount.target));
+    TRY(host_.Bind(staged.target, mount.target, mount.read_only()));
+    spdlog::info("bound {} again", mount.target);
+  }
+  return Ok();
+}
+
+Result<bool> Volumes::RepairOne(const StageRequest& request) {
+  TRY(auto hold, locks_.Take(request.volume_id));
+  TRY(auto mounts, host_.Mounts());
+  auto mount = FindMount(mounts, request.staging_path);
+  if (!mount) {
+    // After a restart of the machine: kubelet stages what it needs.
+    (void)::remove(RecordPath(request.volume_id).c_str());
+    return false;
+  }
+  if (mount->type != "fuse.tarn") return false;  // the kernel's mounts do not die
+  TRY(Plan plan, MakePlan(request));
+  TRY(MountEntry staged, EnsureStaged(request, plan));
+  TRY(RebindTargets(plan, staged));
+  return staged.device != mount->device;
+}
+
+int Volumes::RepairAll() {
+  int repaired = 0;
+  for (const auto& request : ReadRecords()) {
+    Result<bool> done = RepairOne(request);
+    if (done.ok()) {
+      repaired += *done ? 1 : 0;
+    } else if (done.code() != Code::kAborted) {
+      spdlog::warn("volume {}: repair: {}", request.volume_id, done.error().message());
+    }
+  }
+  return repaired;
+}
+
+}  // namespace tarn::csi

@@ -1,0 +1,206 @@
+#include "server/nfs4/compound.h"
+
+#include "common/log.h"
+#include "server/nfs4/names.h"
+#include "server/nfs4/ops/ops.h"
+
+namespace tarn::nfs4 {
+namespace {
+
+constexpr uint32_t kTagBytesMax = 4096;
+constexpr uint32_t kMinorMax = 1;
+// In 4.0 no session says how many operations a compound may have.
+constexpr uint32_t kOperationsMax40 = 256;
+// The RPC reply header, which counts against a session's limits too.
+constexpr size_t kReplyHeaderBytes = 24;
+// No operation that changes something answers success with more than this.
+constexpr size_t kChangeReplyBytesMax = 96;
+constexpr size_t kFingerprintBytes = 4096;
+
+}  // namespace
+
+rpc::accept_stat Compound::Run() {
+  request_ = from.rest();
+  reply_at_ = to.mark();
+  std::string_view tag;
+  if (!DecodeHead(tag)) return rpc::GARBAGE_ARGS;
+  to.Put(static_cast<uint32_t>(NFS4_OK));
+  to.PutString(tag);
+  count_at_ = to.mark();
+  to.Put(uint32_t{0});
+  if (minor > kMinorMax) {
+    status_ = NFS4ERR_MINOR_VERS_MISMATCH;
+  } else if (!IsUtf8(tag)) {
+    status_ = NFS4ERR_INVAL;
+  } else if (minor == 0 && operations > kOperationsMax40) {
+    status_ = NFS4ERR_RESOURCE;
+  } else {
+    RunAll();
+  }
+  Finish();
+  return rpc::SUCCESS;
+}
+
+bool Compound::DecodeHead(std::string_view& tag) {
+  return from.GetString(tag, kTagBytesMax) && from.Get(minor) && from.Get(operations);
+}
+
+void Compound::RunAll() {
+  for (uint32_t index = 0; index < operations && status_ == NFS4_OK && !replaced_; ++index) {
+    nfs_opnum4 number{};
+    if (!Decode(from, number)) {
+      to.Put(static_cast<uint32_t>(OP_ILLEGAL));
+      to.Put(static_cast<uint32_t>(NFS4ERR_BADXDR));
+      status_ = NFS4ERR_BADXDR;
+      ++done_;
+      return;
+    }
+    RunOne(number, index);
+  }
+}
+
+nfsstat4 Compound::Admit(nfs_opnum4 number, uint32_t index) {
+  const Operation& op = *FindOperation(number);
+  if (minor >= 1) {
+    if (index == 0 && number != OP_SEQUENCE) {
+      if (!op.alone) return NFS4ERR_OP_NOT_IN_SESSION;
+      if (operations > 1) return NFS4ERR_NOT_ONLY_OP;
+    }
+    if (index > 0 && number == OP_SEQUENCE) return NFS4ERR_SEQUENCE_POS;
+    if (index > 0 && session && !slot_) return NFS4ERR_RETRY_UNCACHED_REP;
+  }
+  if (op.run == nullptr || minor > op.minor_max) return NFS4ERR_NOTSUPP;
+  if (op.needs_file && !current) return NFS4ERR_NOFILEHANDLE;
+  if (slot_ && op.changes) return CheckReplySize(number);
+  return NFS4_OK;
+}
+
+// Before an operation that changes something: will its reply fit? After it would be too late.
+nfsstat4 Compound::CheckReplySize(nfs_opnum4 number) {
+  size_t so_far = to.size() - reply_at_.bytes - reply_at_.bulk_bytes + kReplyHeaderBytes;
+  const Operation* op = FindOperation(number);
+  size_t then = so_far + (op != nullptr && op->changes ? kChangeReplyBytesMax : 0);
+  if (then > session->fore.ca_maxresponsesize) return NFS4ERR_REP_TOO_BIG;
+  if (slot_->cache && then > session->fore.ca_maxresponsesize_cached) {
+    return NFS4ERR_REP_TOO_BIG_TO_CACHE;
+  }
+  return NFS4_OK;
+}
+
+void Compound::RunOne(nfs_opnum4 number, uint32_t index) {
+  ++done_;
+  const Operation* op = FindOperation(number);
+  bool illegal = op == nullptr || minor < op->minor_min;
+  to.Put(static_cast<uint32_t>(illegal ? OP_ILLEGAL : number));
+  xdr::Encoder::Mark status_at = to.mark();
+  to.Put(uint32_t{0});
+  xdr::Encoder::Mark body_at = to.mark();
+  nfsstat4 status = illegal ? NFS4ERR_OP_ILLEGAL : Admit(number, index);
+  keep_body = false;
+  if (status == NFS4_OK) {
+    if (minor == 0 && op->no_seqid && !replay_key_ && Replayed()) return;
+    if (!op->keeps_fresh) fresh.reset();
+    status = op->run(*this);
+    if (replaced_) return;
+    if (status == NFS4_OK && slot_ && !op->changes) status = CheckReplySize(number);
+  }
+  FinishOperation(number, status_at, body_at, status);
+}
+
+void Compound::FinishOperation(nfs_opnum4 number, const xdr::Encoder::Mark& status_at,
+                               const xdr::Encoder::Mark& body_at, nfsstat4 status) {
+  if (status != NFS4_OK && !keep_body) {
+    to.Truncate(body_at);
+    // SETATTR's bitmap is there whatever its status.
+    if (number == OP_SETATTR) Encode(to, xdr::Bitmap());
+  }
+  to.PatchU32(status_at, static_cast<uint32_t>(status));
+  status_ = status;
+}
+
+uint64_t Compound::Fingerprint() const {
+  uint64_t hash = 0xcbf29ce484222325 ^ request_.size() ^ (uint64_t{call.credential.uid} << 32);
+  for (std::byte b : request_.first(std::min(request_.size(), kFingerprintBytes))) {
+    hash = (hash ^ static_cast<uint8_t>(b)) * 0x100000001b3;
+  }
+  return hash;
+}
+
+bool Compound::Replayed() {
+  ReplayCache::Key key{call.peer.address, call.xid, Fingerprint()};
+  std::vector<std::byte> reply;
+  if (services.replays.Begin(key, reply)) {
+    replay_key_ = std::move(key);
+    return false;
+  }
+  ReplaceReply(reply);
+  return true;
+}
+
+void Compound::ReplaceReply(const std::vector<std::byte>& reply) {
+  to.Truncate(reply_at_);
+  to.PutRaw(reply);
+  replaced_ = true;
+}
+
+void Compound::Finish() {
+  if (replaced_) return;
+  to.PatchU32(reply_at_, static_cast<uint32_t>(status_));
+  to.PatchU32(count_at_, done_);
+  if (slot_) {
+    bool cache = slot_->cache || operations == 1;
+    session->Finish(slot_->slot, cache, cache ? to.Flatten(reply_at_) : std::vector<std::byte>());
+  }
+  if (replay_key_) services.replays.Finish(*replay_key_, to.Flatten(reply_at_));
+}
+
+const vfs::Caller& Compound::CallerFor(const CurrentFile& file) {
+  const Export& exported = *file.exported;
+  if (caller_of_ == &exported) return caller_;
+  caller_of_ = &exported;
+  caller_.realm = exported.realm;
+  caller_.read_only = exported.read_only;
+  if (exported.user) {
+    caller_.uid = exported.user->uid;
+    caller_.gid = exported.user->gid;
+    caller_.gids = exported.user->gids;
+  } else {
+    caller_.uid = call.credential.uid;
+    caller_.gid = call.credential.gid;
+    caller_.gids = call.credential.gids;
+  }
+  return caller_;
+}
+
+void Compound::SetCurrent(CurrentFile file) {
+  current = std::move(file);
+  current_stateid.reset();
+  fresh.reset();
+}
+
+nfsstat4 Compound::Attributes(vfs::Attributes& attributes) {
+  if (!fresh) {
+    auto found = engine().GetAttributes(caller(), current.id);
+    if (!found.ok()) return ToStatus(found);
+    fresh = *std::move(found);
+  }
+  attributes = *fresh;
+  return NFS4_OK;
+}
+
+nfsstat4 Compound::RootExport(std::shared_ptr<const Export>& root) {
+  auto found = services.exports.Root(call.peer.listener);
+  if (!found.ok()) return found.code() == Code::kNotFound ? NFS4ERR_STALE : ToStatus(found);
+  root = *std::move(found);
+  return NFS4_OK;
+}
+
+std::string Compound::ClientKey(xdr::Opaque owner) {
+  std::shared_ptr<const Export> root;
+  uint32_t file_system = RootExport(root) == NFS4_OK ? root->file_system : 0;
+  std::string key = std::to_string(file_system) + (minor == 0 ? "/0/" : "/1/");
+  key.append(reinterpret_cast<const char*>(owner.data()), owner.size());
+  return key;
+}
+
+}  // namespace tarn::nfs4

@@ -1,0 +1,67 @@
+// CREATE_SESSION (RFC 8881 section 18.36).
+#include <algorithm>
+
+#include "server/nfs4/ops/state_ops.h"
+
+namespace tarn::nfs4::ops {
+namespace {
+
+constexpr uint32_t kFlags = CREATE_SESSION4_FLAG_PERSIST | CREATE_SESSION4_FLAG_CONN_BACK_CHAN |
+                            CREATE_SESSION4_FLAG_CONN_RDMA;
+
+nfsstat4 Negotiate(channel_attrs4& fore) {
+  bool small = fore.ca_maxrequestsize < kRequestBytesMin ||
+               fore.ca_maxresponsesize < kResponseBytesMin || fore.ca_maxoperations == 0;
+  if (small) return NFS4ERR_TOOSMALL;
+  fore.ca_headerpadsize = 0;
+  fore.ca_maxrequestsize = std::min(fore.ca_maxrequestsize, kRequestBytesMax);
+  fore.ca_maxresponsesize = std::min(fore.ca_maxresponsesize, kResponseBytesMax);
+  fore.ca_maxresponsesize_cached =
+      std::min({fore.ca_maxresponsesize_cached, kCachedReplyBytesMax, fore.ca_maxresponsesize});
+  fore.ca_maxoperations = std::min(fore.ca_maxoperations, kOperationsMax);
+  fore.ca_maxrequests = std::clamp(fore.ca_maxrequests, 1U, kSlotsMax);
+  fore.ca_rdma_ird.clear();
+  return NFS4_OK;
+}
+
+nfsstat4 Run(Compound& c, const CREATE_SESSION4args& args, const std::shared_ptr<Client>& client) {
+  if ((args.csa_flags & ~kFlags) != 0) return NFS4ERR_INVAL;
+  channel_attrs4 fore = args.csa_fore_chan_attrs;
+  NFS_TRY(Negotiate(fore));
+  std::shared_ptr<Session> session;
+  NFS_TRY(c.services.clients.CreateSession(client, c.principal(), fore, session));
+  CREATE_SESSION4resok ok;
+  ok.csr_sessionid = session->id;
+  ok.csr_sequence = args.csa_sequence;
+  // The back channel is granted and not used: there are no delegations to recall.
+  ok.csr_flags = args.csa_flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN;
+  ok.csr_fore_chan_attrs = fore;
+  ok.csr_back_chan_attrs = args.csa_back_chan_attrs;
+  ok.csr_back_chan_attrs.ca_rdma_ird.clear();
+  Encode(c.to, ok);
+  return NFS4_OK;
+}
+
+}  // namespace
+
+nfsstat4 CreateSession(Compound& c, const CREATE_SESSION4args& args) {
+  std::shared_ptr<Client> client = c.services.clients.Find(args.csa_clientid);
+  if (!client || !client->sessions_used) return NFS4ERR_STALE_CLIENTID;
+  std::lock_guard lock(client->create_session_mutex);
+  uint32_t next = client->create_session_sequence;
+  if (args.csa_sequence == next - 1 && client->create_session_status != NFS4ERR_SEQ_MISORDERED) {
+    c.to.PutRaw(client->create_session_reply);
+    return client->create_session_status;
+  }
+  if (args.csa_sequence != next) return NFS4ERR_SEQ_MISORDERED;
+  xdr::Encoder::Mark body_at = c.to.mark();
+  nfsstat4 status = Run(c, args, client);
+  if (status == NFS4ERR_STALE_CLIENTID || status == NFS4ERR_CLID_INUSE) return status;
+  client->create_session_sequence = next + 1;
+  client->create_session_status = status;
+  client->create_session_reply.clear();
+  if (status == NFS4_OK) client->create_session_reply = c.to.Flatten(body_at);
+  return status;
+}
+
+}  // namespace tarn::nfs4::ops

@@ -1,0 +1,53 @@
+// EXCHANGE_ID (RFC 8881 section 18.35).
+#include "common/version.h"
+#include "server/nfs4/ops/state_ops.h"
+
+namespace tarn::nfs4::ops {
+namespace {
+
+constexpr uint32_t kFlags = EXCHGID4_FLAG_SUPP_MOVED_REFER | EXCHGID4_FLAG_SUPP_MOVED_MIGR |
+                            EXCHGID4_FLAG_SUPP_FENCE_OPS | EXCHGID4_FLAG_BIND_PRINC_STATEID |
+                            EXCHGID4_FLAG_MASK_PNFS | EXCHGID4_FLAG_UPD_CONFIRMED_REC_A;
+
+nfsstat4 CheckArguments(const EXCHANGE_ID4args& args) {
+  if ((args.eia_flags & ~kFlags) != 0) return NFS4ERR_INVAL;
+  switch (args.eia_state_protect.spa_how) {
+    case SP4_NONE:
+      return NFS4_OK;
+    case SP4_MACH_CRED:
+      return NFS4ERR_INVAL;  // needs RPCSEC_GSS
+    case SP4_SSV:
+      return NFS4ERR_ENCR_ALG_UNSUPP;
+  }
+  return NFS4ERR_INVAL;
+}
+
+}  // namespace
+
+nfsstat4 ExchangeId(Compound& c, const EXCHANGE_ID4args& args) {
+  NFS_TRY(CheckArguments(args));
+  bool update = (args.eia_flags & EXCHGID4_FLAG_UPD_CONFIRMED_REC_A) != 0;
+  auto known = c.services.clients.ExchangeId({.key = c.ClientKey(args.eia_clientowner.co_ownerid),
+                                              .verifier = args.eia_clientowner.co_verifier,
+                                              .principal = c.principal()},
+                                             update);
+  NFS_TRY(known.status);
+  // The owner names the file system too: addresses of one server that lead to different file
+  // systems must not be taken for paths to the same one (trunking, RFC 8881 section 2.10.5).
+  std::shared_ptr<const Export> root;
+  NFS_TRY(c.RootExport(root));
+  const std::string& server = c.services.recovery->server_id();
+  std::string owner = server + "/" + std::to_string(root->file_system);
+  EXCHANGE_ID4resok ok;
+  ok.eir_clientid = known.client->id;
+  ok.eir_sequenceid = known.next_sequence;
+  ok.eir_flags = EXCHGID4_FLAG_USE_NON_PNFS | (known.confirmed ? EXCHGID4_FLAG_CONFIRMED_R : 0);
+  ok.eir_state_protect.spr_how = SP4_NONE;
+  ok.eir_server_owner.so_major_id = std::as_bytes(std::span(owner));
+  ok.eir_server_scope = std::as_bytes(std::span(owner));
+  ok.eir_server_impl_id.push_back({.nii_domain = "tarn.dev", .nii_name = kVersion, .nii_date = {}});
+  Encode(c.to, ok);
+  return NFS4_OK;
+}
+
+}  // namespace tarn::nfs4::ops

@@ -1,0 +1,87 @@
+#include "server/nfs4/ops/files.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/ids.h"
+#include "server/nfs4/attributes.h"
+
+namespace tarn::nfs4::ops {
+
+HandleBytes HandleOf(Compound& c, const CurrentFile& file) {
+  return c.services.handles.Seal({.file_system = file.exported->file_system,
+                                  .export_number = file.exported->number,
+                                  .file = file.id});
+}
+
+verifier4 WriteVerifier(Compound& c) {
+  verifier4 verifier;
+  uint64_t value = c.engine().WriteVerifier();
+  std::memcpy(verifier.data(), &value, sizeof(value));
+  return verifier;
+}
+
+nfsstat4 CheckDirectory(Compound& c, bool tell_symlink) {
+  vfs::Attributes file;
+  NFS_TRY(c.Attributes(file));
+  if (file.type == vfs::FileType::kDirectory) return NFS4_OK;
+  bool symlink = tell_symlink && file.type == vfs::FileType::kSymlink;
+  return symlink ? NFS4ERR_SYMLINK : NFS4ERR_NOTDIR;
+}
+
+nfsstat4 FindAccessPoint(Compound& c, std::string_view name,
+                         std::shared_ptr<const Export>& entered) {
+  const Export& here = c.exported();
+  bool may_be = here.number == 0 && c.current.id == here.root && IsId(kAccessPointPrefix, name);
+  if (!may_be) return NFS4_OK;
+  auto found = c.services.exports.Enter(here.file_system, name);
+  if (found.code() == Code::kNotFound) return NFS4_OK;
+  if (!found.ok()) return ToStatus(found);
+  entered = *std::move(found);
+  return NFS4_OK;
+}
+
+nfsstat4 CheckNotAccessPoint(Compound& c, std::string_view name) {
+  std::shared_ptr<const Export> entered;
+  NFS_TRY(FindAccessPoint(c, name, entered));
+  return entered ? NFS4ERR_EXIST : NFS4_OK;
+}
+
+nfsstat4 PutAttributes(Compound& c, xdr::Encoder& to, const xdr::Bitmap& wanted,
+                       const CurrentFile& file, const vfs::Attributes& attributes,
+                       std::optional<vfs::SpaceInfo>& space) {
+  if (AsksForSpace(wanted) && !space) {
+    auto found = file.exported->engine->GetSpace(file.exported->realm);
+    if (!found.ok()) return ToStatus(found);
+    space = *found;
+  }
+  HandleBytes handle = HandleOf(c, file);
+  AttributeSource source{.exported = *file.exported,
+                         .file = attributes,
+                         .handle = handle,
+                         .lease_seconds = static_cast<uint32_t>(c.services.options.lease.count()),
+                         .minor = c.minor,
+                         .space = space ? &*space : nullptr};
+  EncodeAttributes(to, wanted, source);
+  return NFS4_OK;
+}
+
+nfsstat4 CompareAttributes(Compound& c, const fattr4& given) {
+  if (!given.attrmask.In(SupportedAttributes(c.minor))) return NFS4ERR_ATTRNOTSUPP;
+  const auto& mask = given.attrmask;
+  bool untold = mask.Has(FATTR4_RDATTR_ERROR) || mask.Has(FATTR4_TIME_ACCESS_SET) ||
+                mask.Has(FATTR4_TIME_MODIFY_SET);
+  if (untold) return NFS4ERR_INVAL;
+  vfs::Attributes file;
+  NFS_TRY(c.Attributes(file));
+  xdr::Encoder own;
+  std::optional<vfs::SpaceInfo> space;
+  NFS_TRY(PutAttributes(c, own, mask, c.current, file, space));
+  xdr::Encoder theirs;
+  Encode(theirs, given);
+  auto a = own.Flatten();
+  auto b = theirs.Flatten();
+  return a == b ? NFS4ERR_SAME : NFS4ERR_NOT_SAME;
+}
+
+}  // namespace tarn::nfs4::ops

@@ -1,0 +1,125 @@
+// OPEN (RFC 7530 section 16.16, RFC 8881 section 18.16).
+//
+// Share reservations are kept as the RFC has them (Linux and libnfs never ask for a deny mode). No
+// delegation is ever granted, as with EFS.
+#include "server/nfs4/ops/open_file.h"
+#include "server/nfs4/ops/state_ops.h"
+
+namespace tarn::nfs4::ops {
+namespace {
+
+nfsstat4 CheckShare(Compound& c, const OPEN4args& args) {
+  uint32_t allowed = OPEN4_SHARE_ACCESS_BOTH;
+  if (c.minor >= 1) {
+    allowed |= OPEN4_SHARE_ACCESS_WANT_DELEG_MASK |
+               OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL |
+               OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED;
+  }
+  bool none = (args.share_access & OPEN4_SHARE_ACCESS_BOTH) == 0;
+  if (none || (args.share_access & ~allowed) != 0) return NFS4ERR_INVAL;
+  return args.share_deny <= OPEN4_SHARE_DENY_BOTH ? NFS4_OK : NFS4ERR_INVAL;
+}
+
+nfsstat4 CheckClaim(Compound& c, const Client& client, const OPEN4args& args) {
+  switch (args.claim.claim) {
+    case CLAIM_FH:
+      if (c.minor == 0) return NFS4ERR_INVAL;
+      [[fallthrough]];
+    case CLAIM_NULL:
+      NFS_TRY(CheckGrace(c, client, false));
+      break;
+    case CLAIM_PREVIOUS:
+      NFS_TRY(CheckGrace(c, client, true));
+      break;
+    case CLAIM_DELEGATE_CUR:
+    case CLAIM_DELEG_CUR_FH:
+      return NFS4ERR_BAD_STATEID;  // no delegation was ever given
+    default:
+      return NFS4ERR_NOTSUPP;
+  }
+  bool create = args.openhow.opentype == OPEN4_CREATE;
+  return create && args.claim.claim != CLAIM_NULL ? NFS4ERR_INVAL : NFS4_OK;
+}
+
+// Takes the share; drops clients whose leases ran out and that are in the way.
+Opened Share(Compound& c, const std::shared_ptr<Client>& client,
+             const std::shared_ptr<OpenOwner>& owner, const OPEN4args& args, OpenedFile& file) {
+  for (;;) {
+    Opened opened = c.services.files.Open(client, owner, KeyOf(file.file),
+                                          args.share_access & OPEN4_SHARE_ACCESS_BOTH,
+                                          args.share_deny, file.pin);
+    bool again =
+        opened.status == NFS4ERR_SHARE_DENIED && c.services.clients.DropIfExpired(opened.blocker);
+    if (!again) return opened;
+  }
+}
+
+void Answer(Compound& c, const Opened& opened, const OpenedFile& file, OpenOwner& owner,
+            bool reclaim) {
+  OPEN4resok ok;
+  ok.stateid = opened.stateid;
+  ok.cinfo = file.cinfo;
+  ok.rflags = OPEN4_RESULT_LOCKTYPE_POSIX;
+  if (reclaim) owner.confirmed = true;
+  if (c.minor == 0 && !owner.confirmed) ok.rflags |= OPEN4_RESULT_CONFIRM;
+  // Open files stay when their last name goes, over a restart too: no need to rename them away.
+  if (c.minor >= 1) ok.rflags |= OPEN4_RESULT_PRESERVE_UNLINKED;
+  ok.attrset = file.set;
+  ok.delegation.delegation_type = OPEN_DELEGATE_NONE;
+  Encode(c.to, ok);
+  c.SetCurrent(file.file);
+  c.fresh = file.attributes;
+  c.current_stateid = opened.stateid;
+}
+
+nfsstat4 Run(Compound& c, const OPEN4args& args, const std::shared_ptr<Client>& client,
+             const std::shared_ptr<OpenOwner>& owner) {
+  NFS_TRY(CheckClaim(c, *client, args));
+  OpenedFile file;
+  NFS_TRY(OpenFile(c, args, file));
+  Opened opened = Share(c, client, owner, args, file);
+  NFS_TRY(opened.status);
+  nfsstat4 status = ToStatus(c.services.recovery->Record(*client));
+  if (status == NFS4_OK) status = TruncateOpened(c, file);
+  if (status != NFS4_OK) {
+    c.services.files.Close(opened.state, c.services.clock.Monotonic());
+    return status;
+  }
+  bool reclaim = args.claim.claim == CLAIM_PREVIOUS;
+  if (reclaim) c.services.recovery->Returned(client->key);
+  Answer(c, opened, file, *owner, reclaim);
+  return NFS4_OK;
+}
+
+// A new OPEN of an owner that never confirmed its first one starts it afresh (RFC 7530 section
+// 16.18.5).
+void ForgetUnconfirmed(Compound& c, OpenOwner& owner, uint32_t seqid) {
+  bool afresh = !owner.confirmed && owner.sequence.started && seqid != owner.sequence.last;
+  if (!afresh) return;
+  std::vector<std::shared_ptr<State>> opens;
+  {
+    std::lock_guard lock(owner.client.mutex);
+    for (const auto& [id, state] : owner.client.states) {
+      auto open = std::dynamic_pointer_cast<OpenState>(state);
+      if (open && open->owner.get() == &owner) opens.push_back(open);
+    }
+  }
+  for (const auto& open : opens) c.services.files.Close(open, c.services.clock.Monotonic());
+  owner.sequence.started = false;
+}
+
+}  // namespace
+
+nfsstat4 Open(Compound& c, const OPEN4args& args) {
+  std::shared_ptr<Client> client;
+  NFS_TRY(ClientOf(c, args.owner.clientid, client));
+  NFS_TRY(CheckShare(c, args));
+  auto owner = client->OpenOwnerOf(Text(args.owner.owner));
+  if (!owner) return NFS4ERR_DELAY;
+  if (c.minor >= 1) return Run(c, args, client, owner);
+  std::lock_guard lock(owner->sequence.mutex);
+  ForgetUnconfirmed(c, *owner, args.seqid);
+  return c.InTurn(owner->sequence, args.seqid, [&] { return Run(c, args, client, owner); });
+}
+
+}  // namespace tarn::nfs4::ops

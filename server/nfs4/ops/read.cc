@@ -1,0 +1,25 @@
+// READ (RFC 8881 section 18.22). The data goes out of the buffer that the engine filled.
+#include "server/nfs4/ops/ops.h"
+
+namespace tarn::nfs4::ops {
+
+nfsstat4 Read(Compound& c, const READ4args& args) {
+  bool opened = false;
+  NFS_TRY(c.CheckIo(args.stateid, true, false, opened));
+  size_t size = std::min<size_t>(args.count, vfs::kIoBytesMax);
+  if (c.session) {
+    // The reply must fit into the session's; a short READ is fine.
+    size_t room = c.session->fore.ca_maxresponsesize;
+    size_t taken = c.to.size() + 64;
+    size = std::min(size, room > taken ? room - taken : 0);
+  }
+  std::unique_ptr<std::byte[]> buffer(new std::byte[size]);
+  auto read = c.engine().Read(c.caller(), c.current.id, opened, args.offset, {buffer.get(), size});
+  if (!read.ok()) return ToStatus(read);
+  c.to.Put(read->end_of_file);
+  c.to.PutOpaque({buffer.get(), read->bytes});
+  c.to.Hold(std::move(buffer));
+  return NFS4_OK;
+}
+
+}  // namespace tarn::nfs4::ops

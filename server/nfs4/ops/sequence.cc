@@ -1,0 +1,53 @@
+// SEQUENCE (RFC 8881 section 18.46): exactly-once semantics of a session's requests.
+#include "server/nfs4/ops/state_ops.h"
+
+namespace tarn::nfs4::ops {
+namespace {
+
+nfsstat4 ToStatus(Session::Turn turn) {
+  switch (turn) {
+    case Session::Turn::kBusy:
+      return NFS4ERR_DELAY;
+    case Session::Turn::kMisordered:
+      return NFS4ERR_SEQ_MISORDERED;
+    case Session::Turn::kFalseRetry:
+      return NFS4ERR_SEQ_FALSE_RETRY;
+    case Session::Turn::kBadSlot:
+      return NFS4ERR_BADSLOT;
+    default:
+      return NFS4_OK;
+  }
+}
+
+}  // namespace
+
+nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
+  auto session = c.services.clients.FindSession(args.sa_sessionid);
+  if (!session || session->dead) return NFS4ERR_BADSESSION;
+  if (args.sa_slotid >= session->slot_count()) return NFS4ERR_BADSLOT;
+  if (args.sa_highest_slotid < args.sa_slotid) return NFS4ERR_BAD_HIGH_SLOT;
+  if (c.operations > session->fore.ca_maxoperations) return NFS4ERR_TOO_MANY_OPS;
+  if (c.request_bytes() > session->fore.ca_maxrequestsize) return NFS4ERR_REQ_TOO_BIG;
+  std::vector<std::byte> reply;
+  Session::Turn turn = session->Begin(args.sa_slotid, args.sa_sequenceid, c.Fingerprint(), reply);
+  NFS_TRY(ToStatus(turn));
+  c.services.clients.Renew(*session->client);
+  if (turn == Session::Turn::kReplay) {
+    c.ReplaceReply(reply);
+    return NFS4_OK;
+  }
+  if (turn == Session::Turn::kRun) c.RunInSlot(args.sa_slotid, args.sa_cachethis);
+  c.session = session;
+  c.client = session->client;
+  SEQUENCE4resok ok;
+  ok.sr_sessionid = args.sa_sessionid;
+  ok.sr_sequenceid = args.sa_sequenceid;
+  ok.sr_slotid = args.sa_slotid;
+  ok.sr_highest_slotid = session->slot_count() - 1;
+  ok.sr_target_highest_slotid = session->slot_count() - 1;
+  ok.sr_status_flags = 0;
+  Encode(c.to, ok);
+  return NFS4_OK;
+}
+
+}  // namespace tarn::nfs4::ops

@@ -1,0 +1,39 @@
+// SETATTR (RFC 8881 section 18.30). The bitmap of what was set follows the status in any case.
+#include "server/nfs4/attributes.h"
+#include "server/nfs4/ops/files.h"
+
+namespace tarn::nfs4::ops {
+namespace {
+
+nfsstat4 Apply(Compound& c, const SETATTR4args& args) {
+  vfs::AttributeChange change;
+  NFS_TRY(DecodeAttributeChange(args.obj_attributes, c.minor, change));
+  if (change.size) {
+    bool opened = false;
+    vfs::Attributes file;
+    NFS_TRY(c.Attributes(file));
+    if (file.type == vfs::FileType::kDirectory) return NFS4ERR_ISDIR;
+    if (file.type != vfs::FileType::kRegular) return NFS4ERR_INVAL;
+    NFS_TRY(c.CheckIo(args.stateid, false, true, opened));
+    change.opened_for_write = opened;
+  } else if (SpecialOf(args.stateid) == SpecialStateid::kNone) {
+    // Its sequence does not matter here, but it must be one (and renews the lease in 4.0).
+    std::shared_ptr<State> state;
+    NFS_TRY(c.FindNamed(args.stateid, state));
+  }
+  auto changed = c.engine().SetAttributes(c.caller(), c.current.id, change);
+  if (!changed.ok()) return ToStatus(changed);
+  c.fresh = *std::move(changed);
+  return NFS4_OK;
+}
+
+}  // namespace
+
+nfsstat4 SetAttr(Compound& c, const SETATTR4args& args) {
+  nfsstat4 status = Apply(c, args);
+  c.keep_body = true;
+  Encode(c.to, status == NFS4_OK ? args.obj_attributes.attrmask : xdr::Bitmap());
+  return status;
+}
+
+}  // namespace tarn::nfs4::ops

@@ -1,0 +1,24 @@
+// SETCLIENTID and SETCLIENTID_CONFIRM (RFC 7530 sections 16.33 and 16.34), 4.0 only. The callback
+// address is not used: without delegations there is nothing to call back for.
+#include "server/nfs4/ops/state_ops.h"
+
+namespace tarn::nfs4::ops {
+
+nfsstat4 SetClientid(Compound& c, const SETCLIENTID4args& args) {
+  auto made = c.services.clients.SetClientId({.key = c.ClientKey(args.client.id),
+                                              .verifier = args.client.verifier,
+                                              .principal = c.principal()});
+  if (made.status == NFS4ERR_CLID_INUSE) {
+    Encode(c.to, clientaddr4{.na_r_netid = "tcp", .na_r_addr = ""});
+    c.keep_body = true;
+  }
+  NFS_TRY(made.status);
+  Encode(c.to, SETCLIENTID4resok{.clientid = made.client->id, .setclientid_confirm = made.confirm});
+  return NFS4_OK;
+}
+
+nfsstat4 SetClientidConfirm(Compound& c, const SETCLIENTID_CONFIRM4args& args) {
+  return c.services.clients.ConfirmClientId(args.clientid, args.setclientid_confirm, c.principal());
+}
+
+}  // namespace tarn::nfs4::ops

@@ -1,0 +1,48 @@
+// What several operations on opens and locks share.
+#pragma once
+
+#include "server/nfs4/ops/ops.h"
+
+namespace tarn::nfs4::ops {
+
+// The client of the call: the session's in 4.1, else the one of that id, whose lease it renews.
+nfsstat4 ClientOf(Compound& c, clientid4 id, std::shared_ptr<Client>& client);
+
+// May the client get new state (or reclaim what it had) now? NFS4ERR_GRACE, NFS4ERR_NO_GRACE,
+// NFS4ERR_RECLAIM_BAD.
+nfsstat4 CheckGrace(Compound& c, const Client& client, bool reclaim);
+
+// The open state that a stateid names, for an operation of its owner: found whatever its sequence,
+// which CheckNamed looks at once it is the owner's turn.
+nfsstat4 FindOpen(Compound& c, const stateid4& stateid, std::shared_ptr<OpenState>& open);
+nfsstat4 FindLock(Compound& c, const stateid4& stateid, std::shared_ptr<LockState>& lock);
+nfsstat4 CheckNamed(Compound& c, const State& state, const stateid4& stateid);
+
+// [offset, offset + length) as an inclusive range; NFS4ERR_INVAL if it is none.
+nfsstat4 ToRange(offset4 offset, length4 length, uint64_t& first, uint64_t& last);
+nfsstat4 ToRange(nfs_lock_type4 type, offset4 offset, length4 length, Range& range);
+
+// Runs `attempt` again as long as what denies it belongs to clients whose leases ran out.
+Locked Retry(Compound& c, const std::function<Locked()>& attempt);
+// The status, and the body of NFS4ERR_DENIED.
+nfsstat4 AnswerDenied(Compound& c, Locked& locked);
+
+// Runs `operation` in the owner's turn (4.0) or at once (4.1).
+template <typename Owner>
+nfsstat4 InOwnersTurn(Compound& c, Owner& owner, uint32_t seqid,
+                      const std::function<nfsstat4()>& operation) {
+  if (c.minor >= 1) return operation();
+  std::lock_guard lock(owner.sequence.mutex);
+  return c.InTurn(owner.sequence, seqid, operation);
+}
+
+inline void AnswerStateid(Compound& c, const stateid4& stateid) {
+  Encode(c.to, stateid);
+  c.current_stateid = stateid;
+}
+
+inline std::string_view Text(xdr::Opaque bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace tarn::nfs4::ops

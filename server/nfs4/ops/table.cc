@@ -1,0 +1,136 @@
+#include <array>
+
+#include "server/nfs4/ops/ops.h"
+
+namespace tarn::nfs4 {
+namespace {
+
+template <typename Args, nfsstat4 (*F)(Compound&, const Args&)>
+nfsstat4 With(Compound& c) {
+  Args args;
+  if (!Decode(c.from, args)) return NFS4ERR_BADXDR;
+  return F(c, args);
+}
+
+constexpr size_t kNumbers = 76;  // one past OP_REMOVEXATTR
+using Table = std::array<Operation, kNumbers>;
+
+constexpr Operation On(const char* name, nfsstat4 (*run)(Compound&)) {
+  Operation op{.name = name, .run = run};
+  op.needs_file = true;
+  return op;
+}
+constexpr Operation Free(const char* name, nfsstat4 (*run)(Compound&)) {
+  return {.name = name, .run = run};
+}
+constexpr Operation Reads(Operation op) {
+  op.keeps_fresh = true;
+  return op;
+}
+// Of a 4.0 owner: its seqid protects it.
+constexpr Operation Sequenced(Operation op) {
+  op.changes = true;
+  return op;
+}
+constexpr Operation Changes(Operation op) {
+  op.changes = op.no_seqid = true;
+  return op;
+}
+constexpr Operation Only40(Operation op) {
+  op.minor_max = 0;
+  return op;
+}
+constexpr Operation From(uint32_t minor, Operation op) {
+  op.minor_min = minor;
+  return op;
+}
+constexpr Operation Alone(Operation op) {
+  op.minor_min = 1;
+  op.alone = true;
+  return op;
+}
+
+void AddFiles(Table& t) {
+  using namespace ops;
+  t[3] = Reads(On("ACCESS", With<ACCESS4args, Access>));
+  t[5] = On("COMMIT", With<COMMIT4args, Commit>);
+  t[6] = Changes(On("CREATE", With<CREATE4args, Create>));
+  t[9] = Reads(On("GETATTR", With<GETATTR4args, GetAttr>));
+  t[10] = Reads(On("GETFH", GetFh));
+  t[11] = Changes(On("LINK", With<LINK4args, Link>));
+  t[15] = On("LOOKUP", With<LOOKUP4args, Lookup>);
+  t[16] = On("LOOKUPP", LookupP);
+  t[17] = On("NVERIFY", With<NVERIFY4args, NVerify>);
+  t[19] = On("OPENATTR", With<OPENATTR4args, OpenAttr>);
+  t[22] = Free("PUTFH", With<PUTFH4args, PutFh>);
+  t[23] = Free("PUTPUBFH", PutRootFh);
+  t[24] = Free("PUTROOTFH", PutRootFh);
+  t[25] = On("READ", With<READ4args, ops::Read>);
+  t[26] = On("READDIR", With<READDIR4args, ReadDir>);
+  t[27] = On("READLINK", ReadLink);
+  t[28] = Changes(On("REMOVE", With<REMOVE4args, Remove>));
+  t[29] = Changes(On("RENAME", With<RENAME4args, Rename>));
+  t[31] = Free("RESTOREFH", RestoreFh);
+  t[32] = Reads(On("SAVEFH", SaveFh));
+  t[33] = On("SECINFO", With<SECINFO4args, SecInfo>);
+  t[34] = Changes(On("SETATTR", With<SETATTR4args, SetAttr>));
+  t[37] = On("VERIFY", With<VERIFY4args, Verify>);
+  t[38] = On("WRITE", With<WRITE4args, ops::Write>);
+  t[52] = From(1, On("SECINFO_NO_NAME", With<SECINFO_NO_NAME4args, SecInfoNoName>));
+}
+
+void AddState(Table& t) {
+  using namespace ops;
+  t[4] = Sequenced(On("CLOSE", With<CLOSE4args, Close>));
+  t[7] = Free("DELEGPURGE", With<DELEGPURGE4args, DelegPurge>);
+  t[8] = On("DELEGRETURN", With<DELEGRETURN4args, DelegReturn>);
+  t[12] = Sequenced(On("LOCK", With<LOCK4args, Lock>));
+  t[13] = On("LOCKT", With<LOCKT4args, LockT>);
+  t[14] = Sequenced(On("LOCKU", With<LOCKU4args, LockU>));
+  t[18] = Sequenced(On("OPEN", With<OPEN4args, Open>));
+  t[20] = Only40(Sequenced(On("OPEN_CONFIRM", With<OPEN_CONFIRM4args, OpenConfirm>)));
+  t[21] = Sequenced(On("OPEN_DOWNGRADE", With<OPEN_DOWNGRADE4args, OpenDowngrade>));
+  t[30] = Only40(Free("RENEW", With<RENEW4args, Renew>));
+  t[35] = Only40(Free("SETCLIENTID", With<SETCLIENTID4args, SetClientid>));
+  t[36] = Only40(Free("SETCLIENTID_CONFIRM", With<SETCLIENTID_CONFIRM4args, SetClientidConfirm>));
+  t[39] = Only40(Free("RELEASE_LOCKOWNER", With<RELEASE_LOCKOWNER4args, ReleaseLockowner>));
+  t[40] = From(1, Free("BACKCHANNEL_CTL", With<BACKCHANNEL_CTL4args, BackchannelCtl>));
+  t[41] = Alone(Free("BIND_CONN_TO_SESSION", With<BIND_CONN_TO_SESSION4args, BindConnToSession>));
+  t[42] = Alone(Free("EXCHANGE_ID", With<EXCHANGE_ID4args, ExchangeId>));
+  t[43] = Alone(Free("CREATE_SESSION", With<CREATE_SESSION4args, CreateSession>));
+  t[44] = Alone(Free("DESTROY_SESSION", With<DESTROY_SESSION4args, DestroySession>));
+  t[45] = From(1, Free("FREE_STATEID", With<FREE_STATEID4args, FreeStateid>));
+  t[53] = From(1, Free("SEQUENCE", With<SEQUENCE4args, ops::Sequence>));
+  t[55] = From(1, Free("TEST_STATEID", With<TEST_STATEID4args, TestStateid>));
+  t[57] = Alone(Free("DESTROY_CLIENTID", With<DESTROY_CLIENTID4args, DestroyClientid>));
+  t[58] = From(1, Free("RECLAIM_COMPLETE", With<RECLAIM_COMPLETE4args, ReclaimComplete>));
+}
+
+// What EFS does not offer: delegations of directories, pNFS, SSV, and all of 4.2 so far.
+void AddUnsupported(Table& t) {
+  for (uint32_t number : {46U, 47U, 48U, 49U, 50U, 51U, 54U, 56U}) {
+    t[number] = From(1, Free("unsupported 4.1 operation", nullptr));
+  }
+  for (uint32_t number = 59; number < kNumbers; ++number) {
+    t[number] = From(2, Free("unsupported 4.2 operation", nullptr));
+  }
+}
+
+Table MakeTable() {
+  Table table;
+  AddFiles(table);
+  AddState(table);
+  AddUnsupported(table);
+  return table;
+}
+
+}  // namespace
+
+const Operation* FindOperation(nfs_opnum4 number) {
+  static const Table kTable = MakeTable();
+  auto index = static_cast<uint32_t>(number);
+  bool known = index < kNumbers && kTable[index].name != nullptr;
+  return known ? &kTable[index] : nullptr;
+}
+
+}  // namespace tarn::nfs4

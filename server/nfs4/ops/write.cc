@@ -1,0 +1,22 @@
+// WRITE (RFC 8881 section 18.32). The data goes to the engine out of the request.
+#include "server/nfs4/ops/files.h"
+
+namespace tarn::nfs4::ops {
+
+nfsstat4 Write(Compound& c, const WRITE4args& args) {
+  if (args.stable > FILE_SYNC4) return NFS4ERR_INVAL;
+  bool opened = false;
+  NFS_TRY(c.CheckIo(args.stateid, false, true, opened));
+  if (args.offset > UINT64_MAX - args.data.size()) return NFS4ERR_FBIG;
+  auto data = args.data.first(std::min(args.data.size(), vfs::kIoBytesMax));
+  WRITE4resok ok{.count = 0, .committed = args.stable, .writeverf = WriteVerifier(c)};
+  auto written = c.engine().Write(c.caller(), c.current.id, opened, args.offset, data,
+                                  static_cast<vfs::Stability>(args.stable));
+  if (!written.ok()) return ToStatus(written);
+  ok.count = static_cast<uint32_t>(written->bytes);
+  ok.committed = static_cast<stable_how4>(written->stability);
+  Encode(c.to, ok);
+  return NFS4_OK;
+}
+
+}  // namespace tarn::nfs4::ops

@@ -1,0 +1,59 @@
+#include "server/nfs4/state/client.h"
+
+#include "server/nfs4/state/file_state.h"
+
+namespace tarn::nfs4 {
+
+Client::Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who)
+    : id(client_id), sessions_used(with_sessions), key(std::move(owner_key)), principal(who) {}
+
+bool Client::Add(const std::shared_ptr<State>& state) {
+  std::lock_guard lock(mutex);
+  if (dead || states.size() >= kStatesMax) return false;
+  do {
+    ++next_state;
+  } while (next_state == 0 || states.contains(next_state));
+  state->id = next_state;
+  states.emplace(next_state, state);
+  return true;
+}
+
+std::shared_ptr<State> Client::Find(uint32_t state_id) {
+  std::lock_guard lock(mutex);
+  auto found = states.find(state_id);
+  return found == states.end() ? nullptr : found->second;
+}
+
+void Client::Remove(uint32_t state_id, std::chrono::nanoseconds now) {
+  std::shared_ptr<State> removed;  // destroyed after the lock
+  std::lock_guard lock(mutex);
+  auto found = states.find(state_id);
+  if (found == states.end()) return;
+  removed = std::move(found->second);
+  states.erase(found);
+  if (states.empty()) idle_since = now;
+}
+
+bool Client::HasStates() {
+  std::lock_guard lock(mutex);
+  return !states.empty();
+}
+
+std::shared_ptr<OpenOwner> Client::OpenOwnerOf(std::string_view name) {
+  std::lock_guard lock(mutex);
+  auto found = open_owners.find(name);
+  if (found != open_owners.end()) return found->second;
+  std::string own(name);
+  return open_owners.emplace(own, std::make_shared<OpenOwner>(*this, own)).first->second;
+}
+
+std::shared_ptr<LockOwner> Client::LockOwnerOf(std::string_view name, bool make) {
+  std::lock_guard lock(mutex);
+  auto found = lock_owners.find(name);
+  if (found != lock_owners.end()) return found->second;
+  if (!make) return nullptr;
+  std::string own(name);
+  return lock_owners.emplace(own, std::make_shared<LockOwner>(*this, own)).first->second;
+}
+
+}  // namespace tarn::nfs4

@@ -1,0 +1,149 @@
+#include "server/nfs4/state/client_table.h"
+
+#include <cstring>
+
+#include "common/log.h"
+
+namespace tarn::nfs4 {
+
+ClientTable::ClientTable(Recovery& recovery, FileTable& files, const Clock& clock,
+                         std::chrono::seconds lease)
+    : recovery_(recovery), files_(files), clock_(clock), lease_(lease) {}
+
+size_t ClientTable::SessionHash::operator()(const sessionid4& id) const {
+  uint64_t words[2];
+  std::memcpy(words, id.data(), sizeof(words));
+  return words[0] * 0x9e3779b97f4a7c15 ^ words[1];
+}
+
+std::shared_ptr<Client> ClientTable::Find(clientid4 id) {
+  std::shared_lock lock(mutex_);
+  auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<Session> ClientTable::FindSession(const sessionid4& id) {
+  std::shared_lock lock(mutex_);
+  auto found = sessions_.find(id);
+  return found == sessions_.end() ? nullptr : found->second;
+}
+
+nfsstat4 ClientTable::FindConfirmed(clientid4 id, std::shared_ptr<Client>& client) {
+  if (EpochOf(id) != recovery_.epoch()) return NFS4ERR_STALE_CLIENTID;
+  std::shared_lock lock(mutex_);
+  auto found = by_id_.find(id);
+  if (found == by_id_.end()) return NFS4ERR_EXPIRED;
+  if (!found->second->confirmed) return NFS4ERR_STALE_CLIENTID;
+  client = found->second;
+  return NFS4_OK;
+}
+
+size_t ClientTable::size() {
+  std::shared_lock lock(mutex_);
+  return by_id_.size();
+}
+
+std::shared_ptr<Client> ClientTable::Make(const Introduction& who, bool with_sessions) {
+  clientid4 id = 0;
+  do {
+    ++next_client_;
+    id = clientid4{recovery_.epoch()} << 32 | next_client_;
+  } while (next_client_ == 0 || by_id_.contains(id));
+  auto client = std::make_shared<Client>(id, with_sessions, who.key, who.principal);
+  client->verifier = who.verifier;
+  client->renewed = clock_.Monotonic();
+  client->idle_since = clock_.Monotonic();
+  by_id_.emplace(id, client);
+  unconfirmed_[who.key] = client;
+  return client;
+}
+
+void ClientTable::Unlink(const std::shared_ptr<Client>& client) {
+  client->dead = true;
+  by_id_.erase(client->id);
+  for (auto* map : {&confirmed_, &unconfirmed_}) {
+    auto found = map->find(client->key);
+    if (found != map->end() && found->second == client) map->erase(found);
+  }
+  for (const auto& session : client->sessions) {
+    session->dead = true;
+    sessions_.erase(session->id);
+  }
+  client->sessions.clear();
+}
+
+void ClientTable::ReleaseState(const std::shared_ptr<Client>& client) {
+  std::unordered_map<uint32_t, std::shared_ptr<State>> states;
+  std::map<std::string, std::shared_ptr<OpenOwner>, std::less<>> open_owners;
+  std::map<std::string, std::shared_ptr<LockOwner>, std::less<>> lock_owners;
+  {
+    std::lock_guard lock(client->mutex);
+    states.swap(client->states);
+    open_owners.swap(client->open_owners);
+    lock_owners.swap(client->lock_owners);
+  }
+  for (const auto& [id, state] : states) files_.Close(state, clock_.Monotonic());
+  recovery_.Forget(*client);
+}
+
+void ClientTable::Drop(const std::shared_ptr<Client>& client) {
+  {
+    std::unique_lock lock(mutex_);
+    Unlink(client);
+  }
+  ReleaseState(client);
+}
+
+bool ClientTable::DropIfExpired(const std::shared_ptr<Client>& client) {
+  if (client == nullptr) return false;
+  if (client->dead) return true;
+  if (!Expired(*client)) return false;
+  spdlog::info("nfs: client {:x} lost its state: its lease ran out and another one needs it",
+               client->id);
+  Drop(client);
+  return true;
+}
+
+void ClientTable::Tick() {
+  auto now = clock_.Monotonic();
+  std::vector<std::shared_ptr<Client>> clients;
+  bool full = false;
+  {
+    std::shared_lock lock(mutex_);
+    full = by_id_.size() >= kClientsMax / 2;
+    for (const auto& [id, client] : by_id_) clients.push_back(client);
+  }
+  for (const auto& client : clients) {
+    auto silent = now - client->renewed.load();
+    bool useless = silent > 2 * lease_ && (full || !client->HasStates());
+    if (useless || silent > kCourtesy) {
+      Drop(client);
+      continue;
+    }
+    ReleaseUnusedOwners(*client);
+    recovery_.ForgetIfIdle(*client, now - kForgetAfter);
+  }
+}
+
+void ClientTable::ReleaseUnusedOwners(Client& client) {
+  auto before = clock_.Monotonic() - lease_;
+  std::vector<std::shared_ptr<State>> closed;  // destroyed after the lock
+  std::lock_guard lock(client.mutex);
+  // An owner that only the map knows is in use by nobody, and nobody can come to it meanwhile.
+  std::erase_if(client.open_owners, [&](auto& entry) {
+    OpenOwner& owner = *entry.second;
+    auto held_by_closed = owner.last_closed ? 1 : 0;  // the closed state names its owner
+    if (entry.second.use_count() > 1 + held_by_closed || owner.sequence.used > before) return false;
+    if (owner.last_closed) {
+      client.states.erase(owner.last_closed->id);
+      closed.push_back(std::move(owner.last_closed));
+    }
+    return true;
+  });
+  std::erase_if(client.lock_owners, [&](auto& entry) {
+    return entry.second.use_count() == 1 && entry.second->sequence.used <= before;
+  });
+  if (client.states.empty() && !closed.empty()) client.idle_since = clock_.Monotonic();
+}
+
+}  // namespace tarn::nfs4

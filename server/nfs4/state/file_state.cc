@@ -1,0 +1,210 @@
+#include "server/nfs4/state/file_state.h"
+
+#include <algorithm>
+
+namespace tarn::nfs4 {
+namespace {
+
+void Describe(const Range& held, Locked& out) {
+  out.status = NFS4ERR_DENIED;
+  out.denied.offset = held.first;
+  out.denied.length = held.last == UINT64_MAX ? UINT64_MAX : held.last - held.first + 1;
+  out.denied.locktype = held.write ? WRITE_LT : READ_LT;
+  out.denied.owner.clientid = held.owner->client.id;
+  out.denied_owner = held.owner->name;
+}
+
+// The client that holds a range: found through the lock states, which keep it alive.
+std::shared_ptr<Client> HolderOf(const FileState& file, const LockOwner* owner) {
+  for (const auto& lock : file.locks) {
+    if (lock->owner.get() == owner) return lock->client;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Opened FileTable::Open(const std::shared_ptr<Client>& client,
+                       const std::shared_ptr<OpenOwner>& owner, const FileKey& key, uint32_t access,
+                       uint32_t deny, Pin& pin) {
+  Opened out;
+  Stripe& stripe = StripeOf(key);
+  std::lock_guard lock(stripe.mutex);
+  auto& file = stripe.files[key];
+  if (!file) file = std::make_shared<FileState>(key, stripe.mutex);
+  for (const auto& open : file->opens) {
+    if (open->owner == owner) {
+      out.state = open;
+    } else if ((access & open->deny) != 0 || (deny & open->access) != 0) {
+      out.status = NFS4ERR_SHARE_DENIED;
+      out.blocker = open->client;
+      out.state = nullptr;
+      return out;
+    }
+  }
+  if (out.state) {
+    out.state->access |= access;
+    out.state->deny |= deny;
+    out.state->Bump();
+    out.stateid = out.state->stateid();
+    return out;
+  }
+  auto state = std::make_shared<OpenState>(client);
+  state->owner = owner;
+  state->access = access;
+  state->deny = deny;
+  state->file = file;
+  if (!client->Add(state)) {
+    out.status = client->dead ? NFS4ERR_EXPIRED : NFS4ERR_DELAY;
+    if (file->empty()) stripe.files.erase(key);
+    return out;
+  }
+  state->pin = std::move(pin);
+  file->opens.push_back(state);
+  out.stateid = state->stateid();
+  out.state = std::move(state);
+  return out;
+}
+
+void FileTable::Detach(const std::shared_ptr<State>& state,
+                       std::vector<std::shared_ptr<State>>& gone) {
+  if (state->closed) return;
+  FileState& file = *state->file;
+  auto is_same = [&](const auto& other) { return other.get() == state.get(); };
+  if (state->kind == State::Kind::kOpen) {
+    std::vector<std::shared_ptr<LockState>> hanging;
+    for (const auto& lock : file.locks) {
+      if (lock->open.get() == state.get()) hanging.push_back(lock);
+    }
+    for (const auto& lock : hanging) Detach(lock, gone);
+    std::erase_if(file.opens, is_same);
+  } else {
+    file.ranges.ClearOwner(static_cast<LockState&>(*state).owner.get());
+    std::erase_if(file.locks, is_same);
+  }
+  state->closed = true;
+  gone.push_back(state);
+}
+
+void FileTable::Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now,
+                      bool keep) {
+  std::vector<std::shared_ptr<State>> gone;
+  Pin pin;
+  {
+    Stripe& stripe = StripeOf(state->file->key);
+    std::lock_guard lock(stripe.mutex);
+    Detach(state, gone);
+    if (state->kind == State::Kind::kOpen) pin = std::move(static_cast<OpenState&>(*state).pin);
+    if (!gone.empty() && state->file->empty()) stripe.files.erase(state->file->key);
+  }
+  for (const auto& one : gone) {
+    if (!keep || one != state) one->client->Remove(one->id, now);
+  }
+}
+
+bool FileTable::HoldsRanges(const LockState& state) {
+  std::lock_guard lock(state.file->mutex);
+  return !state.closed && state.file->ranges.Holds(state.owner.get());
+}
+
+bool FileTable::Denied(const FileKey& key, bool read, bool write) {
+  Stripe& stripe = StripeOf(key);
+  std::lock_guard lock(stripe.mutex);
+  auto found = stripe.files.find(key);
+  if (found == stripe.files.end()) return false;
+  uint32_t wanted = (read ? OPEN4_SHARE_DENY_READ : 0U) | (write ? OPEN4_SHARE_DENY_WRITE : 0U);
+  const auto& opens = found->second->opens;
+  return std::any_of(opens.begin(), opens.end(),
+                     [wanted](const auto& open) { return (open->deny & wanted) != 0; });
+}
+
+Locked FileTable::SetRange(LockState& state, const Range& range) {
+  Locked out;
+  FileState& file = *state.file;
+  uint32_t needed = range.write ? OPEN4_SHARE_ACCESS_WRITE : OPEN4_SHARE_ACCESS_READ;
+  if ((state.open->access & needed) == 0) {
+    out.status = NFS4ERR_OPENMODE;
+  } else if (const Range* held = file.ranges.Conflict(range)) {
+    Describe(*held, out);
+    out.blocker = HolderOf(file, held->owner);
+  } else if (!file.ranges.Set(range)) {
+    out.status = NFS4ERR_RESOURCE;
+  }
+  return out;
+}
+
+Locked FileTable::Lock(const std::shared_ptr<OpenState>& open,
+                       const std::shared_ptr<LockOwner>& owner, const Range& range) {
+  std::lock_guard lock(open->file->mutex);
+  FileState& file = *open->file;
+  Locked out;
+  if (open->closed) {
+    out.status = NFS4ERR_BAD_STATEID;
+    return out;
+  }
+  auto found = std::find_if(file.locks.begin(), file.locks.end(),
+                            [&](const auto& held) { return held->owner == owner; });
+  std::shared_ptr<LockState> state = found == file.locks.end() ? nullptr : *found;
+  bool made = state == nullptr;
+  if (made) {
+    state = std::make_shared<LockState>(open->client);
+    state->owner = owner;
+    state->open = open;
+    state->file = open->file;
+  }
+  out = SetRange(*state, range);
+  if (out.status != NFS4_OK) return out;
+  if (made && !open->client->Add(state)) {
+    file.ranges.ClearOwner(owner.get());
+    out.status = NFS4ERR_DELAY;
+    return out;
+  }
+  if (made) file.locks.push_back(state);
+  if (!made) state->Bump();
+  out.stateid = state->stateid();
+  return out;
+}
+
+Locked FileTable::Lock(const std::shared_ptr<LockState>& state, const Range& range) {
+  std::lock_guard lock(state->file->mutex);
+  Locked out;
+  if (state->closed) {
+    out.status = NFS4ERR_BAD_STATEID;
+    return out;
+  }
+  out = SetRange(*state, range);
+  if (out.status == NFS4_OK) {
+    state->Bump();
+    out.stateid = state->stateid();
+  }
+  return out;
+}
+
+Locked FileTable::Test(const FileKey& key, const Range& range) {
+  Stripe& stripe = StripeOf(key);
+  std::lock_guard lock(stripe.mutex);
+  Locked out;
+  auto found = stripe.files.find(key);
+  if (found == stripe.files.end()) return out;
+  if (const Range* held = found->second->ranges.Conflict(range)) {
+    Describe(*held, out);
+    out.blocker = HolderOf(*found->second, held->owner);
+  }
+  return out;
+}
+
+Locked FileTable::Unlock(const std::shared_ptr<LockState>& state, uint64_t first, uint64_t last) {
+  std::lock_guard lock(state->file->mutex);
+  Locked out;
+  if (state->closed) {
+    out.status = NFS4ERR_BAD_STATEID;
+  } else if (!state->file->ranges.Clear(state->owner.get(), first, last)) {
+    out.status = NFS4ERR_RESOURCE;
+  } else {
+    state->Bump();
+    out.stateid = state->stateid();
+  }
+  return out;
+}
+
+}  // namespace tarn::nfs4

@@ -1,0 +1,147 @@
+// Opens and locks of files: share reservations (RFC 7530 section 9.9) and byte ranges.
+//
+// A file's state is guarded by the mutex of the stripe that it falls into. Functions that take a
+// State lock that themselves. Nothing here calls the engine, except that a Pin that is dropped
+// does; pins are always moved out and dropped after the lock.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "server/nfs4/state/client.h"
+#include "server/nfs4/state/ranges.h"
+#include "server/nfs4/state/stateid.h"
+
+namespace tarn::nfs4 {
+
+struct FileKey {
+  uint32_t file_system = 0;
+  vfs::FileId file;
+  bool operator==(const FileKey&) const = default;
+};
+
+inline FileKey KeyOf(const CurrentFile& file) {
+  return {file.exported->file_system, file.id};
+}
+
+// Owns one Pin of the engine.
+class Pin {
+ public:
+  Pin() = default;
+  Pin(vfs::FileSystem* engine, vfs::FileId file) : engine_(engine), file_(file) {}
+  Pin(Pin&& other) noexcept : engine_(std::exchange(other.engine_, nullptr)), file_(other.file_) {}
+  Pin& operator=(Pin&& other) noexcept {
+    std::swap(engine_, other.engine_);
+    std::swap(file_, other.file_);
+    return *this;
+  }
+  ~Pin() {
+    if (engine_ != nullptr) engine_->Unpin(file_);
+  }
+
+ private:
+  vfs::FileSystem* engine_ = nullptr;
+  vfs::FileId file_;
+};
+
+struct FileState;
+
+struct State {
+  enum class Kind { kOpen, kLock };
+  State(Kind of, std::shared_ptr<Client> whose) : kind(of), client(std::move(whose)) {}
+  virtual ~State() = default;
+  const Kind kind;
+  const std::shared_ptr<Client> client;
+  uint32_t id = 0;
+  std::shared_ptr<FileState> file;
+  // Guarded by file->mutex:
+  uint32_t seqid = 1;
+  bool closed = false;
+  stateid4 stateid() const { return MakeStateid({client->id, id}, seqid); }
+  void Bump() { seqid = seqid == UINT32_MAX ? 1 : seqid + 1; }
+};
+
+struct OpenState : State {
+  explicit OpenState(std::shared_ptr<Client> whose) : State(Kind::kOpen, std::move(whose)) {}
+  std::shared_ptr<OpenOwner> owner;
+  uint32_t access = 0;  // OPEN4_SHARE_ACCESS_*
+  uint32_t deny = 0;
+  Pin pin;
+};
+
+struct LockState : State {
+  explicit LockState(std::shared_ptr<Client> whose) : State(Kind::kLock, std::move(whose)) {}
+  std::shared_ptr<LockOwner> owner;
+  std::shared_ptr<OpenState> open;
+};
+
+struct FileState {
+  FileState(const FileKey& of, std::mutex& stripe) : key(of), mutex(stripe) {}
+  const FileKey key;
+  std::mutex& mutex;
+  std::vector<std::shared_ptr<OpenState>> opens;
+  std::vector<std::shared_ptr<LockState>> locks;
+  RangeList ranges;
+  bool empty() const { return opens.empty() && locks.empty(); }
+};
+
+struct Opened {
+  nfsstat4 status = NFS4_OK;
+  std::shared_ptr<OpenState> state;
+  stateid4 stateid;
+  std::shared_ptr<Client> blocker;  // whose open denies it (NFS4ERR_SHARE_DENIED)
+};
+
+struct Locked {
+  nfsstat4 status = NFS4_OK;
+  stateid4 stateid;
+  LOCK4denied denied;  // its owner's bytes are in denied_owner
+  std::string denied_owner;
+  std::shared_ptr<Client> blocker;  // who holds the lock (NFS4ERR_DENIED)
+};
+
+class FileTable {
+ public:
+  // Opens, or widens what the owner has open already; then `pin` is left to the caller.
+  Opened Open(const std::shared_ptr<Client>& client, const std::shared_ptr<OpenOwner>& owner,
+              const FileKey& key, uint32_t access, uint32_t deny, Pin& pin);
+  // Closes an open or frees a lock state, with all locks that hang on it. `keep`: the client still
+  // finds it by its id.
+  void Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now, bool keep = false);
+  bool HoldsRanges(const LockState& state);
+  // Would the open mode of another one be in the way of I/O that has none (special stateids)?
+  bool Denied(const FileKey& key, bool read, bool write);
+
+  // `range.owner` says who. The range has been checked.
+  Locked Lock(const std::shared_ptr<OpenState>& open, const std::shared_ptr<LockOwner>& owner,
+              const Range& range);
+  Locked Lock(const std::shared_ptr<LockState>& state, const Range& range);
+  Locked Test(const FileKey& key, const Range& range);
+  Locked Unlock(const std::shared_ptr<LockState>& state, uint64_t first, uint64_t last);
+
+ private:
+  static constexpr size_t kStripes = 64;
+  struct KeyHash {
+    size_t operator()(const FileKey& key) const {
+      uint64_t mixed =
+          (key.file.inode * 0x9e3779b97f4a7c15) ^ (key.file.generation << 32) ^ key.file_system;
+      return mixed ^ (mixed >> 29);
+    }
+  };
+  struct Stripe {
+    std::mutex mutex;
+    std::unordered_map<FileKey, std::shared_ptr<FileState>, KeyHash> files;
+  };
+  Stripe& StripeOf(const FileKey& key) { return stripes_[KeyHash()(key) % kStripes]; }
+  // With the stripe's lock held:
+  Locked SetRange(LockState& state, const Range& range);
+  void Detach(const std::shared_ptr<State>& state, std::vector<std::shared_ptr<State>>& gone);
+
+  std::array<Stripe, kStripes> stripes_;
+};
+
+}  // namespace tarn::nfs4

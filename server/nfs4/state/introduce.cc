@@ -1,0 +1,173 @@
+// How clients come: SETCLIENTID and EXCHANGE_ID, and what confirms them.
+#include <cstring>
+
+#include "server/nfs4/state/client_table.h"
+
+namespace tarn::nfs4 {
+
+void ClientTable::FreshConfirm(verifier4& confirm) {
+  uint64_t value = uint64_t{recovery_.epoch()} << 32 | (++next_confirm_ & UINT32_MAX);
+  std::memcpy(confirm.data(), &value, sizeof(value));
+}
+
+// The cases of RFC 7530 section 16.33.5.
+ClientTable::Introduced ClientTable::SetClientId(const Introduction& who) {
+  Introduced out;
+  std::unique_lock lock(mutex_);
+  auto found = confirmed_.find(who.key);
+  std::shared_ptr<Client> known = found == confirmed_.end() ? nullptr : found->second;
+  if (known && known->principal != who.principal && known->HasStates() && !Expired(*known)) {
+    out.status = NFS4ERR_CLID_INUSE;
+    return out;
+  }
+  auto waiting = unconfirmed_.find(who.key);
+  if (waiting != unconfirmed_.end()) Unlink(std::shared_ptr<Client>(waiting->second));
+  FreshConfirm(out.confirm);
+  if (known && known->verifier == who.verifier && known->principal == who.principal) {
+    known->pending_confirm = out.confirm;  // the same client with a new callback
+    out.client = known;
+    return out;
+  }
+  if (by_id_.size() >= kClientsMax) {
+    out.status = NFS4ERR_DELAY;
+    return out;
+  }
+  out.client = Make(who, false);
+  out.client->confirm_verifier = out.confirm;
+  return out;
+}
+
+nfsstat4 ClientTable::ConfirmClientId(clientid4 id, const verifier4& confirm,
+                                      const Principal& principal) {
+  if (EpochOf(id) != recovery_.epoch()) return NFS4ERR_STALE_CLIENTID;
+  std::shared_ptr<Client> replaced;
+  std::shared_ptr<Client> client;
+  {
+    std::unique_lock lock(mutex_);
+    auto found = by_id_.find(id);
+    if (found == by_id_.end() || found->second->sessions_used) return NFS4ERR_STALE_CLIENTID;
+    client = found->second;
+    if (client->principal != principal) return NFS4ERR_CLID_INUSE;
+    if (client->pending_confirm && *client->pending_confirm == confirm) {
+      client->confirm_verifier = confirm;
+      client->pending_confirm.reset();
+    }
+    if (client->confirm_verifier != confirm) return NFS4ERR_STALE_CLIENTID;
+    client->renewed = clock_.Monotonic();
+    if (client->confirmed) return NFS4_OK;
+    auto old = confirmed_.find(client->key);
+    if (old != confirmed_.end()) replaced = old->second;
+    if (replaced) Unlink(replaced);
+    unconfirmed_.erase(client->key);
+    client->confirmed = true;
+    confirmed_[client->key] = client;
+  }
+  if (replaced) ReleaseState(replaced);
+  // A client of the last run has its record still, unless the one it replaces just lost it.
+  bool known = !replaced && recovery_.MayReclaim(client->key);
+  std::lock_guard lock(client->record_mutex);
+  client->may_reclaim = known;
+  client->recorded = client->recorded || known;
+  return NFS4_OK;
+}
+
+// The cases of RFC 8881 section 18.35.4.
+ClientTable::Introduced ClientTable::ExchangeId(const Introduction& who, bool update) {
+  Introduced out;
+  std::shared_ptr<Client> replaced;
+  {
+    std::unique_lock lock(mutex_);
+    auto found = confirmed_.find(who.key);
+    std::shared_ptr<Client> known = found == confirmed_.end() ? nullptr : found->second;
+    if (update && !known) out.status = NFS4ERR_NOENT;
+    if (update && known && known->verifier != who.verifier) out.status = NFS4ERR_NOT_SAME;
+    if (update && known && known->principal != who.principal) out.status = NFS4ERR_PERM;
+    if (out.status != NFS4_OK) return out;
+    bool same = known && known->principal == who.principal && known->verifier == who.verifier;
+    if (same) {
+      out.client = known;
+      out.confirmed = true;
+      out.next_sequence = known->create_session_sequence;
+      return out;
+    }
+    if (known && known->principal != who.principal) {
+      if (known->HasStates() && !Expired(*known)) {
+        out.status = NFS4ERR_CLID_INUSE;
+        return out;
+      }
+      replaced = known;
+      Unlink(replaced);
+    }
+    auto waiting = unconfirmed_.find(who.key);
+    if (waiting != unconfirmed_.end()) Unlink(std::shared_ptr<Client>(waiting->second));
+    if (by_id_.size() >= kClientsMax) {
+      out.status = NFS4ERR_DELAY;
+    } else {
+      out.client = Make(who, true);
+    }
+  }
+  if (replaced) ReleaseState(replaced);
+  return out;
+}
+
+nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
+                                    const Principal& principal, const channel_attrs4& fore,
+                                    std::shared_ptr<Session>& session) {
+  std::shared_ptr<Client> replaced;
+  bool confirms = false;
+  {
+    std::unique_lock lock(mutex_);
+    if (client->dead) return NFS4ERR_STALE_CLIENTID;
+    if (!client->confirmed) {
+      if (client->principal != principal) return NFS4ERR_CLID_INUSE;
+      auto old = confirmed_.find(client->key);
+      if (old != confirmed_.end()) replaced = old->second;
+      if (replaced) Unlink(replaced);
+      unconfirmed_.erase(client->key);
+      client->confirmed = confirms = true;
+      confirmed_[client->key] = client;
+    }
+    if (client->sessions.size() >= Client::kSessionsMax) return NFS4ERR_NOSPC;
+    sessionid4 id{};
+    uint64_t number = ++next_session_;
+    std::memcpy(id.data(), &client->id, sizeof(client->id));
+    std::memcpy(id.data() + 8, &number, sizeof(number));
+    session = std::make_shared<Session>(id, client, fore);
+    sessions_.emplace(id, session);
+    client->sessions.push_back(session);
+    client->renewed = clock_.Monotonic();
+  }
+  if (replaced) ReleaseState(replaced);
+  if (confirms && !replaced && recovery_.MayReclaim(client->key)) {
+    std::lock_guard lock(client->record_mutex);
+    client->may_reclaim = client->recorded = true;
+  }
+  return NFS4_OK;
+}
+
+nfsstat4 ClientTable::DestroySession(const sessionid4& id, const Client* caller) {
+  std::unique_lock lock(mutex_);
+  auto found = sessions_.find(id);
+  if (found == sessions_.end()) return NFS4ERR_BADSESSION;
+  std::shared_ptr<Session> session = found->second;
+  if (caller != nullptr && session->client.get() != caller) return NFS4ERR_BADSESSION;
+  session->dead = true;
+  std::erase(session->client->sessions, session);
+  sessions_.erase(found);
+  return NFS4_OK;
+}
+
+nfsstat4 ClientTable::DestroyClient(clientid4 id) {
+  std::shared_ptr<Client> client = Find(id);
+  if (!client || !client->sessions_used) return NFS4ERR_STALE_CLIENTID;
+  {
+    std::unique_lock lock(mutex_);
+    if (client->dead) return NFS4ERR_STALE_CLIENTID;
+    if (!client->sessions.empty() || client->HasStates()) return NFS4ERR_CLIENTID_BUSY;
+    Unlink(client);
+  }
+  ReleaseState(client);
+  return NFS4_OK;
+}
+
+}  // namespace tarn::nfs4

@@ -1,0 +1,149 @@
+#include "server/nfs4/state/recovery.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <random>
+
+#include "common/log.h"
+
+namespace tarn::nfs4 {
+namespace {
+
+constexpr std::string_view kEpoch = "nfs/epoch";
+constexpr std::string_view kHandleKey = "nfs/handle-key";
+constexpr std::string_view kServerId = "nfs/server-id";
+constexpr std::string_view kClients = "nfs/client/";
+
+std::string RandomBytes(size_t size) {
+  std::random_device source;
+  std::string bytes(size, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(source());
+  return bytes;
+}
+
+std::string Hex(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (unsigned char byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+// The record, made from `fresh` the first time.
+Result<std::string> GetOrMake(vfs::RecordStore& records, std::string_view key, size_t size,
+                              std::string fresh) {
+  TRY(auto found, records.Get(key));
+  if (found) {
+    if (found->size() == size) return *std::move(found);
+    return Error(Code::kCorrupt, "record " + std::string(key) + " has an impossible size");
+  }
+  TRY(records.Put(key, fresh));
+  return fresh;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Recovery>> Recovery::Start(vfs::RecordStore& records, const Clock& clock,
+                                                  std::chrono::seconds lease) {
+  std::unique_ptr<Recovery> made(new Recovery(records, clock));
+  TRY(made->Load(lease));
+  return made;
+}
+
+Result<void> Recovery::Load(std::chrono::seconds lease) {
+  TRY(auto last, records_.Get(kEpoch));
+  if (last) std::from_chars(last->data(), last->data() + last->size(), epoch_);
+  ++epoch_;
+  if (epoch_ == 0 || epoch_ == UINT32_MAX) epoch_ = 1;  // those two are in special stateids
+  TRY(records_.Put(kEpoch, std::to_string(epoch_)));
+  TRY(std::string key, GetOrMake(records_, kHandleKey, handle_key_.size(), RandomBytes(16)));
+  std::memcpy(handle_key_.data(), key.data(), handle_key_.size());
+  TRY(server_id_, GetOrMake(records_, kServerId, 32, Hex(RandomBytes(16))));
+  TRY(records_.Scan(kClients, [this](std::string_view record, std::string_view) {
+    before_.emplace(record.substr(kClients.size()), Before{});
+    return true;
+  }));
+  grace_ = !before_.empty();
+  grace_ends_ = clock_.Monotonic() + lease;
+  if (grace_) {
+    spdlog::info("nfs: grace period of at most {} s for {} clients", lease.count(), before_.size());
+  }
+  return Ok();
+}
+
+bool Recovery::MayReclaim(const std::string& client_key) {
+  if (!InGrace()) return false;
+  std::lock_guard lock(mutex_);
+  return before_.contains(client_key);
+}
+
+void Recovery::Returned(const std::string& client_key) {
+  std::lock_guard lock(mutex_);
+  auto found = before_.find(client_key);
+  if (found != before_.end()) found->second.returned = true;
+}
+
+void Recovery::ReclaimComplete(const std::string& client_key) {
+  std::lock_guard lock(mutex_);
+  auto found = before_.find(client_key);
+  if (found != before_.end()) found->second = {.returned = true, .complete = true};
+}
+
+bool Recovery::EndGraceIfDue() {
+  if (!InGrace()) return false;
+  std::vector<std::string> lost;
+  {
+    std::lock_guard lock(mutex_);
+    bool all = std::all_of(before_.begin(), before_.end(),
+                           [](const auto& one) { return one.second.complete; });
+    if (!grace_ || (!all && clock_.Monotonic() < grace_ends_)) return false;
+    for (const auto& [key, before] : before_) {
+      if (!before.returned) lost.push_back(key);
+    }
+    before_.clear();
+  }
+  // Their records go first: were they still there after a crash, their owners could reclaim what
+  // others got since.
+  for (const std::string& key : lost) Delete(key);
+  grace_.store(false, std::memory_order_release);
+  spdlog::info("nfs: grace period over, {} clients did not come back", lost.size());
+  return true;
+}
+
+Result<void> Recovery::Record(Client& client) {
+  std::lock_guard lock(client.record_mutex);
+  if (client.recorded) return Ok();
+  TRY(records_.Put(std::string(kClients) + client.key, "1"));
+  client.recorded = true;
+  return Ok();
+}
+
+void Recovery::Forget(Client& client) {
+  std::lock_guard lock(client.record_mutex);
+  if (!client.recorded) return;
+  Delete(client.key);
+  client.recorded = false;
+}
+
+void Recovery::ForgetIfIdle(Client& client, std::chrono::nanoseconds before) {
+  std::lock_guard lock(client.record_mutex);
+  if (!client.recorded) return;
+  {
+    std::lock_guard states(client.mutex);
+    if (!client.states.empty() || client.idle_since > before) return;
+  }
+  Delete(client.key);
+  client.recorded = false;
+}
+
+void Recovery::Delete(const std::string& client_key) {
+  auto deleted = records_.Delete(std::string(kClients) + client_key);
+  if (!deleted.ok()) {
+    spdlog::error("nfs: cannot delete a client's record: {}", deleted.error().ToString());
+  }
+}
+
+}  // namespace tarn::nfs4

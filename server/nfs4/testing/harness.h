@@ -1,0 +1,109 @@
+// For unit tests of the NFS server: the server in process over the memory engine and a clock that
+// the test moves, and compounds written as lists of operations.
+//
+// Threads: a Harness may be called from several; the result of a Reply lives as long as the Reply.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "server/nfs4/server.h"
+
+namespace tarn::nfs4::testing {
+
+// One file system on every listener, and access points by name.
+class TableExports : public Exports {
+ public:
+  explicit TableExports(std::shared_ptr<const Export> root) : root_(std::move(root)) {}
+  void Add(std::string name, std::shared_ptr<const Export> point) {
+    points_.emplace_back(std::move(name), std::move(point));
+  }
+  Result<std::shared_ptr<const Export>> Root(uint64_t listener) override;
+  Result<std::shared_ptr<const Export>> Enter(uint32_t file_system, std::string_view name) override;
+  Result<std::shared_ptr<const Export>> Find(uint32_t file_system, uint64_t number) override;
+  std::vector<std::shared_ptr<const Export>> FileSystems() override { return {root_}; }
+
+ private:
+  std::shared_ptr<const Export> root_;
+  std::vector<std::pair<std::string, std::shared_ptr<const Export>>> points_;
+};
+
+struct Reply {
+  std::vector<std::byte> bytes;
+  rpc::accept_stat accepted = rpc::SYSTEM_ERR;
+  COMPOUND4res result;  // views into `bytes`
+  nfsstat4 status() const { return result.status; }
+  template <typename T>
+  const T& at(size_t index) const {
+    return std::get<T>(result.resarray.at(index).u);
+  }
+};
+
+template <typename Args>
+nfs_argop4 Op(nfs_opnum4 number, Args args) {
+  nfs_argop4 op;
+  op.argop = number;
+  op.u = std::move(args);
+  return op;
+}
+inline nfs_argop4 Op(nfs_opnum4 number) {
+  nfs_argop4 op;
+  op.argop = number;
+  return op;
+}
+// Copies of bytes that outlive the compound: kept for the whole test program.
+xdr::Opaque Keep(std::string_view text);
+inline nfs_argop4 PutFh(xdr::Opaque handle) {
+  return Op(OP_PUTFH, PUTFH4args{.object = handle});
+}
+
+class Harness {
+ public:
+  Harness();
+  ~Harness();
+  // What kill -9 and a new start do to the server.
+  void Restart();
+
+  Reply Run(uint32_t minor, std::vector<nfs_argop4> ops);
+  // The same bytes as a retransmission.
+  Reply RunRaw(const std::vector<std::byte>& request);
+  std::vector<std::byte> Encoded(uint32_t minor, std::vector<nfs_argop4> ops);
+
+  ManualClock clock;
+  std::unique_ptr<vfs::Engine> engine;
+  vfs::FileSystem* files = nullptr;
+  std::shared_ptr<Export> root;
+  std::unique_ptr<TableExports> exports;
+  std::unique_ptr<Server> server;
+  ServerOptions options{.lease = std::chrono::seconds(30), .tick = std::chrono::milliseconds(0)};
+  uint32_t xid = 1;
+  rpc::Credential credential{.flavor = rpc::AUTH_SYS, .uid = 0, .gid = 0, .gids = {}};
+  rpc::Peer peer{.connection = 1, .address = "192.0.2.2", .port = 700, .listener = 1};
+};
+
+// A 4.1 client with one session.
+class Client41 {
+ public:
+  Client41(Harness& harness, std::string owner, uint64_t boot = 1);
+  // EXCHANGE_ID, CREATE_SESSION and, if `complete`, RECLAIM_COMPLETE.
+  void Start(bool complete = true);
+  nfs_argop4 NextSequence(uint32_t slot = 0, bool cache = true);
+  Reply Run(std::vector<nfs_argop4> ops, bool cache = true);
+  // Opens "name" in the root for reading and writing, making it.
+  stateid4 OpenFile(const std::string& name, std::string& handle, uint32_t access = 3,
+                    uint32_t deny = 0, nfsstat4 expected = NFS4_OK,
+                    const std::string& owner = "opener");
+  OPEN4args OpenArgs(const std::string& name, uint32_t access, uint32_t deny, bool create,
+                     const std::string& owner = "opener");
+
+  Harness& harness;
+  std::string owner;
+  uint64_t boot;
+  clientid4 id = 0;
+  sessionid4 session{};
+  std::vector<uint32_t> sequences = std::vector<uint32_t>(8, 0);
+};
+
+}  // namespace tarn::nfs4::testing
