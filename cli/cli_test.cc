@@ -1,0 +1,208 @@
+// tarnctl against a real control service on a Unix socket, over the memory engine.
+#include <gmock/gmock.h>
+#include <grpcpp/impl/codegen/service_type.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/commands.h"
+#include "cli/text.h"
+#include "common/grpc/server.h"
+#include "server/control/service.h"
+#include "server/control/testing/world.h"
+
+namespace tarn::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::Not;
+
+class Tarnctl : public control::World {
+ protected:
+  Tarnctl() {
+    char name[] = "/tmp/tarn-cli-XXXXXX";
+    dir_ = mkdtemp(name);
+    service_ = control::NewService(*manager_);
+    server_ =
+        rpcs::Server::Start({{.endpoint = Socket(), .tls_dir = {}}}, {service_.get()}).value();
+  }
+  ~Tarnctl() override {
+    server_ = nullptr;
+    std::filesystem::remove_all(dir_);
+  }
+  std::string Socket() const { return "unix:" + dir_ + "/c.sock"; }
+
+  // Runs "tarnctl --server … words"; its exit code.
+  int Run(std::vector<std::string> words) {
+    words.insert(words.begin(), {"tarnctl", "--server", Socket()});
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    std::ostringstream out, err;
+    int code = RunTarnctl(static_cast<int>(argv.size()), argv.data(), out, err);
+    out_ = out.str();
+    err_ = err.str();
+    return code;
+  }
+  nlohmann::json Json(std::vector<std::string> words) {
+    words.insert(words.end(), {"--output", "json"});
+    EXPECT_EQ(Run(words), 0) << err_;
+    return nlohmann::json::parse(out_);
+  }
+
+  std::string dir_, out_, err_;
+  std::unique_ptr<grpc::Service> service_;
+  std::unique_ptr<rpcs::Server> server_;
+};
+
+TEST_F(Tarnctl, FileSystemsFromCreationToDeletion) {
+  EXPECT_EQ(Run({"fs", "list"}), 0);
+  EXPECT_THAT(out_, HasSubstr("tarnctl fs create"));
+  auto made = Json({"fs", "create", "--name", "shared", "--tag", "team=a=b", "--token", "t"});
+  std::string id = made["fileSystemId"];
+  EXPECT_EQ(made["name"], "shared");
+  EXPECT_EQ(Json({"fs", "create", "--name", "shared", "--token", "t"})["fileSystemId"], id);
+  EXPECT_EQ(Run({"fs", "list"}), 0);
+  EXPECT_THAT(out_, MatchesRegex("FILE SYSTEM .*\n" + id + "  shared  available   0 B .*\n"));
+  EXPECT_EQ(Run({"fs", "show", id}), 0);
+  EXPECT_THAT(out_, HasSubstr("Tag team:"));
+  EXPECT_EQ(Run({"fs", "update", id, "--throughput-mode", "provisioned", "--provisioned", "64"}),
+            0);
+  EXPECT_THAT(out_, HasSubstr("provisioned, 64 MiB/s"));
+  EXPECT_EQ(Run({"fs", "delete", id}), 0);
+  EXPECT_EQ(Json({"fs", "list"}).size(), 0u);
+}
+
+TEST_F(Tarnctl, AFileSystemWithFilesIsNotDeletedByChance) {
+  std::string id = Json({"fs", "create"})["fileSystemId"];
+  std::string ap =
+      Json({"ap", "create", "--fs", id, "--path", "/a", "--owner", "1:1"})["accessPointId"];
+  ASSERT_TRUE(manager_->exports().Enter(NumberOf(id), ap).ok());
+  EXPECT_EQ(Run({"fs", "delete", id}), 1);
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  EXPECT_EQ(Run({"fs", "delete", id, "--yes"}), 0) << err_;
+}
+
+TEST_F(Tarnctl, AccessPoints) {
+  std::string fs = Json({"fs", "create"})["fileSystemId"];
+  auto ap = Json({"ap", "create", "--fs", fs, "--path", "/data/web", "--user", "1000:1001",
+                  "--permissions", "0750", "--quota", "10GiB", "--name", "web"});
+  std::string id = ap["accessPointId"];
+  EXPECT_EQ(ap["rootDirectory"]["creationInfo"]["ownerUid"], 1000);
+  EXPECT_EQ(ap["quotaBytes"], "10737418240");
+  EXPECT_EQ(Run({"ap", "list", "--fs", fs}), 0);
+  EXPECT_THAT(out_, HasSubstr(id + "  web "));
+  EXPECT_THAT(out_, HasSubstr("/data/web  1000:1001   0 B  10 GiB"));
+  EXPECT_EQ(Run({"ap", "set-quota", id, "none"}), 0);
+  EXPECT_THAT(out_, MatchesRegex("(.|\n)*Quota: +none\n(.|\n)*"));
+  EXPECT_EQ(Run({"ap", "show", id}), 0);
+  EXPECT_THAT(out_, HasSubstr("1000:1001 0750"));
+  auto ranged = Json({"ap", "create", "--fs", fs, "--path", "/r", "--gid-range", "500-501"});
+  EXPECT_EQ(ranged["posixUser"]["gid"], 500);
+  EXPECT_EQ(Run({"ap", "delete", id, "--with-data"}), 0);
+  EXPECT_EQ(Json({"ap", "list"}).size(), 1u);
+}
+
+TEST_F(Tarnctl, MountTargets) {
+  std::string fs = Json({"fs", "create"})["fileSystemId"];
+  std::string id =
+      Json({"mt", "create", "--fs", fs, "--zone", "a", "--address", "127.0.0.5"})["mountTargetId"];
+  EXPECT_EQ(Run({"mt", "list"}), 0);
+  EXPECT_THAT(out_, HasSubstr("127.0.0.5:2049  a"));
+  EXPECT_EQ(Run({"mt", "show", id}), 0);
+  EXPECT_EQ(Run({"fs", "delete", fs}), 1);
+  EXPECT_EQ(err_,
+            "tarnctl: FileSystemInUse: Must delete all mount targets before deleting file "
+            "system. Fix: tarnctl mt delete " +
+                id + "\n");
+  EXPECT_EQ(Run({"mt", "delete", id}), 0);
+  EXPECT_EQ(Run({"mt", "list", "--fs", fs}), 0);
+  EXPECT_THAT(out_, HasSubstr("no mount targets"));
+}
+
+TEST_F(Tarnctl, LifecycleAndTags) {
+  std::string fs = Json({"fs", "create"})["fileSystemId"];
+  EXPECT_EQ(Run({"lifecycle", "set", fs, "--to-ia", "30", "--to-archive", "60", "--to-primary"}),
+            0);
+  EXPECT_THAT(out_, HasSubstr("AFTER_30_DAYS"));
+  EXPECT_THAT(err_, HasSubstr("warning: EFS once allowed"));
+  EXPECT_EQ(Run({"lifecycle", "set", fs, "--to-ia", "31"}), 1);
+  EXPECT_THAT(err_, HasSubstr("BadRequest: transition_to_ia 'AFTER_31_DAYS'"));
+  EXPECT_EQ(Run({"lifecycle", "clear", fs}), 0);
+  EXPECT_EQ(Run({"lifecycle", "show", fs}), 0);
+  EXPECT_THAT(out_, Not(HasSubstr("AFTER")));
+  EXPECT_EQ(Run({"tag", "set", fs, "a=1", "b=2"}), 0);
+  EXPECT_EQ(Run({"tag", "remove", fs, "a"}), 0);
+  EXPECT_EQ(out_,
+            "KEY  VALUE\n"
+            "b        2\n");
+  EXPECT_EQ(Run({"tag", "set", fs, "novalue"}), 1);
+}
+
+TEST_F(Tarnctl, FsckIsCleanOrFails) {
+  std::string fs = Json({"fs", "create"})["fileSystemId"];
+  std::string ap =
+      Json({"ap", "create", "--fs", fs, "--path", "/a", "--owner", "1:1"})["accessPointId"];
+  EXPECT_EQ(Run({"fsck"}), 0);
+  EXPECT_EQ(out_, "no problems\n");
+  // Lose the access point's root behind the manager's back.
+  auto entry = manager_->exports().Enter(NumberOf(fs), ap).value();
+  ASSERT_TRUE(entry->engine->RemoveRealm(entry->realm, true).ok());
+  EXPECT_EQ(Run({"fsck", fs}), 1);
+  EXPECT_THAT(out_, HasSubstr("of access point " + ap + " is lost\n1 problems\n"));
+  EXPECT_EQ(Run({"fsck", "fs-00000000000000000"}), 1);
+  EXPECT_THAT(err_, HasSubstr("FileSystemNotFound"));
+}
+
+TEST_F(Tarnctl, ErrorsAreOneLineWithTheFix) {
+  EXPECT_EQ(Run({"ap", "show", "fsap-00000000000000000"}), 1);
+  EXPECT_EQ(err_,
+            "tarnctl: AccessPointNotFound: Access Point fsap-00000000000000000 does not "
+            "exist. Fix: tarnctl ap list shows those that are there\n");
+  server_ = nullptr;
+  EXPECT_EQ(Run({"fs", "list"}), 1);
+  EXPECT_THAT(err_, HasSubstr("Unavailable: unix:" + dir_));
+  EXPECT_THAT(err_, HasSubstr("is tarn-server running?"));
+}
+
+TEST_F(Tarnctl, WrongUsageIsTwo) {
+  EXPECT_EQ(Run({}), 2);
+  EXPECT_EQ(Run({"fs"}), 2);
+  EXPECT_EQ(Run({"fs", "lst"}), 2);
+  EXPECT_EQ(Run({"fs", "list", "--output", "xml"}), 2);
+  EXPECT_EQ(Run({"ap", "create"}), 2);
+  EXPECT_THAT(err_, MatchesRegex("tarnctl: [^\n]*--fs[^\n]*\n"));
+  EXPECT_EQ(Run({"--server", "example.com:9400", "fs", "list"}), 2) << "twice --server";
+  EXPECT_EQ(Run({"--help"}), 0);
+  EXPECT_THAT(out_, HasSubstr("fsck"));
+  EXPECT_EQ(Run({"--version"}), 0);
+  EXPECT_THAT(out_, HasSubstr("tarnctl "));
+}
+
+TEST(Text, SizesAsPeopleReadAndWriteThem) {
+  EXPECT_EQ(Bytes(0), "0 B");
+  EXPECT_EQ(Bytes(1023), "1023 B");
+  EXPECT_EQ(Bytes(1536), "1.5 KiB");
+  EXPECT_EQ(Bytes(uint64_t{10} << 30), "10 GiB");
+  EXPECT_EQ(ParseBytes("--quota", "10GiB").value(), uint64_t{10} << 30);
+  EXPECT_EQ(ParseBytes("--quota", "1.5K").value(), 1536u);
+  EXPECT_EQ(ParseBytes("--quota", "4096").value(), 4096u);
+  EXPECT_EQ(ParseBytes("--quota", "none").value(), 0u);
+  for (const char* text : {"", "GiB", "-1", "10GB", "1e30", "0.1", "10 GiB", "nan", "inf"}) {
+    EXPECT_EQ(ParseBytes("--quota", text).code(), Code::kInvalid) << text;
+  }
+}
+
+TEST(Text, TablesLineUp) {
+  Table table({"NAME", "N"});
+  table.Add({"ä", "1"});
+  table.Add({"long\nname", "22"});
+  std::ostringstream out;
+  table.Print(out);
+  EXPECT_EQ(out.str(), "NAME        N\nä           1\nlong?name  22\n");
+}
+
+}  // namespace
+}  // namespace tarn::cli

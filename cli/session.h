@@ -1,0 +1,76 @@
+// One run of tarnctl: the connection to a server, and where results go.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "api/control.grpc.pb.h"
+#include "common/grpc/channel.h"
+#include "common/result.h"
+
+namespace tarn::cli {
+
+namespace pb = control::v1;
+
+struct Settings {
+  std::string server = "unix:/var/lib/tarn/control.sock";
+  std::string tls_dir;
+  std::string output = "table";  // or json
+  int timeout_seconds = 30;
+};
+
+class Session {
+ public:
+  Session(Settings settings, std::ostream& out, std::ostream& err)
+      : settings_(std::move(settings)), out_(out), err_(err) {}
+
+  bool json() const { return settings_.output == "json"; }
+  std::ostream& out() { return out_; }
+  std::ostream& err() { return err_; }
+
+  // Calls one operation; connects at the first one.
+  template <typename Request, typename Response>
+  Result<Response> Call(grpc::Status (pb::Control::Stub::*method)(grpc::ClientContext*,
+                                                                  const Request&, Response*),
+                        const Request& request) {
+    TRY(Connect());
+    Response response;
+    TRY(rpcs::Call(*stub_, method, request, response,
+                   std::chrono::seconds{settings_.timeout_seconds}, settings_.server));
+    return response;
+  }
+
+  // Shows messages: as a JSON array, or through `table`.
+  void Show(const std::vector<const google::protobuf::Message*>& messages,
+            const std::function<void(std::ostream&)>& table);
+  // Shows one: as a JSON object, or through `table`.
+  void ShowOne(const google::protobuf::Message& message,
+               const std::function<void(std::ostream&)>& table);
+
+ private:
+  Result<void> Connect();
+
+  Settings settings_;
+  std::ostream& out_;
+  std::ostream& err_;
+  std::unique_ptr<pb::Control::Stub> stub_;
+};
+
+// All items of a paged list: `fetch` asks for the page after a token and returns the next token.
+template <typename Fetch>
+Result<void> ForEachPage(Fetch fetch) {
+  std::string token;
+  do {
+    TRY(token, fetch(token));
+  } while (!token.empty());
+  return Ok();
+}
+
+// What an error means and what to do, in one line: "FileSystemInUse: … Fix: …".
+std::string Explain(const Error& error);
+
+}  // namespace tarn::cli

@@ -1,0 +1,144 @@
+#include "server/daemon/daemon.h"
+
+#include <grpcpp/impl/codegen/service_type.h>
+#include <spdlog/spdlog.h>
+
+#include "common/version.h"
+#include "server/control/service.h"
+#include "server/daemon/data_dir.h"
+#include "server/daemon/engines.h"
+#include "server/daemon/metrics.h"
+
+namespace tarn::daemon {
+namespace {
+
+// The same error, with the flag in front.
+Error Of(const std::string& flag, const Error& error) {
+  return Error(error.code(), flag + ": " + error.message());
+}
+
+}  // namespace
+
+Daemon::Daemon(const Options& options) : options_(options) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::Start(const Options& options) {
+  std::unique_ptr<Daemon> daemon(new Daemon(options));
+  TRY(daemon->Run());
+  return daemon;
+}
+
+Result<void> Daemon::Run() {
+  auto begin = clock_.Monotonic();
+  started_ = clock_.Now();
+  const uint32_t wanted = rpc::ServerOptions().connections_max;
+  FileBudget budget = RaiseOpenFiles(wanted, kEngineFiles);
+  connections_max_ = budget.connections;
+  engine_files_ = budget.engine_files;
+  if (connections_max_ < wanted) {
+    spdlog::warn("the limit of {} open files allows {} connections, not {}: raise it (ulimit -Hn)",
+                 budget.limit, connections_max_, wanted);
+  }
+  TRY(StartHttp());
+  TRY(OpenEngine());
+  TRY(StartNfs());
+  TRY(StartControl());
+  ready_ = true;
+  auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Monotonic() - begin);
+  spdlog::info("tarn-server {} serves NFS on {} from {} after {} ms", kVersion,
+               HostPort{options_.listen.host, nfs_port_}.Text(), options_.data_dir, took.count());
+  if (http_) spdlog::info("http on port {}", http_->port());
+  if (!options_.control_listen.empty()) spdlog::info("control on port {}", control_->port(1));
+  return Ok();
+}
+
+Daemon::~Daemon() {
+  ready_ = false;
+  http_ = nullptr;
+  // The control API first: it can still open listeners. Then the listeners, and with them all
+  // calls; the state of clients; the resources; at last the engine.
+  control_ = nullptr;
+  if (manager_) manager_->StopServing();
+  rpc_ = nullptr;
+  nfs_ = nullptr;
+  service_ = nullptr;
+  manager_ = nullptr;
+  engine_ = nullptr;
+}
+
+// First, so that /readyz answers while a large store opens.
+Result<void> Daemon::StartHttp() {
+  if (options_.http_listen.empty()) return Ok();
+  std::map<std::string, HttpEndpoint::Handler> paths;
+  paths["/healthz"] = [] { return HttpEndpoint::Response(); };
+  paths["/readyz"] = [this] {
+    if (ready_) return HttpEndpoint::Response();
+    return HttpEndpoint::Response{.status = 503, .body = "starting\n"};
+  };
+  paths["/metrics"] = [this] {
+    if (!ready_) return HttpEndpoint::Response{.status = 503, .body = "starting\n"};
+    return HttpEndpoint::Response{.status = 200,
+                                  .body = Metrics(),
+                                  .content_type = "text/plain; version=0.0.4; charset=utf-8"};
+  };
+  auto http = HttpEndpoint::Start(options_.http_listen, std::move(paths));
+  if (!http.ok()) return Of("--http-listen", http.error());
+  http_ = std::move(http).value();
+  return Ok();
+}
+
+Result<void> Daemon::OpenEngine() {
+  auto engine = daemon::OpenEngine(options_.engine, options_.data_dir, engine_files_, clock_);
+  if (!engine.ok()) return Of("--data-dir " + options_.data_dir, engine.error());
+  engine_ = std::move(engine).value();
+  control::Options control;
+  control.default_address = options_.listen.host;
+  control.default_port = options_.listen.port;
+  auto manager = control::Manager::Open(*engine_, clock_, control);
+  if (!manager.ok()) return Of("--data-dir " + options_.data_dir, manager.error());
+  manager_ = std::move(manager).value();
+  if (options_.file_system_id.empty()) return Ok();
+  auto made = manager_->EnsureDefaultFileSystem(options_.file_system_id);
+  return made.ok() ? Ok() : Of("--file-system-id", made.error());
+}
+
+Result<void> Daemon::StartNfs() {
+  nfs4::ServerOptions nfs;
+  nfs.lease = options_.lease;
+  TRY(nfs_, nfs4::Server::Start(nfs, manager_->exports(), engine_->records(), clock_));
+  rpc::ServerOptions rpc;
+  rpc.connections_max = connections_max_;
+  TRY(rpc_, rpc::Server::Start(rpc, *nfs_));
+  auto listener =
+      rpc_->Listen(options_.listen.host, options_.listen.port, control::kDefaultListenerTag);
+  if (!listener.ok()) return Of("--listen " + options_.listen.Text(), listener.error());
+  nfs_port_ = listener->port;
+  manager_->Serve(*rpc_);
+  return Ok();
+}
+
+Result<void> Daemon::StartControl() {
+  service_ = control::NewService(*manager_);
+  std::vector<rpcs::ListenAt> listeners{{.endpoint = options_.control_socket, .tls_dir = {}}};
+  if (!options_.control_listen.empty()) {
+    listeners.push_back({.endpoint = options_.control_listen, .tls_dir = options_.control_tls_dir});
+  }
+  auto control = rpcs::Server::Start(listeners, {service_.get()});
+  if (!control.ok()) {
+    return Of(listeners.size() == 1 ? "--control-socket" : "--control-listen, --control-socket",
+              control.error());
+  }
+  control_ = std::move(control).value();
+  return Ok();
+}
+
+std::string Daemon::Metrics() {
+  Numbers numbers;
+  numbers.rpc = rpc_->counters();
+  numbers.file_systems = manager_->Usage();
+  numbers.nfs_clients = nfs_->clients();
+  numbers.in_grace = nfs_->InGrace();
+  numbers.start_time = std::chrono::duration<double>(started_).count();
+  return MetricsText(numbers);
+}
+
+}  // namespace tarn::daemon

@@ -1,0 +1,88 @@
+#include "server/daemon/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <filesystem>
+
+#include "common/version.h"
+
+namespace tarn::daemon {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+class Families {
+ public:
+  void Add(MetricType type, const char* name, const char* help, double value,
+           std::vector<ClientMetric::Label> labels = {}) {
+    if (families_.empty() || families_.back().name != name) {
+      families_.push_back({name, help, type, {}});
+    }
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+    families_.back().metric.push_back(std::move(metric));
+  }
+  std::string Text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+double OpenFiles() {
+  std::error_code failed;
+  std::filesystem::directory_iterator files("/proc/self/fd", failed);
+  double count = 0;
+  for (; !failed && files != std::filesystem::directory_iterator(); files.increment(failed))
+    ++count;
+  return count;
+}
+
+void AddUsage(Families& families, const Numbers& numbers) {
+  for (const auto& fs : numbers.file_systems) {
+    families.Add(MetricType::Gauge, "tarn_file_system_bytes", "Bytes stored in a file system.",
+                 static_cast<double>(fs.usage.bytes), {{"file_system_id", fs.id}});
+  }
+  for (const auto& fs : numbers.file_systems) {
+    families.Add(MetricType::Gauge, "tarn_file_system_files", "Files of a file system.",
+                 static_cast<double>(fs.usage.files), {{"file_system_id", fs.id}});
+  }
+  for (const auto& fs : numbers.file_systems) {
+    families.Add(MetricType::Gauge, "tarn_access_points", "Access points of a file system.",
+                 static_cast<double>(fs.access_points), {{"file_system_id", fs.id}});
+  }
+}
+
+}  // namespace
+
+std::string MetricsText(const Numbers& numbers) {
+  const auto gauge = MetricType::Gauge;
+  const auto counter = MetricType::Counter;
+  auto value = [](auto number) { return static_cast<double>(number); };
+  const rpc::ServerCounters& rpc = numbers.rpc;
+  Families families;
+  families.Add(gauge, "tarn_build_info", "The version that runs.", 1, {{"version", kVersion}});
+  families.Add(gauge, "process_start_time_seconds", "Start of the process since 1970.",
+               numbers.start_time);
+  families.Add(gauge, "process_open_fds", "Open files.", OpenFiles());
+  families.Add(gauge, "tarn_connections", "Client connections open now.", value(rpc.connections));
+  families.Add(counter, "tarn_connections_accepted_total", "Connections accepted.",
+               value(rpc.accepted));
+  families.Add(counter, "tarn_connections_refused_total", "Connections above the limit.",
+               value(rpc.refused));
+  families.Add(counter, "tarn_rpc_calls_total", "RPC calls served.", value(rpc.calls));
+  families.Add(counter, "tarn_rpc_bad_records_total", "Records that were no RPC call.",
+               value(rpc.bad_records));
+  families.Add(counter, "tarn_received_bytes_total", "Bytes from clients.", value(rpc.bytes_in));
+  families.Add(counter, "tarn_sent_bytes_total", "Bytes to clients.", value(rpc.bytes_out));
+  families.Add(gauge, "tarn_nfs_clients", "NFS clients with a lease.", value(numbers.nfs_clients));
+  families.Add(gauge, "tarn_nfs_in_grace", "1 while clients reclaim what they held.",
+               numbers.in_grace ? 1 : 0);
+  AddUsage(families, numbers);
+  return families.Text();
+}
+
+}  // namespace tarn::daemon

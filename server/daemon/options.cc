@@ -1,0 +1,173 @@
+#include "server/daemon/options.h"
+
+#include <arpa/inet.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+
+#include "common/grpc/endpoint.h"
+#include "common/ids.h"
+#include "common/version.h"
+
+namespace tarn::daemon {
+namespace {
+
+constexpr int kLeaseSecondsMin = 1;
+constexpr int kLeaseSecondsMax = 3600;
+
+bool IsNumericAddress(const std::string& host) {
+  in6_addr buffer{};
+  return inet_pton(AF_INET, host.c_str(), &buffer) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
+}
+
+template <typename Number>
+bool ParseNumber(std::string_view text, Number& number) {
+  auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return failed == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+Result<Owner> ParseOwner(const std::string& text) {
+  Owner owner;
+  size_t colon = text.find(':');
+  if (colon == std::string::npos || !ParseNumber(text.substr(0, colon), owner.uid) ||
+      !ParseNumber(text.substr(colon + 1), owner.gid)) {
+    return Error(Code::kInvalid, "--prepare-data-dir '" + text + "': write UID:GID in digits");
+  }
+  return owner;
+}
+
+// What the flags say, before they are looked at together.
+struct Raw {
+  std::string listen = "0.0.0.0:2049";
+  std::string prepare;
+  int64_t lease = 30;
+};
+
+void AddFlags(CLI::App& app, Options& options, Raw& raw) {
+  app.add_option("--data-dir", options.data_dir,
+                 "Directory of the database and the chunk files; one process owns it");
+  app.add_option("--engine", options.engine,
+                 "Storage engine: local, or memory (nothing outlives the process; for tests)")
+      ->capture_default_str();
+  app.add_option("--listen", raw.listen, "ADDR:PORT of the default NFS listener")
+      ->capture_default_str();
+  app.add_option("--file-system-id", options.file_system_id,
+                 "File system (fs-...) behind the default listener; made when it is not there");
+  app.add_option("--control-socket", options.control_socket,
+                 "Unix socket of the control API [DATA_DIR/control.sock]");
+  app.add_option("--control-listen", options.control_listen,
+                 "ADDR:PORT of the control API with mutual TLS");
+  app.add_option("--control-tls-dir", options.control_tls_dir,
+                 "Directory with ca.crt, tls.crt and tls.key; re-read when they change");
+  app.add_option("--http-listen", options.http_listen,
+                 "ADDR:PORT of /healthz, /readyz and /metrics");
+  app.add_option("--lease", raw.lease, "NFS lease in seconds")->capture_default_str();
+  app.add_option("--prepare-data-dir", raw.prepare,
+                 "UID:GID: make --data-dir, give it and all in it to that owner, and exit");
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warn or error")
+      ->capture_default_str();
+}
+
+Result<void> CheckControl(Options& options) {
+  if (options.control_socket.empty()) options.control_socket = options.data_dir + "/control.sock";
+  auto socket = rpcs::NormaliseEndpoint(options.control_socket);
+  if (!socket.ok() || rpcs::SocketPath(*socket).empty()) {
+    return Error(Code::kInvalid,
+                 "--control-socket: " +
+                     (socket.ok() ? "'" + options.control_socket + "' must be an absolute path"
+                                  : socket.error().message()));
+  }
+  if (options.control_listen.empty() && !options.control_tls_dir.empty()) {
+    return Error(Code::kInvalid, "--control-tls-dir needs --control-listen ADDR:PORT");
+  }
+  if (options.control_listen.empty()) return Ok();
+  TRY(ParseHostPort("--control-listen", options.control_listen));
+  if (options.control_tls_dir.empty()) {
+    return Error(Code::kInvalid,
+                 "--control-listen needs --control-tls-dir: the control API has mutual TLS only");
+  }
+  return Ok();
+}
+
+Result<void> Check(Options& options, const Raw& raw) {
+  if (options.data_dir.empty()) {
+    return Error(Code::kInvalid,
+                 "--data-dir is missing: name a directory on the disk for the data");
+  }
+  if (!options.data_dir.starts_with('/')) {
+    return Error(Code::kInvalid, "--data-dir '" + options.data_dir + "' must be an absolute path");
+  }
+  if (!raw.prepare.empty()) {
+    TRY(options.prepare_data_dir, ParseOwner(raw.prepare));
+    return Ok();
+  }
+  if (options.engine != "local" && options.engine != "memory") {
+    return Error(Code::kInvalid, "--engine '" + options.engine + "': use local or memory");
+  }
+  TRY(options.listen, ParseHostPort("--listen", raw.listen));
+  if (!options.file_system_id.empty() && !IsId(kFileSystemPrefix, options.file_system_id)) {
+    return Error(Code::kInvalid, "--file-system-id '" + options.file_system_id +
+                                     "': it must be fs- and 8 to 40 lower-case hex digits");
+  }
+  TRY(CheckControl(options));
+  if (!options.http_listen.empty()) {
+    TRY(HostPort http, ParseHostPort("--http-listen", options.http_listen));
+    options.http_listen = http.Text();
+  }
+  if (raw.lease < kLeaseSecondsMin || raw.lease > kLeaseSecondsMax) {
+    return Error(Code::kInvalid,
+                 "--lease " + std::to_string(raw.lease) + ": use 1 to 3600 seconds");
+  }
+  options.lease = std::chrono::seconds{raw.lease};
+  return Ok();
+}
+
+}  // namespace
+
+std::string HostPort::Text() const {
+  bool v6 = host.find(':') != std::string::npos;
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+Result<HostPort> ParseHostPort(const std::string& flag, const std::string& text) {
+  HostPort parsed;
+  size_t colon = text.rfind(':');
+  if (colon != std::string::npos) parsed.host = text.substr(0, colon);
+  bool bracketed =
+      parsed.host.size() > 2 && parsed.host.front() == '[' && parsed.host.back() == ']';
+  if (bracketed) parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
+  bool bare_v6 = !bracketed && parsed.host.find(':') != std::string::npos;
+  if (colon == std::string::npos || bare_v6 || !IsNumericAddress(parsed.host) ||
+      !ParseNumber(std::string_view(text).substr(colon + 1), parsed.port)) {
+    return Error(Code::kInvalid, flag + " '" + text +
+                                     "': write ADDR:PORT with a numeric address, such as "
+                                     "0.0.0.0:2049 or [::]:2049");
+  }
+  return parsed;
+}
+
+// CLI11 tells of errors by exceptions; they end here.
+Result<Command> ParseCommandLine(int argc, const char* const* argv) {
+  Command command;
+  Raw raw;
+  CLI::App app{"The Tarn file server: NFS 4.0 and 4.1, with a control API like that of EFS"};
+  app.name("tarn-server");
+  app.set_version_flag("--version", std::string("tarn-server ") + kVersion);
+  AddFlags(app, command.options, raw);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    command.text = app.help();
+    return command;
+  } catch (const CLI::CallForVersion&) {
+    command.text = std::string("tarn-server ") + kVersion + "\n";
+    return command;
+  } catch (const CLI::ParseError& error) {
+    return Error(Code::kInvalid, std::string(error.what()) + "; --help lists the flags");
+  }
+  TRY(Check(command.options, raw));
+  return command;
+}
+
+}  // namespace tarn::daemon

@@ -1,0 +1,50 @@
+// The command line of tarn-server (docs/programs.md).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/result.h"
+
+namespace tarn::daemon {
+
+struct HostPort {
+  std::string host;  // numeric, without brackets
+  uint16_t port = 0;
+  std::string Text() const;
+};
+
+struct Owner {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+};
+
+struct Options {
+  std::string data_dir;
+  std::string engine = "local";  // or "memory": nothing outlives the process; for tests
+  HostPort listen{"0.0.0.0", 2049};
+  std::string file_system_id;
+  std::string control_socket;  // filled in: DATA_DIR/control.sock
+  std::string control_listen;
+  std::string control_tls_dir;
+  std::string http_listen;
+  std::chrono::seconds lease{30};
+  std::optional<Owner> prepare_data_dir;
+  std::string log_level = "info";
+};
+
+// What to do: run with these options, or print `text` and exit with 0 (--help, --version).
+struct Command {
+  Options options;
+  std::optional<std::string> text;
+};
+
+// kInvalid: one line that names the flag at fault and the fix.
+Result<Command> ParseCommandLine(int argc, const char* const* argv);
+
+// "ADDR:PORT" or "[V6]:PORT", ADDR numeric. kInvalid names `flag`.
+Result<HostPort> ParseHostPort(const std::string& flag, const std::string& text);
+
+}  // namespace tarn::daemon

@@ -1,0 +1,58 @@
+// tarn-server: flags, signals, exit codes. What it is made of is in server/daemon.
+#include <csignal>
+#include <cstdio>
+
+#include "common/log.h"
+#include "server/daemon/daemon.h"
+#include "server/daemon/data_dir.h"
+#include "server/daemon/options.h"
+
+namespace {
+
+using tarn::Error;
+using tarn::daemon::Daemon;
+
+int Fail(const Error& error) {
+  std::fprintf(stderr, "tarn-server: %s\n", error.message().c_str());
+  return 1;
+}
+
+// Before any thread starts, so that all threads block them and only sigwait takes them.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // a client that went away is an error of write()
+  return signals;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto command = tarn::daemon::ParseCommandLine(argc, argv);
+  if (!command.ok()) return Fail(command.error());
+  if (command->text) {
+    std::fputs(command->text->c_str(), stdout);
+    return 0;
+  }
+  const auto& options = command->options;
+  auto logging = tarn::StartLogging("tarn-server", options.log_level);
+  if (!logging.ok())
+    return Fail(Error(logging.code(), "--log-level: " + logging.error().message()));
+  if (options.prepare_data_dir) {
+    auto prepared = tarn::daemon::PrepareDataDir(options.data_dir, options.prepare_data_dir->uid,
+                                                 options.prepare_data_dir->gid);
+    return prepared.ok() ? 0 : Fail(prepared.error());
+  }
+  sigset_t signals = BlockSignals();
+  auto daemon = Daemon::Start(options);
+  if (!daemon.ok()) return Fail(daemon.error());
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("signal {}: stopping", signal);
+  daemon.value().reset();
+  spdlog::info("stopped");
+  return 0;
+}
