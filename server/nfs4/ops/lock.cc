@@ -38,13 +38,16 @@ nfsstat4 LockNew(Compound& c, const open_to_lock_owner4& by, const OpenState& na
 }  // namespace
 
 nfsstat4 Lock(Compound& c, const LOCK4args& args) {
+  // A bad range is told in the owner's turn: the client counts its sequence id on (RFC 7530 section
+  // 9.1.7).
   Range range;
-  NFS_TRY(ToRange(args.locktype, args.offset, args.length, range));
+  nfsstat4 ranged = ToRange(args.locktype, args.offset, args.length, range);
   if (args.locker.new_lock_owner) {
     const open_to_lock_owner4& by = args.locker.open_owner;
     std::shared_ptr<OpenState> open;
     NFS_TRY(FindOpen(c, by.open_stateid, open));
     return InOwnersTurn(c, *open->owner, by.open_seqid, [&]() -> nfsstat4 {
+      NFS_TRY(ranged);
       NFS_TRY(CheckGrace(c, *open->client, args.reclaim));
       return LockNew(c, by, *open, range, open);
     });
@@ -54,6 +57,7 @@ nfsstat4 Lock(Compound& c, const LOCK4args& args) {
   NFS_TRY(FindLock(c, by.lock_stateid, state));
   range.owner = state->owner.get();
   return InOwnersTurn(c, *state->owner, by.lock_seqid, [&]() -> nfsstat4 {
+    NFS_TRY(ranged);
     NFS_TRY(CheckGrace(c, *state->client, args.reclaim));
     NFS_TRY(CheckNamed(c, *state, by.lock_stateid));
     return Answer(c, Retry(c, [&] { return c.services.files.Lock(state, range); }));

@@ -74,6 +74,7 @@ void Answer(Compound& c, const Opened& opened, const OpenedFile& file, OpenOwner
 
 nfsstat4 Run(Compound& c, const OPEN4args& args, const std::shared_ptr<Client>& client,
              const std::shared_ptr<OpenOwner>& owner) {
+  NFS_TRY(CheckShare(c, args));
   NFS_TRY(CheckClaim(c, *client, args));
   OpenedFile file;
   NFS_TRY(OpenFile(c, args, file));
@@ -113,7 +114,6 @@ void ForgetUnconfirmed(Compound& c, OpenOwner& owner, uint32_t seqid) {
 nfsstat4 Open(Compound& c, const OPEN4args& args) {
   std::shared_ptr<Client> client;
   NFS_TRY(ClientOf(c, args.owner.clientid, client));
-  NFS_TRY(CheckShare(c, args));
   auto owner = client->OpenOwnerOf(Text(args.owner.owner));
   if (!owner) return NFS4ERR_DELAY;
   if (c.minor >= 1) return Run(c, args, client, owner);

@@ -62,8 +62,11 @@ CompoundReply Client::Exchange(uint32_t minor, const SEQUENCE4args* sequence, Co
 
 CompoundReply Client::Run(Compound& compound) {
   if (options_.minor == 0) return RunBare(compound);
-  SEQUENCE4args sequence = NextSequence(0);
-  return RunWith(sequence, compound);
+  SEQUENCE4args sequence = NextSequence(0, !compound.large());
+  CompoundReply reply = RunWith(sequence, compound);
+  // A SEQUENCE that failed did not move the slot on (RFC 8881 section 2.10.6.1).
+  if (reply.status != NFS4_OK && reply.sequence().sr_status != NFS4_OK) --slots_[0];
+  return reply;
 }
 
 CompoundReply Client::RunBare(Compound& compound) {

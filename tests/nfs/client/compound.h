@@ -41,6 +41,7 @@ class Compound {
   Compound& Add(nfs4::nfs_opnum4 op) {
     ops_.Put(static_cast<uint32_t>(op));
     ++count_;
+    large_ = large_ || op == nfs4::OP_READ || op == nfs4::OP_READDIR || op == nfs4::OP_READLINK;
     return *this;
   }
   Compound& Root() { return Add(nfs4::OP_PUTROOTFH); }
@@ -59,6 +60,8 @@ class Compound {
   void SetCount(uint32_t count) { count_ = count; }
   void SetTag(std::string tag) { tag_ = std::move(tag); }
   uint32_t count() const { return count_; }
+  // May have a reply that is too large to be cached; nothing that changes anything has.
+  bool large() const { return large_; }
 
   // What comes before the operations, with `sequence` as the first of them if there is one.
   xdr::Encoder Head(uint32_t minor, const nfs4::SEQUENCE4args* sequence) const;
@@ -67,6 +70,7 @@ class Compound {
  private:
   xdr::Encoder ops_;
   uint32_t count_ = 0;
+  bool large_ = false;
   std::string tag_;
 };
 

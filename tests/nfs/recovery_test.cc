@@ -1,0 +1,210 @@
+// Leases, server restarts, grace and reclaim: RFC 8881 sections 8.3, 8.4, 18.51; RFC 7530 section
+// 9.6.
+#include "tests/nfs/world.h"
+
+namespace tarn::nfs_test {
+namespace {
+
+using std::chrono::seconds;
+
+class RecoveryTest : public NfsTest {
+ protected:
+  // The client as it is after it noticed the restart: new client id and session, nothing reclaimed.
+  std::unique_ptr<Client> Return(const std::string& owner, uint64_t boot = 1) {
+    auto back = Client::Mount(world.Options(minor(), owner, boot), false);
+    EXPECT_EQ(back.status, NFS4_OK);
+    return std::move(back.value);
+  }
+  Answer<OpenFile> Reclaim(Client& back, const Fh& fh, uint32_t access = OPEN4_SHARE_ACCESS_BOTH) {
+    open_claim4 claim;
+    claim.claim = CLAIM_PREVIOUS;
+    claim.delegate_type = OPEN_DELEGATE_NONE;
+    OpenRequest request;
+    request.access = access;
+    return back.OpenClaim(fh, claim, request);
+  }
+  void SayComplete(Client& back) {
+    if (minor() > 0) {
+      EXPECT_EQ(back.ReclaimComplete(), NFS4_OK);
+    }
+  }
+};
+
+TEST_P(RecoveryTest, FileHandlesSurviveARestart) {
+  Fh file = MakeFile(root, "f", "content");
+  uint64_t change = client->GetAttributes(file)->change;
+  world.Restart();
+  auto back = Return("client");
+  SayComplete(*back);
+  auto attributes = back->GetAttributes(file);
+  ASSERT_EQ(attributes.status, NFS4_OK);
+  EXPECT_EQ(attributes->change, change);
+  EXPECT_EQ(attributes->size, 7U);
+  EXPECT_EQ(*back->Root(), root);
+}
+
+TEST_P(RecoveryTest, OldIdsAreToldApart) {
+  auto file = client->Create(root, "f");
+  world.Restart();
+  ASSERT_TRUE(client->Reconnect());
+  if (minor() > 0) {
+    EXPECT_EQ(client->Root().status, NFS4ERR_BADSESSION);
+    EXPECT_EQ(client->CreateSession(), NFS4ERR_STALE_CLIENTID);
+  } else {
+    EXPECT_EQ(client->Renew(), NFS4ERR_STALE_CLIENTID);
+    EXPECT_EQ(client->Read(file->fh, file->state, 0, 1).status, NFS4ERR_STALE_STATEID);
+  }
+}
+
+TEST_P(RecoveryTest, ReclaimOfOpensAndLocks) {
+  auto file = client->Create(root, "f", 0666);
+  ASSERT_TRUE(client->Lock(*file, "me", WRITE_LT, 0, 10).ok());
+  world.Restart();
+  auto back = Return("client");
+  auto reopened = Reclaim(*back, file->fh);
+  ASSERT_EQ(reopened.status, NFS4_OK);
+  EXPECT_EQ(back->Lock(*reopened, "me", WRITE_LT, 0, 10, true).status, NFS4_OK);
+  SayComplete(*back);
+  world.Advance(World::kLease / 2);
+  EXPECT_EQ(back->Renew(), NFS4_OK);
+  world.Advance(World::kLease / 2 + seconds(1));
+  EXPECT_EQ(back->Renew(), NFS4_OK);
+  auto other = Another("other");
+  auto theirs = other->Open(root, "f");
+  ASSERT_EQ(theirs.status, NFS4_OK);
+  EXPECT_EQ(other->TestLock(theirs->fh, "they", WRITE_LT, 0, 10).status, NFS4ERR_DENIED);
+}
+
+TEST_P(RecoveryTest, NewStateWaitsForTheEndOfGrace) {
+  auto file = client->Create(root, "f", 0666);
+  world.Restart();
+  auto back = Return("client");
+  auto newcomer = Return("newcomer");
+  SayComplete(*newcomer);
+  EXPECT_EQ(newcomer->Open(root, "f").status, NFS4ERR_GRACE);
+  EXPECT_EQ(newcomer->Create(root, "new").status, NFS4ERR_GRACE);
+  EXPECT_EQ(newcomer->GetAttributes(file->fh).status, NFS4_OK) << "no state, no waiting";
+  EXPECT_EQ(newcomer->Lookup(root, "f").status, NFS4_OK);
+  auto reopened = Reclaim(*back, file->fh);
+  ASSERT_EQ(reopened.status, NFS4_OK);
+  EXPECT_EQ(back->Lock(*reopened, "me", WRITE_LT, 0, 10).status, NFS4ERR_GRACE)
+      << "a lock that is no reclaim";
+  SayComplete(*back);
+  if (minor() == 0) world.EndGrace();
+  world.Advance(seconds(1));
+  if (minor() == 0) back->Renew();
+  EXPECT_EQ(newcomer->minor() == 0 ? Another("newcomer2")->Open(root, "f").status
+                                   : newcomer->Open(root, "f").status,
+            NFS4_OK)
+      << "grace ends when everybody has reclaimed";
+}
+
+TEST_P(RecoveryTest, GraceEndsByTime) {
+  auto file = client->Create(root, "f", 0666);
+  world.Restart();
+  auto newcomer = Return("newcomer");
+  SayComplete(*newcomer);
+  EXPECT_EQ(newcomer->Open(root, "f").status, NFS4ERR_GRACE);
+  world.Advance(World::kLease / 2);
+  EXPECT_EQ(newcomer->Renew(), NFS4_OK);
+  world.Advance(World::kLease / 2 + seconds(1));
+  EXPECT_EQ(newcomer->Renew(), NFS4_OK);
+  EXPECT_EQ(newcomer->Open(root, "f").status, NFS4_OK);
+  auto late = Return("client");
+  EXPECT_EQ(Reclaim(*late, file->fh).status, NFS4ERR_NO_GRACE);
+}
+
+TEST_P(RecoveryTest, OnlyWhoHadStateMayReclaim) {
+  auto file = client->Create(root, "f", 0666);
+  world.Restart();
+  auto liar = Return("liar");
+  nfsstat4 status = Reclaim(*liar, file->fh).status;
+  EXPECT_TRUE(status == NFS4ERR_NO_GRACE || status == NFS4ERR_RECLAIM_BAD);
+}
+
+TEST_P(RecoveryTest, WithoutKnownClientsThereIsNoGrace) {
+  if (minor() > 0) {
+    EXPECT_EQ(client->DestroySession(), NFS4_OK);
+    EXPECT_EQ(client->DestroyClientId(), NFS4_OK);
+  } else {
+    world.Advance(World::kLease * 3);  // it expires, and its record goes
+  }
+  world.Restart();
+  auto newcomer = Return("newcomer");
+  SayComplete(*newcomer);
+  EXPECT_EQ(newcomer->Create(root, "f").status, NFS4_OK);
+}
+
+TEST_P(RecoveryTest, SecondRestartDuringGrace) {
+  auto file = client->Create(root, "f", 0666);
+  world.Restart();
+  auto back = Return("client");
+  ASSERT_EQ(Reclaim(*back, file->fh).status, NFS4_OK);
+  world.Restart();
+  auto again = Return("client");
+  EXPECT_EQ(Reclaim(*again, file->fh).status, NFS4_OK);
+}
+
+TEST_P(RecoveryTest, UnlinkedOpenFileSurvivesARestart) {
+  auto file = client->Create(root, "f", 0666);
+  ASSERT_TRUE(client->Write(file->fh, file->state, 0, AsOpaque("kept")).ok());
+  ASSERT_EQ(client->Remove(root, "f"), NFS4_OK);
+  world.Restart();
+  auto back = Return("client");
+  auto reopened = Reclaim(*back, file->fh);
+  ASSERT_EQ(reopened.status, NFS4_OK);
+  SayComplete(*back);
+  world.Advance(seconds(1));
+  EXPECT_EQ(AsText(back->Read(reopened->fh, reopened->state, 0, 10)->data), "kept");
+  EXPECT_EQ(back->Close(*reopened), NFS4_OK);
+}
+
+TEST_P(RecoveryTest, ExpiredLeaseGivesWayToOthers) {
+  auto file = client->Create(root, "f", 0666);
+  ASSERT_TRUE(client->Lock(*file, "me", WRITE_LT, 0, 10).ok());
+  auto other = Another("other");
+  auto theirs = other->Open(root, "f");
+  EXPECT_EQ(other->Lock(*theirs, "they", WRITE_LT, 0, 10).status, NFS4ERR_DENIED);
+  for (int i = 0; i < 3; ++i) {
+    world.Advance(World::kLease / 2);
+    EXPECT_EQ(other->Renew(), NFS4_OK) << "who renews keeps its state";
+  }
+  EXPECT_EQ(other->Lock(*theirs, "they", WRITE_LT, 0, 10).status, NFS4_OK);
+  if (minor() > 0) {
+    nfsstat4 status = client->Read(file->fh, file->state, 0, 1).status;
+    EXPECT_TRUE(status == NFS4ERR_BADSESSION || status == NFS4ERR_EXPIRED ||
+                status == NFS4ERR_DEADSESSION);
+  } else {
+    nfsstat4 status = client->Read(file->fh, file->state, 0, 1).status;
+    EXPECT_TRUE(status == NFS4ERR_EXPIRED || status == NFS4ERR_BAD_STATEID ||
+                status == NFS4ERR_STALE_STATEID);
+    nfsstat4 renewed = client->Renew();
+    EXPECT_TRUE(renewed == NFS4ERR_EXPIRED || renewed == NFS4ERR_STALE_CLIENTID);
+  }
+}
+
+TEST_P(RecoveryTest, RenewKeepsTheState) {
+  auto file = client->Create(root, "f", 0666);
+  for (int i = 0; i < 5; ++i) {
+    world.Advance(World::kLease - seconds(5));
+    ASSERT_EQ(client->Renew(), NFS4_OK);
+  }
+  EXPECT_EQ(client->Read(file->fh, file->state, 0, 1).status, NFS4_OK);
+}
+
+TEST_P(RecoveryTest, UnstableDataIsLostOnlyWithAnotherVerifier) {
+  auto file = client->Create(root, "f", 0666);
+  auto written = client->Write(file->fh, file->state, 0, AsOpaque("maybe"), UNSTABLE4);
+  ASSERT_TRUE(written.ok());
+  world.Restart();
+  auto back = Return("client");
+  SayComplete(*back);
+  auto verifier = back->Commit(file->fh);
+  ASSERT_EQ(verifier.status, NFS4_OK);
+  EXPECT_NE(*verifier, written->verifier);
+}
+
+NFS_SUITE(RecoveryTest, EverySetting());
+
+}  // namespace
+}  // namespace tarn::nfs_test
