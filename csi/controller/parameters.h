@@ -1,19 +1,30 @@
 // Parameters of a StorageClass, as the EFS CSI driver has them and some of our own, checked and
 // made into the plan of an access point.
 //
-//   provisioningMode       efs-ap (required)
-//   fileSystemId, fileSystemIdConfigRef, fileSystemIdSecretRef, fileSystemRef    exactly one; the
-//   refs are "namespace/name/key",
-//                          fileSystemRef is "namespace/name" of a FileSystem
-//   directoryPerms         mode of the root directory, octal (default 700)
-//   uid, gid               of everyone who uses the volume (default: a free gid of the range, and
-//   the same uid) gidRangeStart, gidRangeEnd   50000 and 60000 basePath, subPathPattern,
-//   ensureUniqueDirectory    where the directory is reuseAccessPoint, reuseAccessPointScope the
-//   same PVC name gets the same access point again; scope "namespace"
-//                          (default) or "name" (as EFS: whatever the namespace)
-//   az, enforceZoneAffinity   the zone whose mount target is used, and whether only its nodes may
-//   mount enableTagging          false: no tags but those the driver needs onDelete delete
-//   (default) or retain: what becomes of the data encryptInTransit       only false for now
+//   provisioningMode
+//     efs-ap (required)
+//   fileSystemId, fileSystemIdConfigRef, fileSystemIdSecretRef, fileSystemRef
+//     exactly one; ConfigRef and SecretRef are "namespace/name/key", fileSystemRef is
+//     "namespace/name" of a FileSystem
+//   directoryPerms
+//     mode of the root directory, octal (default 700)
+//   uid, gid
+//     of everyone who uses the volume (default: a free gid of the range, and the same uid)
+//   gidRangeStart, gidRangeEnd
+//     50000 and 60000
+//   basePath, subPathPattern, ensureUniqueDirectory
+//     where the directory is
+//   reuseAccessPoint, reuseAccessPointScope
+//     the same PVC name gets the same access point again; scope "namespace" (default), or "name"
+//     (as EFS: whatever the namespace)
+//   az, enforceZoneAffinity
+//     the zone whose mount target is used, and whether only its nodes may mount
+//   enableTagging
+//     false: no tags but those the driver needs
+//   onDelete
+//     delete (default) or retain: what becomes of the data
+//   encryptInTransit
+//     only false for now
 #pragma once
 
 #include <cstdint>

@@ -66,6 +66,7 @@ Result<std::string> RemoveDirectory(const Arguments& arguments) {
 }
 
 Result<std::string> Bind(const Arguments& arguments) {
+  TRY(MakeDirectory({arguments[1]}));
   const char* source = arguments[0].c_str();
   const char* target = arguments[1].c_str();
   if (mount(source, target, nullptr, MS_BIND, nullptr) != 0) {
@@ -98,6 +99,12 @@ Result<std::string> UnmountAll(const std::string& target, bool politely) {
                                     target + ": something mounts there again and again");
 }
 
+Result<std::string> Unmount(const Arguments& arguments, bool politely) {
+  TRY(UnmountAll(arguments[0], politely));
+  if (arguments.size() > 1 && arguments[1] == "rmdir") return RemoveDirectory(arguments);
+  return std::string();
+}
+
 Result<std::string> Check(const Arguments& arguments) {
   struct stat info {};
   if (stat(arguments[0].c_str(), &info) != 0) return Failed(arguments[0], errno);
@@ -121,16 +128,20 @@ Result<std::string> StatFs(const Arguments& arguments) {
 
 Result<std::string> MountNfs(const Arguments& arguments) {
   Arguments options(arguments.begin() + 3, arguments.end());
+  TRY(MakeDirectory({arguments[2]}));
   TRY(NfsMount(arguments[0], arguments[1], arguments[2], options));
   return std::string();
 }
 
 Result<std::string> StartFuse(const Arguments& arguments) {
   FuseStart start;
+  TRY(MakeDirectory({std::filesystem::path(arguments[0]).parent_path()}));
   start.log_file = arguments[0];
   start.cgroup = arguments[1];
   start.deadline = std::chrono::milliseconds(std::atol(arguments[2].c_str()));
-  start.arguments.assign(arguments.begin() + 3, arguments.end());
+  TRY(MakeDirectory({arguments[3]}));
+  start.arguments.assign(arguments.begin() + 4, arguments.end());
+  start.arguments.insert(start.arguments.end(), {"--mountpoint", arguments[3]});
   TRY(StartFuseProcess(start));
   return std::string();
 }
@@ -145,12 +156,12 @@ const std::map<std::string, Operation>& Operations() {
       {"mkdir", {1, MakeDirectory}},
       {"rmdir", {1, RemoveDirectory}},
       {"bind", {3, Bind}},
-      {"umount", {1, [](const Arguments& a) { return UnmountAll(a[0], true); }}},
-      {"detach", {1, [](const Arguments& a) { return UnmountAll(a[0], false); }}},
+      {"umount", {1, [](const Arguments& a) { return Unmount(a, true); }}},
+      {"detach", {1, [](const Arguments& a) { return Unmount(a, false); }}},
       {"check", {1, Check}},
       {"statfs", {1, StatFs}},
       {"mount-nfs", {3, MountNfs}},
-      {"start-fuse", {3, StartFuse}},
+      {"start-fuse", {4, StartFuse}},
   };
   return operations;
 }

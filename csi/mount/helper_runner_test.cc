@@ -25,14 +25,16 @@ struct HelperTest : testing::Test {
   std::string dir;
 };
 
-TEST_F(HelperTest, MakesChecksAndRemovesDirectories) {
-  EXPECT_EQ(host->Check(dir + "/a/b").code(), Code::kNotFound);
-  ASSERT_TRUE(host->MakeDirectory(dir + "/a/b").ok());
-  ASSERT_TRUE(host->MakeDirectory(dir + "/a/b").ok());
-  EXPECT_TRUE(host->Check(dir + "/a/b").ok());
-  EXPECT_EQ(host->RemoveDirectory(dir + "/a").code(), Code::kNotEmpty);
-  EXPECT_TRUE(host->RemoveDirectory(dir + "/a/b").ok());
-  EXPECT_TRUE(host->RemoveDirectory(dir + "/a/b").ok());
+TEST_F(HelperTest, ChecksAndRemovesDirectories) {
+  std::string path = dir + "/a/b";
+  EXPECT_EQ(host->Check(path).code(), Code::kNotFound);
+  ASSERT_TRUE(runner.Run({"mkdir", path}, 5s).ok());
+  ASSERT_TRUE(runner.Run({"mkdir", path}, 5s).ok());
+  EXPECT_TRUE(host->Check(path).ok());
+  EXPECT_EQ(host->Unmount(dir + "/a", true).code(), Code::kNotEmpty);
+  EXPECT_TRUE(host->Unmount(path, true).ok());
+  EXPECT_TRUE(host->Unmount(path, true).ok());
+  EXPECT_EQ(host->Check(path).code(), Code::kNotFound);
 }
 
 TEST_F(HelperTest, TellsTheSizeOfAFileSystem) {
@@ -44,8 +46,8 @@ TEST_F(HelperTest, TellsTheSizeOfAFileSystem) {
 }
 
 TEST_F(HelperTest, UnmountOfWhatIsNotMountedIsDone) {
-  EXPECT_TRUE(host->Unmount(dir).ok());
-  EXPECT_TRUE(host->Unmount(dir + "/no").ok());
+  EXPECT_TRUE(host->Unmount(dir, false).ok());
+  EXPECT_TRUE(host->Unmount(dir + "/no", true).ok());
 }
 
 TEST_F(HelperTest, RefusesWhatItDoesNotKnow) {

@@ -14,19 +14,21 @@ class HelperHost : public Host {
 
   Result<std::vector<MountEntry>> Mounts() override { return ReadMountInfo(); }
 
-  Result<void> MakeDirectory(const std::string& path) override { return Quick({"mkdir", path}); }
-  Result<void> RemoveDirectory(const std::string& path) override { return Quick({"rmdir", path}); }
   Result<void> Check(const std::string& path) override { return Quick({"check", path}); }
 
   Result<void> Bind(const std::string& source, const std::string& target, bool read_only) override {
     return Quick({"bind", source, target, read_only ? "ro" : "rw"});
   }
 
-  Result<void> Unmount(const std::string& target) override {
-    auto polite = runner_.Run({"umount", target}, deadlines_.unmount);
+  Result<void> Unmount(const std::string& target, bool remove_directory) override {
+    std::vector<std::string> arguments = {"umount", target};
+    if (remove_directory) arguments.push_back("rmdir");
+    auto polite = runner_.Run(arguments, deadlines_.unmount);
     if (polite.ok()) return Ok();
+    if (polite.code() != Code::kDeadlineExceeded) return std::move(polite).error();
     spdlog::warn("unmount of {}: {}; detaching it", target, polite.error().message());
-    return Quick({"detach", target});
+    arguments[0] = "detach";
+    return Quick(arguments);
   }
 
   Result<Usage> StatFs(const std::string& path) override {

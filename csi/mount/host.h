@@ -24,20 +24,19 @@ class Host {
  public:
   virtual ~Host() = default;
   virtual Result<std::vector<MountEntry>> Mounts() = 0;
-  virtual Result<void> MakeDirectory(const std::string& path) = 0;
-  virtual Result<void> RemoveDirectory(const std::string& path) = 0;  // need not be there
   // kNotFound: nothing there; kStale: the process or server behind it is gone for good;
   // kDeadlineExceeded: it does not answer.
   virtual Result<void> Check(const std::string& path) = 0;
+  // Makes `target`.
   virtual Result<void> Bind(const std::string& source, const std::string& target,
                             bool read_only) = 0;
   // Everything that is mounted on `target`: first politely, then, when it is busy or hangs, lazily.
-  virtual Result<void> Unmount(const std::string& target) = 0;
+  virtual Result<void> Unmount(const std::string& target, bool remove_directory) = 0;
   virtual Result<Usage> StatFs(const std::string& path) = 0;
 };
 
 struct HostDeadlines {
-  std::chrono::milliseconds quick{5000};    // mkdir, stat, statfs, bind
+  std::chrono::milliseconds quick{5000};    // stat, statfs, bind
   std::chrono::milliseconds unmount{8000};  // a polite unmount may have to write data back
 };
 

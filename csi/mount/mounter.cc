@@ -46,16 +46,15 @@ class FuseMounter : public Mounter {
   std::string_view name() const override { return "fuse"; }
 
   Result<void> Mount(const MountRequest& request, std::chrono::milliseconds deadline) override {
-    TRY(runner_.Run({"mkdir", options_.log_dir}, deadline));
     std::string log = options_.log_dir + "/" + LogName(request.export_path);
     // The helper kills the FUSE process at its own deadline; ours comes later, for a helper that
     // hangs itself.
     auto inner = std::max(deadline - kStartMargin, deadline / 2);
-    auto started = runner_.Run(
-        {"start-fuse", log, options_.cgroup, std::to_string(inner.count()), "--server",
-         request.server, "--export", request.export_path, "--mountpoint", request.target,
-         "--options", request.options.ToString(), "--log-level", options_.log_level},
-        deadline);
+    auto started =
+        runner_.Run({"start-fuse", log, options_.cgroup, std::to_string(inner.count()),
+                     request.target, "--server", request.server, "--export", request.export_path,
+                     "--options", request.options.ToString(), "--log-level", options_.log_level},
+                    deadline);
     if (started.ok()) return Ok();
     (void)runner_.Run({"detach", request.target}, std::chrono::seconds{5});
     std::string what = "Could not mount \"" + request.server + ":" + request.export_path +

@@ -19,7 +19,7 @@ namespace tarn::csi {
 struct MountRequest {
   std::string server;       // address:port
   std::string export_path;  // "/fsap-…"
-  std::string target;       // an existing directory
+  std::string target;       // a directory; made when it is not there
   MountOptions options;
 };
 

@@ -19,16 +19,6 @@ class FakeHost : public Host, public Mounter {
     std::lock_guard guard(mu_);
     return mounts_;
   }
-  Result<void> MakeDirectory(const std::string& path) override {
-    std::lock_guard guard(mu_);
-    directories_.insert(path);
-    return Ok();
-  }
-  Result<void> RemoveDirectory(const std::string& path) override {
-    std::lock_guard guard(mu_);
-    directories_.erase(path);
-    return Ok();
-  }
   Result<void> Check(const std::string& path) override {
     std::lock_guard guard(mu_);
     auto mount = FindMount(mounts_, path);
@@ -40,12 +30,14 @@ class FakeHost : public Host, public Mounter {
     auto mount = FindMount(mounts_, source);
     if (!mount) return Error(Code::kInternal, "nothing to bind at " + source);
     mount->target = target;
+    directories_.insert(target);
     if (read_only) mount->options = "ro";
     mounts_.push_back(*mount);
     return Ok();
   }
-  Result<void> Unmount(const std::string& target) override {
+  Result<void> Unmount(const std::string& target, bool remove_directory) override {
     std::lock_guard guard(mu_);
+    if (remove_directory) directories_.erase(target);
     std::erase_if(mounts_, [&](const auto& mount) { return mount.target == target; });
     return Ok();
   }

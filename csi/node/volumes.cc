@@ -33,9 +33,8 @@ Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Plan
     // A server that does not answer now may come back: its mount waits for it, and so do we not.
     if (alive.code() != Code::kStale) return *mount;
     spdlog::warn("volume {}: the mount at {} is dead; mounting it again", request.volume_id, path);
-    TRY(host_.Unmount(path));
+    TRY(host_.Unmount(path, false));
   }
-  TRY(host_.MakeDirectory(path));
   TRY(mounter_.Mount({plan.server, plan.export_path, path, plan.options}, options_.mount_deadline));
   TRY(mounts, host_.Mounts());
   auto mount = FindMount(mounts, path);
@@ -55,7 +54,7 @@ Result<void> Volumes::Stage(const StageRequest& request) {
 Result<void> Volumes::Unstage(const std::string& volume_id, const std::string& staging_path) {
   TRY(auto hold, locks_.Take(volume_id));
   (void)::remove(RecordPath(volume_id).c_str());
-  return host_.Unmount(staging_path);
+  return host_.Unmount(staging_path, false);
 }
 
 Result<void> Volumes::CheckSingleWriter(const PublishRequest& request, const MountEntry& staged) {
@@ -92,17 +91,16 @@ Result<void> Volumes::Publish(const PublishRequest& request) {
                                              "' is published at '" + target +
                                              "' with another readonly than asked for");
     }
-    TRY(host_.Unmount(target));  // of a mount that died, or of another volume that was forgotten
+    TRY(host_.Unmount(target,
+                      false));  // of a mount that died, or of another volume that was forgotten
   }
   TRY(CheckSingleWriter(request, *staged));
-  TRY(host_.MakeDirectory(target));
   return host_.Bind(request.stage.staging_path, target, request.read_only);
 }
 
 Result<void> Volumes::Unpublish(const std::string& target_path) {
   TRY(auto hold, locks_.Take(target_path));
-  TRY(host_.Unmount(target_path));
-  return host_.RemoveDirectory(target_path);
+  return host_.Unmount(target_path, true);
 }
 
 Result<Volumes::Health> Volumes::Stats(const std::string& path) {
@@ -143,7 +141,7 @@ Result<void> Volumes::RebindTargets(const Plan& plan, const MountEntry& staged) 
     if (!IsMountOf(mount, plan.server, plan.export_path)) continue;
     if (host_.Check(mount.target).code() != Code::kStale) continue;
     TRY(auto hold, locks_.Take(mount.target));
-    TRY(host_.Unmount(mount.target));
+    TRY(host_.Unmount(mount.target, false));
     TRY(host_.Bind(staged.target, mount.target, mount.read_only()));
     spdlog::info("bound {} again", mount.target);
   }
