@@ -4,11 +4,8 @@
 
 #include <filesystem>
 
-#include "server/engine/memory/memory_engine.h"
-#if __has_include("server/engine/local/local_engine.h")
 #include "server/engine/local/local_engine.h"
-#define TARN_HAS_LOCAL_ENGINE 1
-#endif
+#include "server/engine/memory/memory_engine.h"
 
 namespace tarn::daemon {
 namespace {
@@ -24,19 +21,14 @@ Result<std::unique_ptr<vfs::Engine>> OpenMemory(const std::string& data_dir, con
 }  // namespace
 
 Result<std::unique_ptr<vfs::Engine>> OpenEngine(const std::string& name,
-                                                const std::string& data_dir,
-                                                [[maybe_unused]] uint32_t files_open,
+                                                const std::string& data_dir, uint32_t files_open,
                                                 const Clock& clock) {
   if (name == "memory") return OpenMemory(data_dir, clock);
-#ifdef TARN_HAS_LOCAL_ENGINE
   LocalOptions options;
   options.data_dir = data_dir;
   options.clock = &clock;
   options.files_open = files_open;
   return OpenLocalEngine(options);
-#else
-  return Error(Code::kNotSupported, "this build has no local engine: use --engine memory");
-#endif
 }
 
 }  // namespace tarn::daemon

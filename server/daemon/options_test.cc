@@ -1,0 +1,80 @@
+#include "server/daemon/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tarn::daemon {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Result<Command> Parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "tarn-server");
+  return ParseCommandLine(static_cast<int>(words.size()), words.data());
+}
+
+TEST(Options, DefaultsAreThoseOfTheDocumentation) {
+  auto command = Parse({"--data-dir", "/d"});
+  ASSERT_TRUE(command.ok()) << command.error().ToString();
+  EXPECT_EQ(command->options.listen.Text(), "0.0.0.0:2049");
+  EXPECT_EQ(command->options.control_socket, "/d/control.sock");
+  EXPECT_EQ(command->options.engine, "local");
+  EXPECT_EQ(command->options.lease.count(), 30);
+  EXPECT_EQ(command->options.log_level, "info");
+}
+
+TEST(Options, EachWrongFlagIsNamedInOneLineWithTheFix) {
+  std::vector<std::pair<std::vector<const char*>, const char*>> wrong{
+      {{}, "--data-dir is missing"},
+      {{"--data-dir", "relative"}, "--data-dir 'relative' must be an absolute path"},
+      {{"--data-dir", "/d", "--listen", "2049"}, "--listen '2049': write ADDR:PORT"},
+      {{"--data-dir", "/d", "--listen", "localhost:2049"}, "numeric address"},
+      {{"--data-dir", "/d", "--listen", "::1:2049"}, "--listen '::1:2049'"},
+      {{"--data-dir", "/d", "--listen", "1.2.3.4:70000"}, "--listen"},
+      {{"--data-dir", "/d", "--file-system-id", "fs-1"}, "--file-system-id 'fs-1'"},
+      {{"--data-dir", "/d", "--control-listen", "1.2.3.4:1"}, "needs --control-tls-dir"},
+      {{"--data-dir", "/d", "--control-tls-dir", "/t"}, "needs --control-listen"},
+      {{"--data-dir", "/d", "--control-socket", "c.sock"}, "--control-socket"},
+      {{"--data-dir", "/d", "--http-listen", "9401"}, "--http-listen '9401'"},
+      {{"--data-dir", "/d", "--lease", "0"}, "--lease 0: use 1 to 3600 seconds"},
+      {{"--data-dir", "/d", "--lease", "soon"}, "--lease"},
+      {{"--data-dir", "/d", "--engine", "magic"}, "--engine 'magic': use local or memory"},
+      {{"--data-dir", "/d", "--prepare-data-dir", "root"}, "write UID:GID in digits"},
+      {{"--data-dir", "/d", "--colour"}, "--colour"},
+  };
+  for (const auto& [words, message] : wrong) {
+    auto command = Parse(words);
+    ASSERT_FALSE(command.ok()) << message;
+    EXPECT_THAT(command.error().message(), HasSubstr(message));
+    EXPECT_THAT(command.error().message(), Not(HasSubstr("\n")));
+  }
+}
+
+TEST(Options, ASocketPathThatIsTooLongIsRefusedAtStart) {
+  std::string dir = "/" + std::string(120, 'd');
+  auto command = Parse({"--data-dir", dir.c_str()});
+  EXPECT_THAT(command.error().message(), HasSubstr("107 bytes"));
+  EXPECT_TRUE(Parse({"--data-dir", dir.c_str(), "--control-socket", "/run/c.sock"}).ok());
+}
+
+TEST(Options, AddressesOfBothFamilies) {
+  EXPECT_EQ(ParseHostPort("--listen", "[::]:2049")->host, "::");
+  EXPECT_EQ(ParseHostPort("--listen", "[::]:2049")->Text(), "[::]:2049");
+  EXPECT_EQ(ParseHostPort("--listen", "127.0.0.1:0")->port, 0);
+}
+
+TEST(Options, PreparingNeedsNothingElse) {
+  auto command = Parse({"--data-dir", "/d", "--prepare-data-dir", "1000:1001"});
+  ASSERT_TRUE(command.ok());
+  EXPECT_EQ(command->options.prepare_data_dir->uid, 1000u);
+  EXPECT_EQ(command->options.prepare_data_dir->gid, 1001u);
+}
+
+TEST(Options, HelpAndVersionAreTexts) {
+  EXPECT_THAT(*Parse({"--help"})->text, HasSubstr("--control-tls-dir"));
+  EXPECT_THAT(*Parse({"--version"})->text, HasSubstr("tarn-server "));
+}
+
+}  // namespace
+}  // namespace tarn::daemon
