@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -106,11 +107,27 @@ Result<void> RpcConnection::SendRaw(const Bytes& bytes) {
   return Ok();
 }
 
-bool RpcConnection::ReceiveExactly(std::byte* into, size_t bytes) const {
-  for (size_t at = 0; at < bytes;) {
-    ssize_t got = recv(fd_, into + at, bytes - at, 0);
-    if (got <= 0) return false;
-    at += static_cast<size_t>(got);
+bool RpcConnection::ReceiveExactly(std::byte* into, size_t bytes) {
+  while (bytes > 0) {
+    if (ahead_from_ == ahead_to_ && bytes >= kAheadBytes) {
+      ssize_t got = recv(fd_, into, bytes, 0);
+      if (got <= 0) return false;
+      into += got;
+      bytes -= static_cast<size_t>(got);
+      continue;
+    }
+    if (ahead_from_ == ahead_to_) {
+      ahead_.resize(kAheadBytes);
+      ssize_t got = recv(fd_, ahead_.data(), ahead_.size(), 0);
+      if (got <= 0) return false;
+      ahead_from_ = 0;
+      ahead_to_ = static_cast<size_t>(got);
+    }
+    size_t taken = std::min(bytes, ahead_to_ - ahead_from_);
+    std::memcpy(into, ahead_.data() + ahead_from_, taken);
+    ahead_from_ += taken;
+    into += taken;
+    bytes -= taken;
   }
   return true;
 }
@@ -124,11 +141,16 @@ Result<RpcReply> RpcConnection::Receive() {
     uint32_t mark = 0;
     xdr::Decoder(raw).Get(mark);
     last = (mark & kLastFragment) != 0;
-    size_t at = reply.record.size();
-    reply.record.resize(at + (mark & ~kLastFragment));
-    if (!ReceiveExactly(reply.record.data() + at, reply.record.size() - at)) return Lost("receive");
+    RawBytes grown;
+    grown.size = reply.record.size + (mark & ~kLastFragment);
+    grown.data = std::make_unique_for_overwrite<std::byte[]>(grown.size);
+    std::copy_n(reply.record.data.get(), reply.record.size, grown.data.get());
+    if (!ReceiveExactly(grown.data.get() + reply.record.size, grown.size - reply.record.size)) {
+      return Lost("receive");
+    }
+    reply.record = std::move(grown);
   }
-  xdr::Decoder from(reply.record);
+  xdr::Decoder from(reply.record.view());
   rpc::msg_type type{};
   rpc::reply_body body;
   if (!from.Get(reply.xid) || !Decode(from, type) || type != rpc::REPLY || !Decode(from, body)) {
@@ -136,7 +158,7 @@ Result<RpcReply> RpcConnection::Receive() {
   }
   reply.denied = body.stat == rpc::MSG_DENIED;
   reply.stat = body.areply.reply_data.stat;
-  reply.results = reply.record.size() - from.remaining();
+  reply.results = reply.record.size - from.remaining();
   return reply;
 }
 

@@ -15,6 +15,13 @@ namespace tarn::nfs_client {
 
 using Bytes = std::vector<std::byte>;
 
+// Memory that is not cleared first: a reply may be a megabyte.
+struct RawBytes {
+  std::unique_ptr<std::byte[]> data;
+  size_t size = 0;
+  xdr::Opaque view() const { return {data.get(), size}; }
+};
+
 // Who the calls say they are.
 struct Identity {
   uint32_t uid = 0;
@@ -28,10 +35,10 @@ struct RpcReply {
   uint32_t xid = 0;
   bool denied = false;
   rpc::accept_stat stat = rpc::SUCCESS;  // if not denied
-  Bytes record;
+  RawBytes record;
   size_t results = 0;  // where they start in `record`
 
-  xdr::Opaque body() const { return xdr::Opaque(record).subspan(results); }
+  xdr::Opaque body() const { return record.view().subspan(results); }
 };
 
 class RpcConnection {
@@ -56,12 +63,16 @@ class RpcConnection {
 
  private:
   explicit RpcConnection(int fd) : fd_(fd) {}
-  bool ReceiveExactly(std::byte* into, size_t bytes) const;
+  static constexpr size_t kAheadBytes = 64 * 1024;
+  bool ReceiveExactly(std::byte* into, size_t bytes);
 
   const int fd_;
   uint32_t xid_ = 0;
   rpc::auth_flavor flavor_ = rpc::AUTH_NONE;
   Bytes credential_;
+  Bytes ahead_;  // received in one system call; [ahead_from_, ahead_to_) is not used yet
+  size_t ahead_from_ = 0;
+  size_t ahead_to_ = 0;
 };
 
 }  // namespace tarn::nfs_client

@@ -1,0 +1,89 @@
+// tarn-bench: a load generator that speaks NFS 4.1 itself, to measure a server without a client's
+// cache in between.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "common/version.h"
+#include "tests/bench/workloads.h"
+
+namespace {
+
+using tarn::bench::Totals;
+
+void PrintLine(const std::string& name, const Totals& totals, bool json) {
+  double seconds = totals.seconds > 0 ? totals.seconds : 1e-9;
+  double rate = static_cast<double>(totals.operations) / seconds;
+  double mib = static_cast<double>(totals.bytes) / seconds / (1 << 20);
+  const char* format =
+      json ? "{\"workload\": \"%s\", \"operations\": %llu, \"seconds\": %.3f, \"per_second\": "
+             "%.0f, \"mib_per_second\": %.1f, \"p50_us\": %u, \"p99_us\": %u}\n"
+           : "%-10s %9llu ops %8.3f s %10.0f /s %9.1f MiB/s  p50 %6u us  p99 %6u us\n";
+  std::printf(format, name.c_str(), static_cast<unsigned long long>(totals.operations),
+              totals.seconds, rate, mib, totals.Percentile(0.5), totals.Percentile(0.99));
+  std::fflush(stdout);
+}
+
+// "ADDRESS:PORT"; false when it is not.
+bool SplitServer(const std::string& server, tarn::nfs_client::ClientOptions& options) {
+  size_t colon = server.rfind(':');
+  if (colon == std::string::npos) return false;
+  options.address = server.substr(0, colon);
+  int port = std::atoi(server.c_str() + colon + 1);
+  options.port = static_cast<uint16_t>(port);
+  return port > 0 && port < 65'536;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string server = "127.0.0.1:2049";
+  std::vector<std::string> names;
+  tarn::bench::RunOptions run;
+  tarn::bench::WorkloadOptions workload;
+  double seconds = 5;
+  bool json = false;
+  std::string about = "Measures an NFS 4.1 server. Workloads:\n";
+  for (const auto& known : tarn::bench::WorkloadNames()) {
+    about += "  " + std::string(known.name) + ": " + std::string(known.about) + "\n";
+  }
+  CLI::App app(about, "tarn-bench");
+  app.set_version_flag("--version", std::string(tarn::kVersion));
+  app.add_option("workloads", names, "what to run, in order")->required();
+  app.add_option("--server", server, "ADDRESS:PORT, numeric")->capture_default_str();
+  app.add_option("--path", workload.path, "directory to work in, from the server's root");
+  app.add_option("--connections", run.connections, "a thread each")->capture_default_str();
+  app.add_option("--depth", run.depth, "requests under way on each")->capture_default_str();
+  app.add_option("--seconds", seconds, "of getattr and random I/O")->capture_default_str();
+  app.add_option("--files", workload.files, "of create, stat, remove")->capture_default_str();
+  app.add_option("--small-bytes", workload.small_bytes, "in each")->capture_default_str();
+  app.add_option("--file-bytes", workload.file_bytes, "of read and write")->capture_default_str();
+  app.add_option("--io-bytes", workload.io_bytes, "of one READ or WRITE")->capture_default_str();
+  app.add_flag("--sync", workload.sync, "WRITE with FILE_SYNC4");
+  app.add_flag("--json", json, "a JSON object a line");
+  CLI11_PARSE(app, argc, argv);
+  if (!SplitServer(server, run.client) || run.connections == 0 || run.depth == 0 ||
+      workload.io_bytes == 0 || workload.file_bytes < workload.io_bytes) {
+    std::fprintf(stderr,
+                 "tarn-bench: --server wants ADDRESS:PORT; counts and sizes must not be 0, "
+                 "and --io-bytes not above --file-bytes\n");
+    return 2;
+  }
+  run.client.owner = "tarn-bench-" + std::to_string(getpid());
+  workload.connections = run.connections;
+  for (const std::string& name : names) {
+    if (!tarn::bench::Make(name, workload, 0)) {
+      std::fprintf(stderr, "tarn-bench: no workload '%s'; --help lists them\n", name.c_str());
+      return 2;
+    }
+    bool timed = name == "getattr" || name.starts_with("rand");
+    run.duration = std::chrono::milliseconds(timed ? static_cast<int64_t>(seconds * 1000) : 0);
+    Totals totals = tarn::bench::Run(
+        run, [&](uint32_t thread) { return tarn::bench::Make(name, workload, thread); });
+    if (!totals.ok) {
+      std::fprintf(stderr, "tarn-bench: %s: %s\n", name.c_str(), totals.problem.c_str());
+      return 1;
+    }
+    PrintLine(name, totals, json);
+  }
+  return 0;
+}
