@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
+#include "server/engine/local/local_engine.h"
 #include "server/engine/memory/memory_engine.h"
 
 namespace tarn::nfs_test {
@@ -66,7 +68,12 @@ void TableExports::Remove(const std::string& name) {
 }
 
 World::World(EngineKind kind) : kind_(kind) {
-  store_ = engine::NewMemoryEngine(clock_);
+  if (kind_ == EngineKind::kLocal) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "tarn-nfs-XXXXXX").string();
+    EXPECT_NE(mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+  }
+  OpenEngine();
   auto number = store_->CreateFileSystem();
   EXPECT_TRUE(number.ok());
   file_system_number_ = *number;
@@ -79,6 +86,22 @@ World::~World() {
   Stop();
   store_.reset();
   if (!directory_.empty()) std::filesystem::remove_all(directory_);
+}
+
+void World::OpenEngine() {
+  if (kind_ == EngineKind::kMemory) {
+    if (store_) engine::SimulateRestart(*store_);
+    if (!store_) store_ = engine::NewMemoryEngine(clock_);
+    return;
+  }
+  store_.reset();
+  LocalOptions options;
+  options.data_dir = directory_;
+  options.clock = &clock_;
+  options.reserve_bytes = 1 << 20;
+  auto opened = OpenLocalEngine(options);
+  ASSERT_TRUE(opened.ok()) << opened.error().ToString();
+  store_ = std::move(*opened);
 }
 
 void World::Start() {
@@ -103,7 +126,7 @@ void World::Stop() {
 
 void World::Restart() {
   Stop();
-  engine::SimulateRestart(*store_);
+  OpenEngine();
   file_system_ = *store_->GetFileSystem(file_system_number_);
   exports_->SetEngine(*file_system_);
   Start();
@@ -162,7 +185,7 @@ namespace {
 
 std::vector<Setting> With(std::initializer_list<uint32_t> minors) {
   std::vector<Setting> settings;
-  for (EngineKind engine : {EngineKind::kMemory}) {
+  for (EngineKind engine : {EngineKind::kMemory, EngineKind::kLocal}) {
     for (uint32_t minor : minors) settings.push_back({engine, minor});
   }
   return settings;
@@ -170,9 +193,14 @@ std::vector<Setting> With(std::initializer_list<uint32_t> minors) {
 
 }  // namespace
 
+void PrintTo(const Setting& setting, std::ostream* out) {
+  *out << (setting.engine == EngineKind::kMemory ? "memory" : "local") << "_4_" << setting.minor;
+}
+
 std::string NameOf(const ::testing::TestParamInfo<Setting>& info) {
-  return std::string(info.param.engine == EngineKind::kMemory ? "memory" : "local") + "_4_" +
-         std::to_string(info.param.minor);
+  std::ostringstream name;
+  PrintTo(info.param, &name);
+  return name.str();
 }
 
 const std::vector<Setting>& EverySetting() {

@@ -80,7 +80,8 @@ class World {
   void RemoveAccessPoint(const AccessPoint& point) { exports_->Remove(point.name); }
   void SetQuota(const AccessPoint& point, const vfs::Quota& quota);
 
-  // kill -9 and a new start on the same port: sockets close, memory is gone, the disk stays.
+  // A new start on the same port: sockets close, memory is gone, the disk stays. With the memory
+  // engine it is what kill -9 would leave.
   void Restart();
   // Time passes, and the server notices.
   void Advance(std::chrono::seconds by);
@@ -94,6 +95,7 @@ class World {
  private:
   void Start();
   void Stop();
+  void OpenEngine();
 
   const EngineKind kind_;
   std::string directory_;  // of the local engine
@@ -115,6 +117,7 @@ struct Setting {
   uint32_t minor = 1;
 };
 
+void PrintTo(const Setting& setting, std::ostream* out);
 std::string NameOf(const ::testing::TestParamInfo<Setting>& info);
 const std::vector<Setting>& EverySetting();  // each engine with 4.0 and 4.1
 const std::vector<Setting>& Settings40();    // each engine with 4.0
