@@ -16,6 +16,8 @@ constexpr size_t kReplyHeaderBytes = 24;
 // No operation that changes something answers success with more than this.
 constexpr size_t kChangeReplyBytesMax = 96;
 constexpr size_t kFingerprintBytes = 4096;
+// 4.0: so many of a client address's last changes are known again after a restart.
+constexpr uint32_t kXidsRemembered = 256;
 
 }  // namespace
 
@@ -100,6 +102,8 @@ void Compound::RunOne(nfs_opnum4 number, uint32_t index) {
   if (status == NFS4_OK) {
     if (minor == 0 && op->no_seqid && !replay_key_ && Replayed()) return;
     if (!op->keeps_fresh) fresh.reset();
+    caller_.replay.reset();
+    if (op->once) TagCaller(index);
     status = op->run(*this);
     if (replaced_) return;
     if (status == NFS4_OK && slot_ && !op->changes) status = CheckReplySize(number);
@@ -124,6 +128,23 @@ uint64_t Compound::Fingerprint() const {
     hash = (hash ^ static_cast<uint8_t>(b)) * 0x100000001b3;
   }
   return hash;
+}
+
+void Compound::TagCaller(uint32_t index) {
+  vfs::ReplayTag tag;
+  uint32_t sequence = call.xid;
+  uint32_t place = call.xid % kXidsRemembered;
+  if (slot_) {
+    // The prefix by which Recovery::ForgetSession forgets.
+    tag.slot.assign(reinterpret_cast<const char*>(session->id.data()), session->id.size());
+    place = slot_->slot;
+    sequence = slot_->sequence;
+  } else {
+    tag.slot = call.peer.address;
+  }
+  tag.slot.append("/").append(std::to_string(place)).append("/").append(std::to_string(index));
+  tag.sequence = uint64_t{sequence} << 32 | static_cast<uint32_t>(Fingerprint());
+  caller_.replay = std::move(tag);
 }
 
 bool Compound::Replayed() {

@@ -43,7 +43,9 @@ class Compound {
   // Set by an operation that wrote a body although it failed.
   bool keep_body = false;
   // 4.1: what SEQUENCE found: this compound runs in a slot, or is an old one's retransmission.
-  void RunInSlot(uint32_t slot, bool cache) { slot_ = SlotInUse{slot, cache}; }
+  void RunInSlot(uint32_t slot, uint32_t sequence, bool cache) {
+    slot_ = SlotInUse{slot, sequence, cache};
+  }
   void ReplaceReply(const std::vector<std::byte>& reply);
   uint64_t Fingerprint() const;
   size_t request_bytes() const { return request_.size(); }
@@ -86,6 +88,7 @@ class Compound {
  private:
   struct SlotInUse {
     uint32_t slot = 0;
+    uint32_t sequence = 0;
     bool cache = false;
   };
 
@@ -94,6 +97,8 @@ class Compound {
   void RunOne(nfs_opnum4 number, uint32_t index);
   nfsstat4 Admit(nfs_opnum4 number, uint32_t index);
   nfsstat4 CheckReplySize(nfs_opnum4 number);
+  // Names the operation to the engine, so that after a restart it is not done twice.
+  void TagCaller(uint32_t index);
   // 4.0: true if the reply of an earlier transmission was put in place of this one's.
   bool Replayed();
   void Finish();

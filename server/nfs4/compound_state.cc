@@ -29,7 +29,10 @@ nfsstat4 Compound::FindNamed(const stateid4& stateid, std::shared_ptr<State>& st
   if (minor >= 1) {
     if (!client || name.client != client->id) return NFS4ERR_BAD_STATEID;
     state = client->Find(name.state);
-    return state ? NFS4_OK : NFS4ERR_BAD_STATEID;
+    if (state) return NFS4_OK;
+    uint32_t run = FirstState(services.recovery->epoch()) >> kStateNumberBits;
+    bool of_this_run = name.state >> kStateNumberBits == run;
+    return client->restored && !of_this_run ? NFS4ERR_STALE_STATEID : NFS4ERR_BAD_STATEID;
   }
   if (EpochOf(name.client) != services.recovery->epoch()) return NFS4ERR_STALE_STATEID;
   std::shared_ptr<Client> owner = services.clients.Find(name.client);

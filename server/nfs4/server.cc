@@ -26,6 +26,15 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Expo
 Server::Server(const ServerOptions& options, Exports& exports, const Clock& clock,
                std::unique_ptr<Recovery> recovery)
     : services_(options, exports, clock, std::move(recovery)) {
+  services_.recovery->OnForgetSession([&exports](std::string_view slots) {
+    for (const auto& root : exports.FileSystems()) {
+      auto forgotten = root->engine->ForgetReplays(slots);
+      if (!forgotten.ok()) {
+        spdlog::error("nfs: cannot forget what a session did in file system {}: {}",
+                      root->file_system, forgotten.error().ToString());
+      }
+    }
+  });
   if (options.tick.count() > 0) ticker_ = std::thread([this] { TickLoop(); });
 }
 

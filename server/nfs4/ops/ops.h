@@ -19,6 +19,7 @@ struct Operation {
   bool alone = false;                    // 4.1: may stand without SEQUENCE, as the only operation
   bool changes = false;                  // what it does must not be done twice
   bool no_seqid = false;                 // 4.0: no owner's seqid protects it from that
+  bool once = false;                     // over a restart too, by vfs::ReplayTag
   bool keeps_fresh = false;              // Compound::fresh stays true over it
 };
 

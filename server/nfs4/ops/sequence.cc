@@ -36,7 +36,8 @@ nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
     c.ReplaceReply(reply);
     return NFS4_OK;
   }
-  if (turn == Session::Turn::kRun) c.RunInSlot(args.sa_slotid, args.sa_cachethis);
+  if (turn == Session::Turn::kRun)
+    c.RunInSlot(args.sa_slotid, args.sa_sequenceid, args.sa_cachethis);
   c.session = session;
   c.client = session->client;
   SEQUENCE4resok ok;
@@ -45,7 +46,8 @@ nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
   ok.sr_slotid = args.sa_slotid;
   ok.sr_highest_slotid = session->slot_count() - 1;
   ok.sr_target_highest_slotid = session->slot_count() - 1;
-  ok.sr_status_flags = 0;
+  bool must_reclaim = c.client && c.client->restored && !c.client->reclaim_complete;
+  ok.sr_status_flags = must_reclaim ? SEQ4_STATUS_RESTART_RECLAIM_NEEDED : 0;
   Encode(c.to, ok);
   return NFS4_OK;
 }

@@ -36,6 +36,10 @@ constexpr Operation Changes(Operation op) {
   op.changes = op.no_seqid = true;
   return op;
 }
+constexpr Operation Once(Operation op) {
+  op.once = true;
+  return op;
+}
 constexpr Operation Only40(Operation op) {
   op.minor_max = 0;
   return op;
@@ -54,10 +58,10 @@ void AddFiles(Table& t) {
   using namespace ops;
   t[3] = Reads(On("ACCESS", With<ACCESS4args, Access>));
   t[5] = On("COMMIT", With<COMMIT4args, Commit>);
-  t[6] = Changes(On("CREATE", With<CREATE4args, Create>));
+  t[6] = Once(Changes(On("CREATE", With<CREATE4args, Create>)));
   t[9] = Reads(On("GETATTR", With<GETATTR4args, GetAttr>));
   t[10] = Reads(On("GETFH", GetFh));
-  t[11] = Changes(On("LINK", With<LINK4args, Link>));
+  t[11] = Once(Changes(On("LINK", With<LINK4args, Link>)));
   t[15] = On("LOOKUP", With<LOOKUP4args, Lookup>);
   t[16] = On("LOOKUPP", LookupP);
   t[17] = On("NVERIFY", With<NVERIFY4args, NVerify>);
@@ -68,8 +72,8 @@ void AddFiles(Table& t) {
   t[25] = On("READ", With<READ4args, ops::Read>);
   t[26] = On("READDIR", With<READDIR4args, ReadDir>);
   t[27] = On("READLINK", ReadLink);
-  t[28] = Changes(On("REMOVE", With<REMOVE4args, Remove>));
-  t[29] = Changes(On("RENAME", With<RENAME4args, Rename>));
+  t[28] = Once(Changes(On("REMOVE", With<REMOVE4args, Remove>)));
+  t[29] = Once(Changes(On("RENAME", With<RENAME4args, Rename>)));
   t[31] = Free("RESTOREFH", RestoreFh);
   t[32] = Reads(On("SAVEFH", SaveFh));
   t[33] = On("SECINFO", With<SECINFO4args, SecInfo>);
@@ -87,7 +91,7 @@ void AddState(Table& t) {
   t[12] = Sequenced(On("LOCK", With<LOCK4args, Lock>));
   t[13] = On("LOCKT", With<LOCKT4args, LockT>);
   t[14] = Sequenced(On("LOCKU", With<LOCKU4args, LockU>));
-  t[18] = Sequenced(On("OPEN", With<OPEN4args, Open>));
+  t[18] = Once(Sequenced(On("OPEN", With<OPEN4args, Open>)));
   t[20] = Only40(Sequenced(On("OPEN_CONFIRM", With<OPEN_CONFIRM4args, OpenConfirm>)));
   t[21] = Sequenced(On("OPEN_DOWNGRADE", With<OPEN_DOWNGRADE4args, OpenDowngrade>));
   t[30] = Only40(Free("RENEW", With<RENEW4args, Renew>));

@@ -1,6 +1,7 @@
 #include "server/nfs4/state/client.h"
 
 #include "server/nfs4/state/file_state.h"
+#include "server/nfs4/state/stateid.h"
 
 namespace tarn::nfs4 {
 
@@ -10,8 +11,9 @@ Client::Client(clientid4 client_id, bool with_sessions, std::string owner_key, P
 bool Client::Add(const std::shared_ptr<State>& state) {
   std::lock_guard lock(mutex);
   if (dead || states.size() >= kStatesMax) return false;
+  constexpr uint32_t kMask = (1U << kStateNumberBits) - 1;
   do {
-    ++next_state;
+    next_state = (next_state & ~kMask) | ((next_state + 1) & kMask);
   } while (next_state == 0 || states.contains(next_state));
   state->id = next_state;
   states.emplace(next_state, state);

@@ -83,7 +83,7 @@ class LockOwner {
 class Client {
  public:
   // Beyond these the client gets NFS4ERR_DELAY: it holds more than any real one does.
-  static constexpr size_t kStatesMax = 1 << 20;
+  static constexpr size_t kStatesMax = 1 << 19;
   static constexpr size_t kSessionsMax = 16;
 
   Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who);
@@ -97,10 +97,14 @@ class Client {
   std::optional<verifier4> pending_confirm;         // 4.0 callback update, the same
   bool confirmed = false;                           // guarded by ClientTable's mutex
   std::vector<std::shared_ptr<Session>> sessions;   // guarded by ClientTable's mutex
+  std::vector<sessionid4> ended_sessions;           // whose records are still there, the same
   std::atomic<std::chrono::nanoseconds> renewed{};  // monotonic
   std::atomic<bool> dead{false};
   std::atomic<bool> reclaim_complete{false};
   std::atomic<bool> may_reclaim{false};  // its record is from before the restart
+  // It and its sessions are of the last run: it must be told to reclaim (RFC 8881 section 18.46.3,
+  // SEQ4_STATUS_RESTART_RECLAIM_NEEDED).
+  bool restored = false;
 
   // CREATE_SESSION's own slot (RFC 8881 section 18.36.4).
   std::mutex create_session_mutex;
@@ -116,7 +120,7 @@ class Client {
   std::unordered_map<uint32_t, std::shared_ptr<State>> states;
   std::map<std::string, std::shared_ptr<OpenOwner>, std::less<>> open_owners;
   std::map<std::string, std::shared_ptr<LockOwner>, std::less<>> lock_owners;
-  uint32_t next_state = 0;
+  uint32_t next_state = 0;                // begins with the epoch, see stateid.h
   std::chrono::nanoseconds idle_since{};  // when the last state went
 
   uint32_t number() const { return static_cast<uint32_t>(id); }

@@ -1,14 +1,58 @@
 #include "server/nfs4/state/client_table.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "common/log.h"
+#include "server/nfs4/state/stateid.h"
 
 namespace tarn::nfs4 {
 
 ClientTable::ClientTable(Recovery& recovery, FileTable& files, const Clock& clock,
                          std::chrono::seconds lease)
-    : recovery_(recovery), files_(files), clock_(clock), lease_(lease) {}
+    : recovery_(recovery), files_(files), clock_(clock), lease_(lease) {
+  for (const SessionRecord& record : recovery_.TakeSessions()) Restore(record);
+}
+
+void ClientTable::Restore(const SessionRecord& record) {
+  auto found = by_id_.find(record.client);
+  std::shared_ptr<Client> client = found == by_id_.end() ? nullptr : found->second;
+  if (!client) {
+    client = std::make_shared<Client>(record.client, true, record.client_key, record.principal);
+    client->verifier = record.verifier;
+    client->renewed = clock_.Monotonic();
+    client->idle_since = clock_.Monotonic();
+    client->next_state = FirstState(recovery_.epoch());
+    client->restored = client->confirmed = true;
+    client->may_reclaim = client->recorded = recovery_.MayReclaim(client->key);
+    by_id_.emplace(client->id, client);
+    confirmed_[client->key] = client;
+  }
+  client->create_session_sequence =
+      std::max(client->create_session_sequence.load(), record.next_create_session);
+  auto session = std::make_shared<Session>(record.id, client, record.fore);
+  session->Restore();
+  sessions_.emplace(record.id, session);
+  client->sessions.push_back(session);
+  uint64_t number = 0;
+  std::memcpy(&number, record.id.data() + 8, sizeof(number));
+  next_session_ = std::max(next_session_, number);
+}
+
+void ClientTable::Unlink(const std::shared_ptr<Session>& session) {
+  session->dead = true;
+  sessions_.erase(session->id);
+  session->client->ended_sessions.push_back(session->id);
+}
+
+void ClientTable::ForgetEnded(Client& client) {
+  std::vector<sessionid4> ended;
+  {
+    std::unique_lock lock(mutex_);
+    ended.swap(client.ended_sessions);
+  }
+  for (const sessionid4& id : ended) recovery_.ForgetSession(id);
+}
 
 size_t ClientTable::SessionHash::operator()(const sessionid4& id) const {
   uint64_t words[2];
@@ -53,6 +97,7 @@ std::shared_ptr<Client> ClientTable::Make(const Introduction& who, bool with_ses
   client->verifier = who.verifier;
   client->renewed = clock_.Monotonic();
   client->idle_since = clock_.Monotonic();
+  client->next_state = FirstState(recovery_.epoch());
   by_id_.emplace(id, client);
   unconfirmed_[who.key] = client;
   return client;
@@ -65,10 +110,7 @@ void ClientTable::Unlink(const std::shared_ptr<Client>& client) {
     auto found = map->find(client->key);
     if (found != map->end() && found->second == client) map->erase(found);
   }
-  for (const auto& session : client->sessions) {
-    session->dead = true;
-    sessions_.erase(session->id);
-  }
+  for (const auto& session : client->sessions) Unlink(session);
   client->sessions.clear();
 }
 
@@ -83,6 +125,7 @@ void ClientTable::ReleaseState(const std::shared_ptr<Client>& client) {
     lock_owners.swap(client->lock_owners);
   }
   for (const auto& [id, state] : states) files_.Close(state, clock_.Monotonic());
+  ForgetEnded(*client);
   recovery_.Forget(*client);
 }
 

@@ -60,7 +60,8 @@ class ClientTable {
   Introduced SetClientId(const Introduction& who);
   nfsstat4 ConfirmClientId(clientid4 id, const verifier4& confirm, const Principal& principal);
   Introduced ExchangeId(const Introduction& who, bool update);
-  // Confirms the client and makes a session. The caller holds client.create_session_mutex.
+  // Confirms the client and makes a session, on stable storage. Sessions of the last run end with
+  // it. The caller holds client.create_session_mutex.
   nfsstat4 CreateSession(const std::shared_ptr<Client>& client, const Principal& principal,
                          const channel_attrs4& fore, std::shared_ptr<Session>& session);
   nfsstat4 DestroySession(const sessionid4& id, const Client* caller);
@@ -69,6 +70,10 @@ class ClientTable {
   size_t size();
 
  private:
+  void Restore(const SessionRecord& record);
+  // Takes the session out of the table; its record goes with ForgetEnded. With mutex_ held.
+  void Unlink(const std::shared_ptr<Session>& session);
+  void ForgetEnded(Client& client);
   // With mutex_ held:
   std::shared_ptr<Client> Make(const Introduction& who, bool with_sessions);
   void Unlink(const std::shared_ptr<Client>& client);

@@ -1,7 +1,9 @@
 // How clients come: SETCLIENTID and EXCHANGE_ID, and what confirms them.
+#include <algorithm>
 #include <cstring>
 
 #include "server/nfs4/state/client_table.h"
+#include "server/nfs4/status.h"
 
 namespace tarn::nfs4 {
 
@@ -127,17 +129,39 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
       client->confirmed = confirms = true;
       confirmed_[client->key] = client;
     }
+    // It starts anew: it has nothing more to ask in sessions of the last run.
+    auto old = std::partition(client->sessions.begin(), client->sessions.end(),
+                              [](const auto& one) { return !one->restored; });
+    std::for_each(old, client->sessions.end(), [this](const auto& one) { Unlink(one); });
+    client->sessions.erase(old, client->sessions.end());
     if (client->sessions.size() >= Client::kSessionsMax) return NFS4ERR_NOSPC;
     sessionid4 id{};
     uint64_t number = ++next_session_;
     std::memcpy(id.data(), &client->id, sizeof(client->id));
     std::memcpy(id.data() + 8, &number, sizeof(number));
     session = std::make_shared<Session>(id, client, fore);
-    sessions_.emplace(id, session);
-    client->sessions.push_back(session);
     client->renewed = clock_.Monotonic();
   }
   if (replaced) ReleaseState(replaced);
+  ForgetEnded(*client);
+  // The client learns of it only when it is on stable storage.
+  auto kept = recovery_.KeepSession({.id = session->id,
+                                     .client = client->id,
+                                     .client_key = client->key,
+                                     .verifier = client->verifier,
+                                     .principal = client->principal,
+                                     .next_create_session = client->create_session_sequence + 1,
+                                     .fore = fore});
+  if (!kept.ok()) return ToStatus(kept);
+  {
+    std::unique_lock lock(mutex_);
+    if (client->dead) {
+      client->ended_sessions.push_back(session->id);
+      return NFS4ERR_STALE_CLIENTID;
+    }
+    sessions_.emplace(session->id, session);
+    client->sessions.push_back(session);
+  }
   if (confirms && !replaced && recovery_.MayReclaim(client->key)) {
     std::lock_guard lock(client->record_mutex);
     client->may_reclaim = client->recorded = true;
@@ -146,14 +170,17 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
 }
 
 nfsstat4 ClientTable::DestroySession(const sessionid4& id, const Client* caller) {
-  std::unique_lock lock(mutex_);
-  auto found = sessions_.find(id);
-  if (found == sessions_.end()) return NFS4ERR_BADSESSION;
-  std::shared_ptr<Session> session = found->second;
-  if (caller != nullptr && session->client.get() != caller) return NFS4ERR_BADSESSION;
-  session->dead = true;
-  std::erase(session->client->sessions, session);
-  sessions_.erase(found);
+  std::shared_ptr<Session> session;
+  {
+    std::unique_lock lock(mutex_);
+    auto found = sessions_.find(id);
+    if (found == sessions_.end()) return NFS4ERR_BADSESSION;
+    session = found->second;
+    if (caller != nullptr && session->client.get() != caller) return NFS4ERR_BADSESSION;
+    std::erase(session->client->sessions, session);
+    Unlink(session);
+  }
+  ForgetEnded(*session->client);
   return NFS4_OK;
 }
 

@@ -66,6 +66,7 @@ Result<void> Recovery::Load(std::chrono::seconds lease) {
     before_.emplace(record.substr(kClients.size()), Before{});
     return true;
   }));
+  TRY(LoadSessions());
   grace_ = !before_.empty();
   grace_ends_ = clock_.Monotonic() + lease;
   if (grace_) {

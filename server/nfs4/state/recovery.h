@@ -6,15 +6,23 @@
 // case after one lease. A client is recorded while it holds state, so that an idle one keeps nobody
 // waiting.
 //
-// Records: "nfs/epoch", "nfs/handle-key", "nfs/server-id", "nfs/client/KEY". Threads: any.
+// Sessions survive too (RFC 8881 section 2.10.6.5), though this is not promised to the client by
+// CREATE_SESSION4_FLAG_PERSIST: after a restart it finds its session, so what it sends again lands
+// in the slot that it was sent in, and vfs::ReplayTag makes a change that was made already not be
+// made twice. The replies themselves are not kept; the rest of a compound is done again.
+//
+// Records: "nfs/epoch", "nfs/handle-key", "nfs/server-id", "nfs/client/KEY", "nfs/session/ID".
+// Threads: any.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "common/clock.h"
 #include "server/nfs4/handle.h"
@@ -22,6 +30,17 @@
 #include "server/vfs/file_system.h"
 
 namespace tarn::nfs4 {
+
+// A 4.1 session of the last run, with what makes its client.
+struct SessionRecord {
+  sessionid4 id{};
+  clientid4 client = 0;
+  std::string client_key;
+  verifier4 verifier{};
+  Principal principal;
+  uint32_t next_create_session = 1;
+  channel_attrs4 fore;
+};
 
 class Recovery {
  public:
@@ -46,16 +65,29 @@ class Recovery {
   // On stable storage when it returns ok. Does nothing if it is recorded already.
   Result<void> Record(Client& client);
   void Forget(Client& client);
+  // Sessions: kept when made, forgotten with all that vfs::ReplayTag remembers of them.
+  Result<void> KeepSession(const SessionRecord& session);
+  void ForgetSession(const sessionid4& id);
+  // Those of the last run; once, at the start.
+  std::vector<SessionRecord> TakeSessions() { return std::move(sessions_); }
+  // What drops an engine's replay records of a slot prefix. Set before the first call is served.
+  void OnForgetSession(std::function<void(std::string_view prefix)> forget) {
+    forget_replays_ = std::move(forget);
+  }
+
   // Forgets a client that has held nothing since `before`.
   void ForgetIfIdle(Client& client, std::chrono::nanoseconds before);
 
  private:
   Recovery(vfs::RecordStore& records, const Clock& clock) : records_(records), clock_(clock) {}
   Result<void> Load(std::chrono::seconds lease);
+  Result<void> LoadSessions();
   void Delete(const std::string& client_key);
 
   vfs::RecordStore& records_;
   const Clock& clock_;
+  std::vector<SessionRecord> sessions_;
+  std::function<void(std::string_view)> forget_replays_;
   uint32_t epoch_ = 0;
   HandleKey handle_key_{};
   std::string server_id_;

@@ -7,8 +7,9 @@ Session::Turn Session::Begin(uint32_t slot, uint32_t sequence, uint64_t fingerpr
   if (slot >= slots_.size()) return Turn::kBadSlot;
   Slot& at = slots_[slot];
   std::lock_guard lock(at.mutex);
-  if (sequence == at.sequence + 1) {
+  if (!at.known || sequence == at.sequence + 1) {
     if (at.busy) return Turn::kMisordered;
+    at.known = true;
     at.busy = true;
     at.sequence = sequence;
     at.fingerprint = fingerprint;

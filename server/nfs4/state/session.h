@@ -30,6 +30,7 @@ class Session {
   struct Slot {
     std::mutex mutex;
     uint32_t sequence = 0;  // of the last request
+    bool known = true;      // false: of the last run, and the next request tells
     bool busy = false;
     bool cached = false;
     uint64_t fingerprint = 0;
@@ -48,10 +49,17 @@ class Session {
   Session(const sessionid4& name, std::shared_ptr<Client> whose, const channel_attrs4& fore_channel)
       : id(name), client(std::move(whose)), fore(fore_channel), slots_(fore.ca_maxrequests) {}
 
+  // A session of the last run: its slots take the first request as it is numbered.
+  void Restore() {
+    restored = true;
+    for (Slot& slot : slots_) slot.known = false;
+  }
+
   const sessionid4 id;
   const std::shared_ptr<Client> client;
   const channel_attrs4 fore;
   std::atomic<bool> dead{false};
+  bool restored = false;  // it does not change once the session is in the table
 
   // `fingerprint` tells a retransmission from another request with the same sequence number.
   Turn Begin(uint32_t slot, uint32_t sequence, uint64_t fingerprint, std::vector<std::byte>& reply);

@@ -1,6 +1,6 @@
 // stateid4 (RFC 7530 section 9.1.4, RFC 8881 section 8.2): `other` is the client id and the state's
-// number within the client. The client id begins with the boot epoch, so that a state of an earlier
-// run is told apart from one that never was.
+// number within the client. Both begin with the boot epoch, so that a state of an earlier run is
+// told apart from one that never was, also when a 4.1 client's id outlived that run.
 #pragma once
 
 #include <cstring>
@@ -18,6 +18,11 @@ enum class SpecialStateid { kNone, kAnonymous, kBypass, kCurrent, kInvalid };
 
 inline uint32_t EpochOf(clientid4 client) {
   return static_cast<uint32_t>(client >> 32);
+}
+
+inline constexpr uint32_t kStateNumberBits = 20;  // below the epoch's low bits
+inline uint32_t FirstState(uint32_t epoch) {
+  return epoch << kStateNumberBits;
 }
 
 inline stateid4 MakeStateid(const StateName& name, uint32_t seqid) {

@@ -1,0 +1,87 @@
+// What a client sees of a restart: its session lives on, and what it sends again is done once.
+#include <gtest/gtest.h>
+
+#include "server/nfs4/server.h"
+#include "server/nfs4/testing/harness.h"
+
+namespace tarn::nfs4::testing {
+namespace {
+
+CREATE4args Directory(std::string_view name) {
+  CREATE4args create;
+  create.objtype.type = NF4DIR;
+  create.objname = name;
+  return create;
+}
+
+nfs_argop4 RemoveOp(std::string_view name) {
+  return Op(OP_REMOVE, REMOVE4args{.target = name});
+}
+
+uint32_t FlagsOf(const Reply& reply) {
+  return reply.at<SEQUENCE4res>(0).sr_resok4.sr_status_flags;
+}
+
+TEST(Restart, AChangeThatIsSentAgainInItsSlotSucceedsAgain) {
+  Harness h;
+  Client41 client(h, "client");
+  client.Start();
+  ASSERT_EQ(client.Run({Op(OP_PUTROOTFH), Op(OP_CREATE, Directory("d"))}).status(), NFS4_OK);
+  auto remove = h.Encoded(1, {client.NextSequence(), Op(OP_PUTROOTFH), RemoveOp("d")});
+  ASSERT_EQ(h.RunRaw(remove).status(), NFS4_OK);
+  h.Restart();
+  Reply again = h.RunRaw(remove);
+  EXPECT_EQ(again.status(), NFS4_OK);
+  EXPECT_NE(FlagsOf(again) & SEQ4_STATUS_RESTART_RECLAIM_NEEDED, 0U);
+  // The slot goes on, and another request is another one.
+  EXPECT_EQ(client.Run({Op(OP_PUTROOTFH), RemoveOp("d")}).status(), NFS4ERR_NOENT);
+}
+
+TEST(Restart, AStateOfTheLastRunIsStaleAndANewSessionEndsTheOldOne) {
+  Harness h;
+  Client41 client(h, "client");
+  client.Start();
+  std::string handle;
+  stateid4 opened = client.OpenFile("f", handle);
+  h.Restart();
+  Reply write = client.Run(
+      {PutFh(Keep(handle)),
+       Op(OP_WRITE,
+          WRITE4args{.stateid = opened, .offset = 0, .stable = FILE_SYNC4, .data = Keep("x")})});
+  EXPECT_EQ(write.status(), NFS4ERR_STALE_STATEID);
+  sessionid4 old = client.session;
+  uint32_t sequence = client.sequences[0];
+  client.Start();  // the same client: its id is confirmed already
+  EXPECT_NE(client.session, old);
+  EXPECT_EQ(FlagsOf(client.Run({Op(OP_PUTROOTFH)})), 0U);
+  SEQUENCE4args dead{.sa_sessionid = old, .sa_sequenceid = sequence + 1};
+  EXPECT_EQ(h.Run(1, {Op(OP_SEQUENCE, dead)}).status(), NFS4ERR_BADSESSION);
+  h.Restart();
+  EXPECT_EQ(h.Run(1, {Op(OP_SEQUENCE, dead)}).status(), NFS4ERR_BADSESSION);
+  EXPECT_EQ(client.Run({Op(OP_PUTROOTFH)}).status(), NFS4_OK);
+}
+
+TEST(Restart, ADestroyedSessionDoesNotComeBack) {
+  Harness h;
+  Client41 client(h, "client");
+  client.Start();
+  DESTROY_SESSION4args destroy{.dsa_sessionid = client.session};
+  ASSERT_EQ(h.Run(1, {Op(OP_DESTROY_SESSION, destroy)}).status(), NFS4_OK);
+  h.Restart();
+  EXPECT_EQ(client.Run({Op(OP_PUTROOTFH)}).status(), NFS4ERR_BADSESSION);
+}
+
+TEST(Restart, AChangeOf40ThatIsSentAgainSucceedsAgain) {
+  Harness h;
+  ASSERT_EQ(h.Run(0, {Op(OP_PUTROOTFH), Op(OP_CREATE, Directory("d"))}).status(), NFS4_OK);
+  auto remove = h.Encoded(0, {Op(OP_PUTROOTFH), RemoveOp("d")});
+  ++h.xid;
+  ASSERT_EQ(h.RunRaw(remove).status(), NFS4_OK);
+  h.Restart();
+  EXPECT_EQ(h.RunRaw(remove).status(), NFS4_OK);
+  ++h.xid;
+  EXPECT_EQ(h.RunRaw(remove).status(), NFS4ERR_NOENT);
+}
+
+}  // namespace
+}  // namespace tarn::nfs4::testing
