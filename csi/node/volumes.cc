@@ -5,6 +5,17 @@
 
 namespace tarn::csi {
 
+namespace {
+
+// The staging path itself, or the same directory seen through another mount of kubelet's.
+bool IsStaging(const std::string& target, const std::string& staging_path) {
+  size_t name = staging_path.rfind('/');
+  size_t parent = name == 0 ? 0 : staging_path.rfind('/', name - 1);
+  return target.ends_with(staging_path.substr(parent));
+}
+
+}  // namespace
+
 Result<Volumes::Plan> Volumes::MakePlan(const StageRequest& request) {
   TRY(VolumeId id, ParseVolumeId(request.volume_id));
   TRY(VolumeContext context, ParseVolumeContext(request.context));
@@ -62,7 +73,7 @@ Result<void> Volumes::CheckSingleWriter(const PublishRequest& request, const Mou
   TRY(auto mounts, host_.Mounts());
   for (const auto& mount : mounts) {
     if (mount.device != staged.device || mount.target == request.target_path) continue;
-    if (!mount.target.starts_with(options_.pods_dir + "/")) continue;
+    if (IsStaging(mount.target, request.stage.staging_path)) continue;
     return Error(Code::kWrongState, "volume '" + request.stage.volume_id +
                                         "' is for a single writer (ReadWriteOncePod) and already "
                                         "published at '" +
