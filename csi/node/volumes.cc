@@ -56,14 +56,14 @@ Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Plan
 
 Result<void> Volumes::Stage(const StageRequest& request) {
   TRY(Plan plan, MakePlan(request));
-  TRY(auto hold, locks_.Take(request.volume_id));
+  TRY(auto hold, locks_.Take(request.volume_id, kLockWait));
   TRY(EnsureStaged(request, plan));
   WriteRecord(request);
   return Ok();
 }
 
 Result<void> Volumes::Unstage(const std::string& volume_id, const std::string& staging_path) {
-  TRY(auto hold, locks_.Take(volume_id));
+  TRY(auto hold, locks_.Take(volume_id, kLockWait));
   (void)::remove(RecordPath(volume_id).c_str());
   return host_.Unmount(staging_path, false);
 }
@@ -85,7 +85,7 @@ Result<void> Volumes::CheckSingleWriter(const PublishRequest& request, const Mou
 Result<void> Volumes::Publish(const PublishRequest& request) {
   TRY(Plan plan, MakePlan(request.stage));
   const std::string& target = request.target_path;
-  TRY(auto hold, locks_.Take(target));
+  TRY(auto hold, locks_.Take(target, kLockWait));
   // Several pods of one volume are published at once; only the mount under them is for one at a
   // time.
   std::optional<MountEntry> staged;
@@ -110,7 +110,7 @@ Result<void> Volumes::Publish(const PublishRequest& request) {
 }
 
 Result<void> Volumes::Unpublish(const std::string& target_path) {
-  TRY(auto hold, locks_.Take(target_path));
+  TRY(auto hold, locks_.Take(target_path, kLockWait));
   return host_.Unmount(target_path, true);
 }
 

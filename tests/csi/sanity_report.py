@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""sanity_report.py JUNIT SKIPPED: counts csi-sanity's cases, and holds those it skipped against the list
-of the skips we expect, both ways. Exit 1 on a failure or another set of skips."""
+"""sanity_report.py JUNIT SKIPPED: counts csi-sanity's cases, and holds those it skipped against the
+list of the skips we expect, both ways. Exit 1 on a failure or another set of skips."""
 import sys
 import xml.etree.ElementTree as xml
 
