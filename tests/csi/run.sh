@@ -64,7 +64,7 @@ port=$(python3 -c 'import socket
 s = socket.socket()
 s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])')
-fs=fs-0123456789abcdef0
+fs="fs-0123456789abcdef0"
 mkdir -p "$work/registry" "$work/kubelet/plugins_registry" "$work/kubelet/pods"
 cat >"$work/registry/$fs.json" <<JSON
 {"fileSystemId": "$fs", "namespace": "default", "name": "shared",
@@ -75,7 +75,7 @@ provisioningMode: efs-ap
 fileSystemId: $fs
 directoryPerms: "700"
 YAML
-start server "$build/bin/tarn-server" ${TARN_SERVER_FLAGS:-} --data-dir "$work/data" --listen "127.0.0.1:$port" \
+start server "$build/bin/tarn-server" --data-dir "$work/data" --listen "127.0.0.1:$port" \
   --control-socket "$work/control.sock" --file-system-id $fs
 start controller "$build/bin/tarn-csi" controller --endpoint "unix://$work/controller.sock" \
   --registry-dir "$work/registry"
