@@ -1,0 +1,59 @@
+#!/bin/bash
+# One of two clients (1: vers=4.1, 2: 4.0) that work while the server is killed: trees are unpacked
+# and compared, a repository is cloned and checked, and journal.py makes names and bytes and writes
+# down, outside of the mount, what the server acknowledged. No command may fail.
+. "$T_HERE/guest/lib.sh"
+set +e
+VERS=4.$((2 - T_ID))
+results=$T_WORK/results-crash-$T_ID
+work=/run/nfs/work-$T_ID
+
+result() { echo "$1 crash: $2 (vers=$VERS)" >>"$results"; }
+
+unpack_trees() {
+  local round=0
+  while [ ! -e "$T_WORK/crash-stop" ]; do
+    mkdir "$work/tree" && tar -C "$work/tree" -xf "$T_WORK/tree.tar" &&
+      (cd "$work/tree" && sha256sum --quiet -c "$T_WORK/tree.sums") &&
+      rm -r "$work/tree" || return 1
+    round=$((round + 1))
+  done
+  echo "trees: $round rounds"
+}
+
+clone_repositories() {
+  local round=0
+  while [ ! -e "$T_WORK/crash-stop" ]; do
+    git clone -q "$T_WORK/repository.git" "$work/clone" &&
+      git -C "$work/clone" fsck --full &&
+      [ -z "$(git -C "$work/clone" status --porcelain)" ] &&
+      rm -rf "$work/clone" || return 1
+    round=$((round + 1))
+  done
+  echo "clones: $round rounds"
+}
+
+nfs_mount / /run/nfs || { result FAIL "mounts"; exit 0; }
+mkdir "$work" "$work/names"
+python3 -I "$T_HERE/guest/journal.py" work "$work/names" "$T_WORK/journal-$T_ID" \
+  "$T_WORK/crash-stop" &
+names=$!
+unpack_trees &
+trees=$!
+clone_repositories &
+clones=$!
+touch "$T_WORK/crash-ready-$T_ID"
+for worker in names trees clones; do
+  if wait ${!worker}; then result PASS "$worker: no error"; else result FAIL "$worker: no error"; fi
+done
+cd /run && timeout 60 umount /run/nfs || result FAIL "unmounts"
+touch "$T_WORK/crash-idle-$T_ID"
+eventually 120 test -e "$T_WORK/crash-verify"
+nfs_mount / /run/nfs || result FAIL "mounts again"
+if python3 -I "$T_HERE/guest/journal.py" verify "$work/names" "$T_WORK/journal-$T_ID"; then
+  result PASS "every acknowledged name and byte is there"
+else
+  result FAIL "every acknowledged name and byte is there"
+fi
+timeout 60 umount /run/nfs || result FAIL "unmounts"
+exit 0

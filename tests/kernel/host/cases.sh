@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# Suite "cases": guest/cases/*.sh in both clients, one over vers=4.1 and one over 4.0.
+
+run_cases() {
+  SUITE=cases
+  local seconds=$((420 * SCALE)) id tail_pid lost=()
+  : >"$LOGS/server.log"
+  start_server || { result FAIL "cases: the server starts"; return; }
+  if [ "$SERVER" = tarn ]; then
+    make_access_points || result FAIL "cases: access points are made"
+  fi
+  make_source_tree || result FAIL "cases: the source tree is packed"
+  mkdir -p "$WORK/peer-1" "$WORK/peer-2"
+  : >>"$WORK/results-cases"
+  for id in 1 2; do boot_guest $id cases.sh $seconds; done
+  tail -n +1 -s 0.2 -F "$WORK/results-cases" 2>/dev/null &  # results as they come
+  tail_pid=$!
+  for id in 1 2; do wait_guest $id || lost+=("$id"); done
+  sleep 0.3
+  kill $tail_pid 2>/dev/null
+  for id in "${lost[@]}"; do result FAIL "client $id comes to its end"; done
+  if [ "$SERVER" = tarn ]; then
+    if control fsck; then result PASS "fsck is clean"; else result FAIL "fsck is clean"; fi
+  fi
+  stop_server
+  rm -rf "$DATA" "$WORK"/done-*
+}
+
+# What `tar x` unpacks: this repository's files and a good many small headers.
+make_source_tree() {
+  local tree=$WORK/tree
+  mkdir -p "$tree/headers" && git -c safe.directory='*' archive HEAD | tar -C "$tree" -x &&
+    (cd /usr/include && find . -name '*.h' -size -100k | sort >"$WORK/headers" &&
+      sed "$((600 * SCALE))q" "$WORK/headers" | xargs cp --parents -t "$tree/headers") &&
+    ln -s headers/no-such-file "$tree/dangling" && chmod 755 "$tree/hack" &&
+    (cd "$tree" && find . -type f -print0 | sort -z | xargs -0 sha256sum) >"$WORK/tree.sums" &&
+    tar -C "$tree" -cf "$WORK/tree.tar" . &&
+    git -c safe.directory='*' clone -q --bare --no-local . "$WORK/repository.git"
+}

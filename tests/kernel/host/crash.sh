@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# Suite "crash": the server is killed (-9) at random points while both clients work (guest/crash.sh,
+# guest/journal.py), and started again at once on the same data. The clients must see no error, and
+# all that was acknowledged must be there.
+KILLS=$((20 * SCALE))
+
+run_crash() {
+  SUITE=crash
+  local id lost=() kills=0
+  LEASE=4
+  start_server || { result FAIL "crash: the server starts"; return; }
+  [ -e "$WORK/tree.tar" ] || make_source_tree || result FAIL "crash: the source tree is packed"
+  : >>"$WORK/results-crash"
+  for id in 1 2; do boot_guest $id crash.sh $((KILLS * 12 + 300)); done
+  for id in 1 2; do await "crash-ready-$id" 60 || lost+=("$id"); done
+  while [ $kills -lt $KILLS ] && [ ${#lost[@]} = 0 ]; do
+    sleep "$((RANDOM % 6)).$((RANDOM % 10))"
+    restart_after_kill || { result FAIL "crash: the server starts after a kill"; return; }
+    kills=$((kills + 1))
+  done
+  touch "$WORK/crash-stop"
+  for id in 1 2; do await "crash-idle-$id" 240 || lost+=("$id"); done
+  # Once more with nothing in flight: what is read now comes from the disk.
+  restart_after_kill || result FAIL "crash: the server starts after the last kill"
+  touch "$WORK/crash-verify"
+  for id in 1 2; do wait_guest $id || lost+=("$id"); done
+  for id in "${lost[@]}"; do result FAIL "crash: client $id comes to its end"; done
+  if [ $kills = $KILLS ]; then result PASS "the server was killed $kills times"; fi
+  [ "$SERVER" != tarn ] || check_after_crash
+  stop_server
+  rm -rf "$DATA" "$WORK"/done-*
+}
+
+restart_after_kill() {
+  kill_server
+  echo "kill: $(date +%T.%N)" >>"$LOGS/server.log"
+  start_server
+}
+
+check_after_crash() {
+  if control fsck; then result PASS "crash: fsck is clean"; else result FAIL "crash: fsck is clean"; fi
+  cat "$WORK"/results-crash-[12] 2>/dev/null
+}
+
+# await FILE SECONDS: until a client has made it.
+await() {
+  local deadline=$((SECONDS + $2))
+  until [ -e "$WORK/$1" ]; do [ $SECONDS -lt $deadline ] || return 1; sleep 0.1; done
+}

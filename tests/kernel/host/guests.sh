@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Clients: User-Mode Linux with this machine's root as its own (guest/init.sh is its init).
+
+# boot_guest ID MAIN SECONDS: starts client ID, which runs guest/MAIN and ends, at the latest after
+# so many seconds. Its pid is then in GUEST_PID[ID].
+declare -A GUEST_PID
+boot_guest() {
+  local id=$1 main=$2 seconds=$3 log="$LOGS/client$1-$SUITE.log"
+  # Its memory is a file in TMPDIR; /dev/shm allows mapping it.
+  TMPDIR=/dev/shm timeout --kill-after=5 "$seconds" \
+    linux.uml rootfstype=hostfs rw mem=1G quiet init="$HERE/guest/init.sh" \
+    vec0:transport=tap,ifname="tap$id",depth=128,gro=1 con=null con0=fd:0,fd:1 \
+    T_MAIN="$main" T_ID="$id" T_HERE="$HERE" T_WORK="$WORK" T_ADDRESS="$(client_address "$id")" \
+    T_SERVER="$SERVER_ADDRESS" T_SCALE="$SCALE" T_ONLY="$ONLY" </dev/null >"$log" 2>&1 &
+  GUEST_PID[$id]=$!
+}
+
+# wait_guest ID: ok when it ran to its end by itself.
+wait_guest() {
+  wait "${GUEST_PID[$1]}"
+  [ -e "$WORK/done-$1" ] && return
+  echo "client $1 did not come to its end; its log:"
+  tail -n 15 "$LOGS/client$1-$SUITE.log"
+  return 1
+}
+
+# Lines "PASS|FAIL NAME" go to the results of a suite.
+result() {
+  local outcome=$1 name=$2
+  echo "$outcome $name" | tee -a "$WORK/results-$SUITE"
+}
