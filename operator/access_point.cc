@@ -106,7 +106,12 @@ Result<void> AccessPointReconciler::Configure(const Json& ap, const std::string&
 }
 
 Result<Outcome> AccessPointReconciler::Serve(const Json& ap, StatusDraft& status) {
-  TRY(Json fs, ResolveFileSystem(context_, ap));
+  auto found = ResolveFileSystem(context_, ap);
+  if (!found.ok()) {
+    status.Failed(found.error());
+    return Outcome{};  // a FileSystem's change brings us back
+  }
+  const Json& fs = *found;
   status["fileSystemId"] = FileSystemIdOf(fs);
   if (KnownId(ap).empty()) status["lifeCycleState"] = "creating";
   if (IsDeleting(fs) && KnownId(ap).empty()) {

@@ -16,7 +16,7 @@
 
 namespace tarn::op {
 
-inline constexpr std::chrono::seconds kControlTimeout{5};
+inline constexpr std::chrono::seconds kControlTimeout{10};
 
 using Tags = std::vector<std::pair<std::string, std::string>>;
 

@@ -19,6 +19,8 @@ using kube::Str;
 
 // How long an API that was not there is not asked for again.
 constexpr int64_t kMonitorRecheckSeconds = 600;
+// Of what a container said when it ended.
+constexpr size_t kMaxReason = 1000;
 
 Tags TagsOf(const Json& fs) {
   Tags out;
@@ -186,8 +188,10 @@ std::string FileSystemReconciler::WhyNotRunning(const Json& fs) {
       std::string reason = Str(waiting, "reason");
       if (reason.empty() || reason == "PodInitializing") continue;
       std::string text = "pod " + pod_name + ": " + reason;
-      if (std::string why = Str(waiting, "message"); !why.empty()) text += ": " + why;
-      return text;
+      // What it said when it last ended tells more than that kubelet waits to start it again.
+      std::string why = Str(Object(Object(container, "lastState"), "terminated"), "message");
+      if (why.empty()) why = Str(waiting, "message");
+      return why.empty() ? text : text + ": " + why.substr(0, kMaxReason);
     }
   }
   for (const Json& c : Array(status, "conditions")) {

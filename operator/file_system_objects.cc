@@ -58,6 +58,7 @@ Json ServerContainer(const Settings& settings, const Json& fs) {
           {"image", ImageOf(settings, server)},
           {"command", {"/usr/bin/tarn-server"}},
           {"args", args},
+          {"terminationMessagePolicy", "FallbackToLogsOnError"},
           {"ports",
            {{{"name", "nfs"}, {"containerPort", kNfsPort}, {"protocol", "TCP"}},
             {{"name", "control"}, {"containerPort", kControlPort}, {"protocol", "TCP"}},
@@ -85,6 +86,7 @@ Json PrepareContainer(const Settings& settings, const Json& fs) {
           {"image", ImageOf(settings, Object(Object(fs, "spec"), "server"))},
           {"command", {"/usr/bin/tarn-server"}},
           {"args", {Flag("prepare-data-dir", owner), Flag("data-dir", kDataDir)}},
+          {"terminationMessagePolicy", "FallbackToLogsOnError"},
           {"securityContext", security},
           {"resources", {{"requests", {{"cpu", "10m"}, {"memory", "32Mi"}}}}},
           {"volumeMounts", {{{"name", "data"}, {"mountPath", kVolumeDir}}}}};

@@ -88,6 +88,22 @@ TEST_F(FileSystemTest, SaysWhyItsPodDoesNotRun) {
   }));
 }
 
+TEST_F(FileSystemTest, SaysWhatAServerThatEndsSaid) {
+  rig_.Create(
+      kPod,
+      {{"metadata", {{"name", "shared-0"}}},
+       {"status",
+        {{"containerStatuses",
+          {{{"state", {{"waiting", {{"reason", "CrashLoopBackOff"}, {"message", "back-off 10s"}}}}},
+            {"lastState", {{"terminated", {{"message", "data-dir: no space left"}}}}}}}}}}});
+  rig_.Start();
+  rig_.Create(kFileSystem, {{"metadata", {{"name", "shared"}}}, {"spec", SharedSpec()}});
+  EXPECT_TRUE(Eventually([&] {
+    return rig_.Condition(kFileSystem, "shared", "Ready", "message") ==
+           "pod shared-0: CrashLoopBackOff: data-dir: no space left";
+  }));
+}
+
 TEST_F(FileSystemTest, WhatIsDeletedOrChangedIsPutBack) {
   rig_.Start();
   std::string id = rig_.MakeShared();

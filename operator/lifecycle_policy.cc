@@ -46,7 +46,12 @@ Result<Outcome> LifecyclePolicyReconciler::Reconcile(const ObjectName& name) {
 }
 
 Result<Outcome> LifecyclePolicyReconciler::Serve(const Json& policy, StatusDraft& status) {
-  TRY(Json fs, ResolveFileSystem(context_, policy));
+  auto found = ResolveFileSystem(context_, policy);
+  if (!found.ok()) {
+    status.Failed(found.error());
+    return Outcome{};  // a FileSystem's change brings us back
+  }
+  const Json& fs = *found;
   status["fileSystemId"] = FileSystemIdOf(fs);
   auto all = PoliciesOf(fs);
   if (!all.empty() && UidOf(all.front()) != UidOf(policy)) {

@@ -99,7 +99,13 @@ Result<Json> MountTargetReconciler::EnsureService(const Json& mt, const Json& fs
 Result<Outcome> MountTargetReconciler::Serve(const Json& mt, StatusDraft& status) {
   std::string id = IdFromUid("fsmt-", UidOf(mt));
   status["mountTargetId"] = id;
-  TRY(Json fs, ResolveFileSystem(context_, mt));
+  auto found = ResolveFileSystem(context_, mt);
+  if (!found.ok()) {
+    status["lifeCycleState"] = "error";
+    status.Failed(found.error());
+    return Outcome{};  // a FileSystem's change brings us back
+  }
+  const Json& fs = *found;
   status["fileSystemId"] = FileSystemIdOf(fs);
   if (std::string zone = ZoneOf(mt); !zone.empty()) status["availabilityZoneName"] = zone;
   TRY(CheckZone(mt, fs));

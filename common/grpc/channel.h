@@ -22,6 +22,7 @@ inline constexpr std::chrono::seconds kKeepaliveTimeout{10};
 // A server that was restarted is tried again soon, not after gRPC's two minutes.
 inline constexpr std::chrono::milliseconds kReconnectMin{200};
 inline constexpr std::chrono::seconds kReconnectMax{5};
+inline constexpr std::chrono::seconds kConnectTimeout{10};
 
 // `endpoint` as NormaliseEndpoint takes it. A Unix socket needs no TLS and `tls_dir` is ignored;
 // host:port needs mutual TLS from `tls_dir` (kInvalid when it is empty or broken). Connects lazily.

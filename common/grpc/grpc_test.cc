@@ -134,6 +134,15 @@ TEST(Server, ServesASocketWithItsModeAndCarriesErrors) {
   EXPECT_EQ(Ask(channel, "good").code(), Code::kUnavailable);
 }
 
+TEST(Server, TheSocketsFolderIsMade) {
+  TempDir dir;
+  Refuser service;
+  std::string socket = dir / "plugins/driver/csi.sock";
+  auto server = Server::Start({{.endpoint = socket, .tls_dir = {}}}, {&service});
+  ASSERT_TRUE(server.ok()) << server.error().ToString();
+  EXPECT_TRUE(Ask(OpenChannel(socket, "").value(), "good").ok());
+}
+
 TEST(Server, ASecondProcessDoesNotTakeTheSocket) {
   TempDir dir;
   Refuser service;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
 
 #include "common/grpc/endpoint.h"
 #include "common/grpc/tls.h"
@@ -27,6 +28,9 @@ std::string Reason() {
 class SocketLock {
  public:
   static Result<std::unique_ptr<SocketLock>> Take(const std::string& path) {
+    // kubelet makes the folder for plugins, not the one of each.
+    std::error_code failed;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), failed);
     std::string lock_path = path + ".lock";
     int fd = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {

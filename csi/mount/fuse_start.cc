@@ -1,21 +1,25 @@
 #include "csi/mount/fuse_start.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <thread>
+
+#include "csi/mount/mount_info.h"
 
 namespace tarn::csi {
 namespace {
 
 constexpr off_t kLogBytesMax = 1 << 20;
-constexpr int kReadyFd = 3;
+constexpr std::chrono::milliseconds kLook{10};
+constexpr off_t kReasonBytesMax = 1024;
 
 bool WriteFile(const std::string& path, const std::string& text) {
   int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
@@ -45,20 +49,16 @@ int OpenLog(const std::string& path) {
 }
 
 // In the new process: no return.
-[[noreturn]] void Exec(const FuseStart& start, int log, int ready) {
+[[noreturn]] void Exec(const FuseStart& start, int log) {
   setsid();
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  // The pipe may itself be at 3, which dup2 would leave with close-on-exec.
-  int moved = fcntl(ready, F_DUPFD_CLOEXEC, 10);
   dup2(null, 0);
   dup2(log >= 0 ? log : null, 1);
   dup2(log >= 0 ? log : null, 2);
-  dup2(moved, kReadyFd);
   if (chdir("/") != 0) _exit(126);
-  std::vector<std::string> words = {"tarn-csi", "fuse"};
+  std::vector<std::string> words = {"tarn-csi", "fuse", "--foreground", "--mountpoint",
+                                    start.target};
   words.insert(words.end(), start.arguments.begin(), start.arguments.end());
-  words.push_back("--ready-fd");
-  words.push_back(std::to_string(kReadyFd));
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -66,22 +66,31 @@ int OpenLog(const std::string& path) {
   _exit(127);
 }
 
-// The first line, or what there is when the writer is gone; nothing when the deadline came first.
-std::string ReadLine(int fd, std::chrono::milliseconds wait) {
-  auto deadline = std::chrono::steady_clock::now() + wait;
-  std::string line;
-  for (;;) {
-    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
-    pollfd ready{fd, POLLIN, 0};
-    if (left.count() <= 0 || poll(&ready, 1, static_cast<int>(left.count())) <= 0) return "";
-    char buffer[1024];
-    ssize_t got = read(fd, buffer, sizeof buffer);
-    if (got > 0) line.append(buffer, static_cast<size_t>(got));
-    size_t end = line.find('\n');
-    if (end != std::string::npos) return line.substr(0, end);
-    if (got <= 0) return line.empty() ? "it ended at once; see its log" : line;
-  }
+off_t SizeOf(int fd) {
+  struct stat info {};
+  return fd >= 0 && fstat(fd, &info) == 0 ? info.st_size : 0;
+}
+
+// The last line that was written to the log since `from`: why it ended.
+std::string LastLine(const std::string& path, off_t from) {
+  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "it ended at once";
+  off_t at = std::max(from, SizeOf(fd) - kReasonBytesMax);
+  char buffer[kReasonBytesMax];
+  ssize_t got = pread(fd, buffer, sizeof buffer, at);
+  close(fd);
+  std::string text(buffer, got > 0 ? static_cast<size_t>(got) : 0);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  size_t line = text.rfind('\n');
+  if (line != std::string::npos) text.erase(0, line + 1);
+  return text.empty() ? "it ended at once" : text;
+}
+
+bool IsMounted(const std::string& target) {
+  auto mounts = ReadMountInfo();
+  if (!mounts.ok()) return false;
+  auto mount = FindMount(*mounts, target);
+  return mount && mount->type == "fuse.tarn";
 }
 
 }  // namespace
@@ -115,22 +124,22 @@ Result<void> StartFuseProcess(const FuseStart& start) {
     auto left = LeaveCgroup("/sys/fs/cgroup", start.cgroup);
     if (!left.ok() && log >= 0) dprintf(log, "warning: %s\n", left.error().message().c_str());
   }
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return Error(Code::kInternal, "cannot make a pipe");
+  off_t from = SizeOf(log);
   pid_t pid = fork();
   if (pid < 0) return Error(Code::kInternal, std::string("cannot fork: ") + std::strerror(errno));
-  if (pid == 0) Exec(start, log, ends[1]);
-  close(ends[1]);
-  std::string line = ReadLine(ends[0], start.deadline);
-  close(ends[0]);
-  if (line == "ok") return Ok();
+  if (pid == 0) Exec(start, log);
+  auto until = std::chrono::steady_clock::now() + start.deadline;
+  while (std::chrono::steady_clock::now() < until) {
+    if (waitpid(pid, nullptr, WNOHANG) == pid) {
+      return Error(Code::kInternal, LastLine(start.log_file, from));
+    }
+    if (IsMounted(start.target)) return Ok();
+    std::this_thread::sleep_for(kLook);
+  }
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
-  if (line.empty()) {
-    return Error(Code::kDeadlineExceeded, "the FUSE process was not ready after " +
-                                              std::to_string(start.deadline.count()) + " ms");
-  }
-  return Error(Code::kInternal, line);
+  return Error(Code::kDeadlineExceeded, "the server did not answer within " +
+                                            std::to_string(start.deadline.count()) + " ms");
 }
 
 }  // namespace tarn::csi

@@ -17,10 +17,11 @@ struct FuseStart {
   // container's cgroup. Empty: stay.
   std::string cgroup;
   std::chrono::milliseconds deadline{0};  // until it is ready, else it is killed
-  std::vector<std::string> arguments;     // of csi/mount/fuse/fuse_main.h; --ready-fd is added
+  std::string target;                     // where it mounts
+  std::vector<std::string> arguments;     // more of csi/mount/fuse/fuse_main.h
 };
 
-// The fuse process' own message when it could not mount; kDeadlineExceeded.
+// Returns when the mount is there. kInternal: the FUSE process' own message; kDeadlineExceeded.
 Result<void> StartFuseProcess(const FuseStart& start);
 
 // Moves the calling process. An error is for the log only: without cgroups at hand all else works.

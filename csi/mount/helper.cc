@@ -141,7 +141,7 @@ Result<std::string> StartFuse(const Arguments& arguments) {
   start.deadline = std::chrono::milliseconds(std::atol(arguments[2].c_str()));
   TRY(MakeDirectory({arguments[3]}));
   start.arguments.assign(arguments.begin() + 4, arguments.end());
-  start.arguments.insert(start.arguments.end(), {"--mountpoint", arguments[3]});
+  start.target = arguments[3];
   TRY(StartFuseProcess(start));
   return std::string();
 }

@@ -121,8 +121,11 @@ grpc::Status NodeService::NodeGetVolumeStats(grpc::ServerContext*,
                                              pb::NodeGetVolumeStatsResponse* response) {
   auto body = [&]() -> Result<pb::NodeGetVolumeStatsResponse> {
     TRY(CheckVolumeId(request->volume_id()));
-    TRY(std::string path, CheckedPath("Volume path", request->volume_path()));
-    TRY(Volumes::Health health, volumes_.Stats(path));
+    if (request->volume_path().empty()) return Error(Code::kInvalid, "Volume path not provided");
+    auto path = CheckedPath("Volume path", request->volume_path());
+    // A path that cannot be is one where no volume is.
+    if (!path.ok()) return Error(Code::kNotFound, path.error().message());
+    TRY(Volumes::Health health, volumes_.Stats(*path));
     pb::NodeGetVolumeStatsResponse answer;
     if (health.usage) Fill(*health.usage, answer);
     answer.mutable_volume_condition()->set_abnormal(!health.problem.empty());

@@ -5,6 +5,17 @@
 
 namespace tarn::csi {
 
+namespace {
+
+// The staging path itself, or the same directory seen through another mount of kubelet's.
+bool IsStaging(const std::string& target, const std::string& staging_path) {
+  size_t name = staging_path.rfind('/');
+  size_t parent = name == 0 ? 0 : staging_path.rfind('/', name - 1);
+  return target.ends_with(staging_path.substr(parent));
+}
+
+}  // namespace
+
 Result<Volumes::Plan> Volumes::MakePlan(const StageRequest& request) {
   TRY(VolumeId id, ParseVolumeId(request.volume_id));
   TRY(VolumeContext context, ParseVolumeContext(request.context));
@@ -45,14 +56,14 @@ Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Plan
 
 Result<void> Volumes::Stage(const StageRequest& request) {
   TRY(Plan plan, MakePlan(request));
-  TRY(auto hold, locks_.Take(request.volume_id));
+  TRY(auto hold, locks_.Take(request.volume_id, kLockWait));
   TRY(EnsureStaged(request, plan));
   WriteRecord(request);
   return Ok();
 }
 
 Result<void> Volumes::Unstage(const std::string& volume_id, const std::string& staging_path) {
-  TRY(auto hold, locks_.Take(volume_id));
+  TRY(auto hold, locks_.Take(volume_id, kLockWait));
   (void)::remove(RecordPath(volume_id).c_str());
   return host_.Unmount(staging_path, false);
 }
@@ -62,7 +73,7 @@ Result<void> Volumes::CheckSingleWriter(const PublishRequest& request, const Mou
   TRY(auto mounts, host_.Mounts());
   for (const auto& mount : mounts) {
     if (mount.device != staged.device || mount.target == request.target_path) continue;
-    if (!mount.target.starts_with(options_.pods_dir + "/")) continue;
+    if (IsStaging(mount.target, request.stage.staging_path)) continue;
     return Error(Code::kWrongState, "volume '" + request.stage.volume_id +
                                         "' is for a single writer (ReadWriteOncePod) and already "
                                         "published at '" +
@@ -74,7 +85,7 @@ Result<void> Volumes::CheckSingleWriter(const PublishRequest& request, const Mou
 Result<void> Volumes::Publish(const PublishRequest& request) {
   TRY(Plan plan, MakePlan(request.stage));
   const std::string& target = request.target_path;
-  TRY(auto hold, locks_.Take(target));
+  TRY(auto hold, locks_.Take(target, kLockWait));
   // Several pods of one volume are published at once; only the mount under them is for one at a
   // time.
   std::optional<MountEntry> staged;
@@ -99,7 +110,7 @@ Result<void> Volumes::Publish(const PublishRequest& request) {
 }
 
 Result<void> Volumes::Unpublish(const std::string& target_path) {
-  TRY(auto hold, locks_.Take(target_path));
+  TRY(auto hold, locks_.Take(target_path, kLockWait));
   return host_.Unmount(target_path, true);
 }
 

@@ -45,6 +45,8 @@ struct VolumesOptions {
 
 class Volumes {
  public:
+  // A call waits this long for another one on the same volume or path (the health loop, as a rule)
+  // before it is told to come back.
   static constexpr std::chrono::milliseconds kLockWait{2000};
 
   // `registry` may be null. All outlive it.

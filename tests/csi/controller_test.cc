@@ -8,9 +8,11 @@
 #include <thread>
 
 #include "common/grpc/server.h"
+#include "common/grpc/testing/certificates.h"
 #include "csi/controller/controller_service.h"
 #include "csi/volume_context.h"
 #include "operator/kube/testing/fake_cluster.h"
+#include "operator/kube/text.h"
 #include "server/control/manager.h"
 #include "server/control/service.h"
 #include "server/engine/memory/memory_engine.h"
@@ -436,6 +438,54 @@ TEST_F(ControllerTest, FiftyAtOnceWithRetriesLeaveNothingBehind) {
     EXPECT_TRUE(status.ok()) << status.error_message();
   });
   EXPECT_TRUE(AccessPoints().empty());
+}
+
+// The operator writes the Secret only with the first file system, and renews it later.
+TEST_F(ControllerTest, FollowsItsSecretFromAbsentToRenewed) {
+  auto issue = [&](const rpcs::TestAuthority& authority) {
+    authority.Issue(dir + "/tls");
+    kube::Json data;
+    for (const char* name : {"ca.crt", "tls.crt", "tls.key"}) {
+      data[name] = kube::EncodeBase64(*kube::ReadFile(dir + "/tls/" + name));
+    }
+    return kube::Json{{"metadata", {{"name", "who"}, {"namespace", "tarn"}}}, {"data", data}};
+  };
+  const std::string secrets = "/api/v1/namespaces/tarn/secrets";
+  rpcs::TestAuthority first, second;
+  kube::Json secret = issue(first);
+  auto start = [&](int port) {
+    auto started = rpcs::Server::Start({{"127.0.0.1:" + std::to_string(port), dir + "/tls", 0}},
+                                       {control_service.get()});
+    ASSERT_TRUE(started.ok()) << started.error().message();
+    server = std::move(*started);
+  };
+  server.reset();
+  start(0);
+  int port = server->port(0);
+  std::string address = "127.0.0.1:" + std::to_string(port);
+
+  ControlServers by_secret("", [&] { return ReadTlsSecret(*reader, "tarn", "who"); });
+  auto call = [&] {
+    control_pb::DescribeAccessPointsRequest request;
+    request.set_file_system_id(kFs);
+    return by_secret
+        .Call(address, &control_pb::Control::Stub::DescribeAccessPoints, request,
+              std::chrono::seconds(5))
+        .code();
+  };
+  EXPECT_EQ(call(), Code::kUnavailable);
+  cluster.Put(secrets, secret);
+  EXPECT_EQ(call(), Code::kOk);
+  // A new authority on both sides: the old certificate is refused, the new one is found by itself.
+  server.reset();
+  cluster.Put(secrets, issue(second));
+  start(port);
+  Code code = Code::kUnavailable;
+  for (int i = 0; i < 100 && code != Code::kOk; ++i) {
+    code = call();
+    if (code != Code::kOk) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(code, Code::kOk);
 }
 
 TEST_F(ControllerTest, ValidatesCapabilities) {

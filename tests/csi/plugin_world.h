@@ -1,0 +1,86 @@
+// For node_e2e.cc: a server, a controller and a node plugin as processes, in a directory of their
+// own. Loopback and ephemeral ports only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/csi.grpc.pb.h"
+
+namespace tarn::csi {
+
+namespace pb = ::csi::v1;
+
+// A child process, killed when this goes.
+class Process {
+ public:
+  Process(const std::string& program, std::vector<std::string> arguments, const std::string& log);
+  ~Process();
+  void Signal(int number) const;
+  // Sends SIGTERM; the exit status, or -1 when it had to be killed.
+  int Stop();
+  void Kill();
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+class World {
+ public:
+  World();
+  ~World();
+
+  void StartServer();
+  void StartNode(std::vector<std::string> more = {});
+
+  // Through the controller. The volume's parameters are the default ones.
+  pb::Volume Create(const std::string& name, int64_t bytes);
+  grpc::Status Expand(const pb::Volume& volume, int64_t bytes);
+
+  grpc::Status Stage(const pb::Volume& volume);
+  grpc::Status Publish(const pb::Volume& volume, const std::string& pod, bool read_only = false);
+  grpc::Status Unpublish(const pb::Volume& volume, const std::string& pod);
+  grpc::Status Unstage(const pb::Volume& volume);
+  grpc::Status Stats(const pb::Volume& volume, const std::string& pod,
+                     pb::NodeGetVolumeStatsResponse* response);
+
+  std::string StagingPath(const pb::Volume& volume) const;
+  std::string TargetPath(const std::string& pod) const;
+  // Of the FUSE process that serves the volume; 0: none.
+  pid_t FusePid(const pb::Volume& volume) const;
+  size_t MountCount() const;
+
+  std::string dir, bin;
+  std::unique_ptr<Process> server, controller, node;
+  std::unique_ptr<pb::Node::Stub> node_stub;
+  std::unique_ptr<pb::Controller::Stub> controller_stub;
+
+ private:
+  int port_ = 0;
+};
+
+// Until `condition` holds; false after ten seconds (or `limit`).
+template <typename Condition>
+bool Eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(10));
+
+bool WriteFile(const std::string& path, const std::string& text);  // false: errno says why
+std::string ReadFile(const std::string& path);                     // "" when it cannot be read
+
+}  // namespace tarn::csi
+
+#include <thread>
+
+template <typename Condition>
+bool tarn::csi::Eventually(Condition condition, std::chrono::milliseconds limit) {
+  auto until = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
