@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# manifests.sh          writes what follows from other files: the chart's copies of crds/, and deploy/kubernetes/ from the chart
+# manifests.sh          writes what follows from other files: the chart's copies of crds/, and
+#                       deploy/kubernetes/ from the chart
 # manifests.sh --check  only says what differs
 # Needs helm in PATH, or that of hack/cluster.sh (which builds it, from its sources, at first use).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
-case ${1-} in '' | --check) ;; *) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 2 ;; esac
+case ${1-} in '' | --check) ;; *) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 2 ;; esac
 check=${1-}
 
 find_helm() {
@@ -23,14 +24,17 @@ head_of() { # head_of WHAT
 mkdir -p "$out/crds" "$out/kubernetes"
 cp crds/*.yaml "$out/crds"
 {
-  head_of 'Tarn in the namespace kube-system, as `helm install tarn charts/tarn -n kube-system` makes it. First: crds.yaml.'
+  head_of 'Tarn in the namespace kube-system, as Helm would install it there. First: crds.yaml.'
   # Without what only Helm's own releases have.
   "$helm" template tarn charts/tarn --namespace kube-system --set crds.install=false |
     sed -e '/^# Source: /d' -e '/app.kubernetes.io\/managed-by: Helm$/d'
 } >"$out/kubernetes/tarn.yaml"
 {
   head_of 'The custom resources.'
-  for file in crds/*.yaml; do echo ---; grep -v -e '^  annotations:$' -e 'helm.sh/resource-policy' "$file"; done
+  for file in crds/*.yaml; do
+    echo ---
+    grep -v -e '^  annotations:$' -e 'helm.sh/resource-policy' "$file"
+  done
 } >"$out/kubernetes/crds.yaml"
 cat >"$out/kubernetes/kustomization.yaml" <<YAML
 # kubectl apply -k deploy/kubernetes

@@ -1,8 +1,10 @@
 #!/bin/sh
-# volume.sh ACCESSPOINT | kubectl apply -f -: a PersistentVolume and a claim of that AccessPoint, in the current namespace.
+# volume.sh ACCESSPOINT | kubectl apply -f -: a PersistentVolume and a claim of that AccessPoint, in
+# the current namespace.
 set -eu
 name=$1
-handle=$(kubectl get accesspoint "$name" -o 'jsonpath={.status.fileSystemId}::{.status.accessPointId}')
+id='{.status.fileSystemId}::{.status.accessPointId}'
+handle=$(kubectl get accesspoint "$name" -o "jsonpath=$id")
 cat <<YAML
 apiVersion: v1
 kind: PersistentVolume
