@@ -12,6 +12,7 @@ using kube::Str;
 const char* kVolumeDir = "/var/lib/tarn";
 // Below the volume's root: that may hold lost+found and belong to root.
 const char* kDataDir = "/var/lib/tarn/data";
+const char* kControlSocket = "/var/lib/tarn/data/control.sock";  // the server's default
 const char* kTlsDir = "/etc/tarn/tls";
 // RocksDB's recovery of a large log takes its time; only then does the liveness probe begin.
 constexpr int kMaxStartSeconds = 600;
@@ -58,6 +59,8 @@ Json ServerContainer(const Settings& settings, const Json& fs) {
           {"image", ImageOf(settings, server)},
           {"command", {"/usr/bin/tarn-server"}},
           {"args", args},
+          // For tarnctl in `kubectl exec`.
+          {"env", {{{"name", "TARN_SERVER"}, {"value", std::string("unix:") + kControlSocket}}}},
           {"terminationMessagePolicy", "FallbackToLogsOnError"},
           {"ports",
            {{{"name", "nfs"}, {"containerPort", kNfsPort}, {"protocol", "TCP"}},

@@ -46,6 +46,7 @@ TEST(FileSystemStatefulSet, RunsOneRestrictedServerWithItsFlags) {
   EXPECT_EQ(c["securityContext"]["readOnlyRootFilesystem"], true);
   EXPECT_EQ(c["securityContext"]["allowPrivilegeEscalation"], false);
   EXPECT_EQ(c["securityContext"]["capabilities"]["drop"], Json({"ALL"}));
+  EXPECT_EQ(c["env"][0]["value"], "unix:/var/lib/tarn/data/control.sock");
   EXPECT_EQ(c["readinessProbe"]["httpGet"]["path"], "/readyz");
   EXPECT_EQ(c["livenessProbe"]["httpGet"]["path"], "/healthz");
   Json claim = set["spec"]["volumeClaimTemplates"][0];
