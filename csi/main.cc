@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   if (is("node")) return tarn::csi::NodeMain(argc - 1, argv + 1);
   if (is("helper")) return tarn::csi::HelperMain(argc - 1, argv + 1);
 #ifdef TARN_CSI_FUSE
-  if (is("fuse")) return tarn::fuse::FuseMain(argc - 1, argv + 1);
+  if (is("fuse")) return tarn::csi::FuseMain(argc - 1, argv + 1);
 #endif
   if (is("--version")) return std::printf("tarn-csi %s\n", tarn::kVersion) < 0;
   bool asked = is("--help") || is("-h") || is("help");

@@ -1,6 +1,7 @@
 #include "csi/mount/fuse_start.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -10,15 +11,12 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <thread>
-
-#include "csi/mount/mount_info.h"
 
 namespace tarn::csi {
 namespace {
 
 constexpr off_t kLogBytesMax = 1 << 20;
-constexpr std::chrono::milliseconds kLook{10};
+constexpr int kReadyFd = 3;
 constexpr off_t kReasonBytesMax = 1024;
 
 bool WriteFile(const std::string& path, const std::string& text) {
@@ -49,16 +47,20 @@ int OpenLog(const std::string& path) {
 }
 
 // In the new process: no return.
-[[noreturn]] void Exec(const FuseStart& start, int log) {
+[[noreturn]] void Exec(const FuseStart& start, int log, int ready) {
   setsid();
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  // The pipe may itself be at 3, which dup2 would leave with close-on-exec.
+  int moved = fcntl(ready, F_DUPFD_CLOEXEC, kReadyFd + 1);
   dup2(null, 0);
   dup2(log >= 0 ? log : null, 1);
   dup2(log >= 0 ? log : null, 2);
+  dup2(moved, kReadyFd);
   if (chdir("/") != 0) _exit(126);
-  std::vector<std::string> words = {"tarn-csi", "fuse", "--foreground", "--mountpoint",
-                                    start.target};
+  std::vector<std::string> words = {"tarn-csi", "fuse", "--mountpoint", start.target};
   words.insert(words.end(), start.arguments.begin(), start.arguments.end());
+  words.push_back("--ready-fd");
+  words.push_back(std::to_string(kReadyFd));
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -86,11 +88,25 @@ std::string LastLine(const std::string& path, off_t from) {
   return text.empty() ? "it ended at once" : text;
 }
 
-bool IsMounted(const std::string& target) {
-  auto mounts = ReadMountInfo();
-  if (!mounts.ok()) return false;
-  auto mount = FindMount(*mounts, target);
-  return mount && mount->type == "fuse.tarn";
+// The first line that comes through `fd`; what there is when the writer is gone; kDeadlineExceeded.
+Result<std::string> ReadLine(int fd, std::chrono::milliseconds wait) {
+  auto deadline = std::chrono::steady_clock::now() + wait;
+  std::string line;
+  for (;;) {
+    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    pollfd ready{fd, POLLIN, 0};
+    if (left.count() <= 0 || poll(&ready, 1, static_cast<int>(left.count())) <= 0) {
+      return Error(Code::kDeadlineExceeded,
+                   "the server did not answer within " + std::to_string(wait.count()) + " ms");
+    }
+    char buffer[1024];
+    ssize_t got = read(fd, buffer, sizeof buffer);
+    if (got > 0) line.append(buffer, static_cast<size_t>(got));
+    size_t end = line.find('\n');
+    if (end != std::string::npos) return line.substr(0, end);
+    if (got <= 0) return line;
+  }
 }
 
 }  // namespace
@@ -125,21 +141,18 @@ Result<void> StartFuseProcess(const FuseStart& start) {
     if (!left.ok() && log >= 0) dprintf(log, "warning: %s\n", left.error().message().c_str());
   }
   off_t from = SizeOf(log);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return Error(Code::kInternal, "cannot make a pipe");
   pid_t pid = fork();
   if (pid < 0) return Error(Code::kInternal, std::string("cannot fork: ") + std::strerror(errno));
-  if (pid == 0) Exec(start, log);
-  auto until = std::chrono::steady_clock::now() + start.deadline;
-  while (std::chrono::steady_clock::now() < until) {
-    if (waitpid(pid, nullptr, WNOHANG) == pid) {
-      return Error(Code::kInternal, LastLine(start.log_file, from));
-    }
-    if (IsMounted(start.target)) return Ok();
-    std::this_thread::sleep_for(kLook);
-  }
+  if (pid == 0) Exec(start, log, ends[1]);
+  close(ends[1]);
+  Result<std::string> line = ReadLine(ends[0], start.deadline);
+  if (line.ok() && *line == "ok") return Ok();
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
-  return Error(Code::kDeadlineExceeded, "the server did not answer within " +
-                                            std::to_string(start.deadline.count()) + " ms");
+  if (!line.ok()) return std::move(line).error();
+  return Error(Code::kInternal, line->empty() ? LastLine(start.log_file, from) : *line);
 }
 
 }  // namespace tarn::csi

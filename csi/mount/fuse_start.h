@@ -18,10 +18,11 @@ struct FuseStart {
   std::string cgroup;
   std::chrono::milliseconds deadline{0};  // until it is ready, else it is killed
   std::string target;                     // where it mounts
-  std::vector<std::string> arguments;     // more of csi/mount/fuse/fuse_main.h
+  std::vector<std::string> arguments;     // more of csi/mount/fuse/fuse_main.h; --ready-fd is added
 };
 
-// Returns when the mount is there. kInternal: the FUSE process' own message; kDeadlineExceeded.
+// Returns when the mount is there and its server answered. kInternal: the FUSE process' own
+// message; kDeadlineExceeded.
 Result<void> StartFuseProcess(const FuseStart& start);
 
 // Moves the calling process. An error is for the log only: without cgroups at hand all else works.

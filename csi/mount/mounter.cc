@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <set>
 
 #include "common/log.h"
 #include "csi/mount/nfs_mount.h"
@@ -21,20 +20,6 @@ std::vector<std::string> SplitOptions(const std::string& text) {
     at = end + 1;
   }
   return list;
-}
-
-// Of the options, those that the FUSE process acts on. The rest tunes the kernel's own client. Soft
-// mounts are passed on as well: it refuses them, which is better than mounting hard.
-std::string FuseOptions(const MountOptions& options) {
-  static const std::set<std::string> known = {"ro",       "nosuid", "nodev", "noexec",  "noatime",
-                                              "dirsync",  "noac",   "soft",  "softerr", "actimeo",
-                                              "nconnect", "rsize",  "wsize"};
-  std::string text;
-  for (const auto& option : SplitOptions(options.ToString())) {
-    if (!known.contains(option.substr(0, option.find('=')))) continue;
-    text += (text.empty() ? "" : ",") + option;
-  }
-  return text;
 }
 
 class KernelMounter : public Mounter {
@@ -65,14 +50,17 @@ class FuseMounter : public Mounter {
     // The helper kills the FUSE process at its own deadline; ours comes later, for a helper that
     // hangs itself.
     auto inner = std::max(deadline - kStartMargin, deadline / 2);
-    std::string source = request.server + ":" + request.export_path;
-    auto started = runner_.Run({"start-fuse", log, options_.cgroup, std::to_string(inner.count()),
-                                request.target, "--source", source, "--options",
-                                FuseOptions(request.options), "--log-level", options_.log_level},
-                               deadline);
+    TRY(HostPort at, SplitHostPort(request.server));
+    std::string server = JoinHostPort(at);
+    auto started =
+        runner_.Run({"start-fuse", log, options_.cgroup, std::to_string(inner.count()),
+                     request.target, "--server", server, "--export", request.export_path,
+                     "--options", request.options.ToString(), "--log-level", options_.log_level},
+                    deadline);
     if (started.ok()) return Ok();
     (void)runner_.Run({"detach", request.target}, std::chrono::seconds{5});
-    std::string what = "Could not mount \"" + source + "\" at \"" + request.target + "\": ";
+    std::string what = "Could not mount \"" + server + ":" + request.export_path + "\" at \"" +
+                       request.target + "\": ";
     return Error(started.code(), what + started.error().message() + " (log: " + log + ")");
   }
 
