@@ -86,3 +86,22 @@ case_unknown_ids_do_not_mount() {
       "$T_SERVER:/$id" /mnt
   done
 }
+
+# What the CSI node plugin does on a node whose kernel has an NFS client: mount(2) by itself.
+case_csi_mounts_it_by_the_kernel() {
+  local at=/run/points/$VERS/csi csi="$T_BIN/tarn-csi helper"
+  $csi mount-nfs "$T_SERVER:2049" "/$ONE" "$at" "vers=$VERS" nosuid nosharecache || fail "mount"
+  grep -q " $at nfs4 rw,nosuid,.*vers=$VERS,.*noresvport" /proc/mounts || fail "$(cat /proc/mounts)"
+  touch "$at/by-csi"
+  $csi check "$at" || fail "check"
+  local block blocks more
+  # shellcheck disable=SC2034
+  read -r block blocks more <<<"$($csi statfs "$at")"
+  same size $((64 << 20)) $((block * blocks))
+  $csi bind "$at" "$at-ro" ro || fail "bind"
+  refused "Read-only file system" rm "$at-ro/by-csi"
+  rm "$at/by-csi"
+  $csi umount "$at-ro" rmdir && $csi umount "$at" rmdir || fail "umount"
+  [ ! -e "$at" ] || fail "$at is still there"
+  refused "no such export" $csi mount-nfs "$T_SERVER:2049" /fsap-00000000000000000 "$at" "vers=$VERS"
+}
