@@ -103,5 +103,6 @@ case_csi_mounts_it_by_the_kernel() {
   rm "$at/by-csi"
   $csi umount "$at-ro" rmdir && $csi umount "$at" rmdir || fail "umount"
   [ ! -e "$at" ] || fail "$at is still there"
-  refused "no such export" $csi mount-nfs "$T_SERVER:2049" /fsap-00000000000000000 "$at" "vers=$VERS"
+  refused "no such export" \
+    $csi mount-nfs "$T_SERVER:2049" /fsap-00000000000000000 "$at" "vers=$VERS"
 }
