@@ -99,6 +99,8 @@ case_bad_resources_are_refused() {
   tests/crds/run.sh | sed 's/^/    /' || fail "the API server takes what it must not, or refuses what is right"
 }
 
+case_chart_renders_and_refuses() { tests/chart/run.sh | sed 's/^/    /'; }
+
 case_manifests_follow_from_the_chart() { hack/manifests.sh --check || fail "run hack/manifests.sh"; }
 
 case_operator_killed() {
