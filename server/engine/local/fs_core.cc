@@ -161,8 +161,8 @@ Result<Store::Ticket> LocalFileSystem::Apply(Change& change) {
   return ticket;
 }
 
-Result<void> LocalFileSystem::RefuseIfFull() const {
-  if (store_.DiskIsFull()) {
+Result<void> LocalFileSystem::RefuseIfFull(uint64_t growth) const {
+  if (store_.DiskIsFull(growth)) {
     return Error(Code::kNoSpace, "the disk of the data directory is nearly full");
   }
   return Ok();

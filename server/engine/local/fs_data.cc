@@ -158,7 +158,7 @@ Result<size_t> LocalFileSystem::WriteInline(Inode& inode, uint64_t offset,
   uint64_t space = RoundUp(length);
   auto growth = static_cast<int64_t>(space) - static_cast<int64_t>(inode.record.space_used);
   if (growth > 0) {
-    TRY(RefuseIfFull());
+    TRY(RefuseIfFull(static_cast<uint64_t>(growth)));
     TRY(realms_.Charge(inode.record.realm, growth, 0));
     inode.record.space_used = space;
   }
@@ -181,7 +181,7 @@ Result<void> LocalFileSystem::WriteBlocks(Inode& inode, uint64_t offset,
   uint64_t holes = after - first - chunk->map.Count(first, after);
   auto growth = static_cast<int64_t>(holes * kBlockBytes);
   if (growth > 0) {
-    TRY(RefuseIfFull());
+    TRY(RefuseIfFull(static_cast<uint64_t>(growth)));
     TRY(realms_.Charge(inode.record.realm, growth, 0));
   }
   size_t head = chunk->map.Has(first) ? 0 : within % kBlockBytes;
@@ -194,6 +194,7 @@ Result<void> LocalFileSystem::WriteBlocks(Inode& inode, uint64_t offset,
     return chunk->unsynced->Write(within - head, head, data, tail);
   };
   if (auto written = write(); !written) {
+    if (written.code() == Code::kNoSpace) store_.NoteDiskFull();
     if (growth > 0) (void)realms_.Charge(inode.record.realm, -growth, 0);
     return written;
   }

@@ -68,7 +68,7 @@ Result<void> LocalFileSystem::ReserveChange(Inode& inode) {
   Batch batch(store_);
   PutInode(batch, inode, inode.StoredForm());
   auto ticket = store_.Write(batch);
-  if (ticket) return Ok();
+  if (ticket) return store_.Flush();
   inode.change_stored = before;
   return ticket.error();
 }

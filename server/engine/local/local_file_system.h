@@ -143,7 +143,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   void PutInode(Batch& batch, const Inode& inode, InodeRecord form) const;
   // Writes the batch and applies; the inodes concerned are locked. Dead files are forgotten.
   Result<Ticket> Apply(Change& change);
-  Result<void> RefuseIfFull() const;
+  Result<void> RefuseIfFull(uint64_t growth = 0) const;
   // A directory after a change of its entries.
   InodeRecord Touched(const Inode& directory, int entries, int subdirectories) const;
   Result<uint32_t> DepthOf(uint64_t directory);

@@ -5,10 +5,14 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/table.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <thread>
 
 #include "common/log.h"
 
@@ -16,7 +20,9 @@ namespace tarn::local {
 namespace {
 
 constexpr int kTablesOpenMax = 2000;  // of the process's limit of open files
-constexpr uint64_t kLogBytesMax = 512u << 20;
+constexpr std::chrono::seconds kRecoveryWait{8};
+constexpr std::chrono::milliseconds kRecoveryPoll{20};
+constexpr uint64_t kLogBytesMax = 256u << 20;
 constexpr const char* kTableNames[kTables] = {"default", "inodes", "names", "inline", "chunks"};
 
 // Sums of usage. A broken operand ends in an error of the read, and fsck tells it.
@@ -39,21 +45,46 @@ class UsageMerge : public rocksdb::AssociativeMergeOperator {
   const char* Name() const override { return "tarn.usage"; }
 };
 
-rocksdb::DBOptions DatabaseOptions() {
+// Warnings go to our log. RocksDB's own log file would end the process when its disk is full.
+class Log : public rocksdb::Logger {
+ public:
+  Log() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  void Logv(const char* format, va_list arguments) override {
+    Logv(rocksdb::InfoLogLevel::INFO_LEVEL, format, arguments);
+  }
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    char line[512];
+    std::vsnprintf(line, sizeof(line), format, arguments);
+    bool error = level >= rocksdb::InfoLogLevel::ERROR_LEVEL;
+    spdlog::log(error ? spdlog::level::warn : spdlog::level::debug, "rocksdb: {}", line);
+  }
+};
+
+// Logs stay until every table that they speak of was written; a small disk has less room for that.
+uint64_t LogBytesMax(const std::string& directory) {
+  struct statvfs disk {};
+  if (::statvfs(directory.c_str(), &disk) != 0) return kLogBytesMax;
+  return std::min<uint64_t>(kLogBytesMax,
+                            static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize / 16);
+}
+
+rocksdb::DBOptions DatabaseOptions(const std::string& directory) {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.max_open_files = kTablesOpenMax;
   options.max_background_jobs = 2;
-  options.max_total_wal_size = kLogBytesMax;
+  options.max_total_wal_size = LogBytesMax(directory);
   // A torn tail is what a crash leaves; anything else wrong in the log is an error, never a silent
   // loss. It is also the mode that allows log files to be reused, which saves the file system
   // below a journal commit per sync.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.recycle_log_file_num = 4;
-  options.keep_log_file_num = 4;
-  options.max_log_file_size = 4u << 20;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  // The log is written when it is synced: one system call for all changes that wait. It also means
+  // that a log that cannot be written is noticed by Sync alone, when the changes are in the tables'
+  // memory already; so Resume can always save them by writing the tables.
+  options.manual_wal_flush = true;
+  options.info_log = std::make_shared<Log>();
   options.bytes_per_sync = 1u << 20;
   return options;
 }
@@ -70,7 +101,11 @@ rocksdb::ColumnFamilyOptions TableOptions(const LocalOptions& local, Table table
   blocks.format_version = 5;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
   options.compression = rocksdb::kNoCompression;
+  options.max_write_buffer_number = 4;
   options.level_compaction_dynamic_level_bytes = true;
+  // Small steps, so that a compaction on a nearly full disk fits into what is kept free.
+  options.target_file_size_base = 16u << 20;
+  options.max_compaction_bytes = 64u << 20;
   options.write_buffer_size = table == Table::kMeta
                                   ? std::min<size_t>(local.write_buffer_bytes, 16u << 20)
                                   : local.write_buffer_bytes;
@@ -106,8 +141,8 @@ Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& options) {
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  auto status =
-      rocksdb::DB::Open(DatabaseOptions(), options.data_dir + "/meta", tables, &handles, &db);
+  auto status = rocksdb::DB::Open(DatabaseOptions(options.data_dir), options.data_dir + "/meta",
+                                  tables, &handles, &db);
   if (!status.ok()) {
     Error error = store->Translate(status);
     return Error(error.code(),
@@ -115,14 +150,17 @@ Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& options) {
   }
   store->db_.reset(db);
   std::copy(handles.begin(), handles.end(), store->handles_.begin());
-  store->failed_ = false;
+  struct stat ballast {};
+  if (::stat(store->ballast_.c_str(), &ballast) == 0) {
+    store->ballast_bytes_ = static_cast<uint64_t>(ballast.st_size);
+  }
   store->CheckDisk();
   return store;
 }
 
 Store::~Store() {
   if (!db_) return;
-  (void)db_->SyncWAL();
+  if (!failed_) (void)db_->FlushWAL(true);
   for (auto* handle : handles_) {
     if (handle != nullptr) (void)db_->DestroyColumnFamilyHandle(handle);
   }
@@ -134,13 +172,18 @@ Error Store::Translate(const rocksdb::Status& status) const {
     spdlog::error("database: {}", status.ToString());
     return Error(Code::kCorrupt, status.ToString());
   }
-  failed_ = true;
   bool space = status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace ||
                status.ToString().find("No space left") != std::string::npos;
   if (space) return Error(Code::kNoSpace, "the disk of the data directory is full");
   if (status.IsBusy() || status.IsIncomplete()) return Error(Code::kUnavailable, status.ToString());
   spdlog::error("database: {}", status.ToString());
   return Error(Code::kIo, status.ToString());
+}
+
+// Of a write: no more of them until Recover.
+Error Store::Failed(const rocksdb::Status& status) {
+  failed_ = true;
+  return Translate(status);
 }
 
 Result<std::optional<std::string>> Store::Get(Table table, const std::string& key,
@@ -170,18 +213,21 @@ Result<void> Store::Scan(Table table, const std::string& first, const std::strin
 
 Result<Store::Ticket> Store::Write(Batch& batch) {
   if (failed_) Recover();
+  grown_ += batch.bytes();
   auto status = db_->Write(rocksdb::WriteOptions(), &batch.batch_);
   if (!status.ok()) {
-    Error error = Translate(status);
-    if (error.code() != Code::kNoSpace) return error;
+    Error error = Failed(status);
     // Removing must work on a full disk: give the ballast up and try once more.
     Recover();
+    if (error.code() != Code::kNoSpace || failed_) return error;
     status = db_->Write(rocksdb::WriteOptions(), &batch.batch_);
-    if (!status.ok()) return Translate(status);
+    if (!status.ok()) return Failed(status);
   }
   return ++written_;
 }
 
+// A log that could not be written is not asked again: Recover makes all changes durable in the
+// tables and begins another one.
 Result<void> Store::Sync(Ticket ticket) {
   std::unique_lock lock(sync_mutex_);
   while (synced_ < ticket) {
@@ -192,14 +238,37 @@ Result<void> Store::Sync(Ticket ticket) {
     syncing_ = true;
     lock.unlock();
     Ticket target = written_.load();
-    auto status = db_->SyncWAL();
+    auto status = SyncLog();
     lock.lock();
     syncing_ = false;
     ++syncs_;
     if (status.ok()) synced_ = std::max(synced_, target);
     synced_changed_.notify_all();
-    if (!status.ok()) return Translate(status);
+    if (!status.ok()) return Failed(status);
   }
+  return Ok();
+}
+
+rocksdb::Status Store::SyncLog() {
+  constexpr int kAttempts = 3;
+  rocksdb::Status status;
+  for (int i = 0; i < kAttempts; ++i) {
+    if (failed_) Recover();
+    if (failed_)
+      return status.ok() ? rocksdb::Status::NoSpace("the log cannot be written") : status;
+    status = db_->FlushWAL(true);
+    if (status.ok()) return status;
+    (void)Failed(status);
+  }
+  return status;
+}
+
+// To the kernel: there after a kill, though not after a power loss.
+Result<void> Store::Flush() {
+  if (failed_) Recover();
+  if (failed_) return Error(Code::kNoSpace);
+  auto status = db_->FlushWAL(false);
+  if (!status.ok()) return Failed(status);
   return Ok();
 }
 
@@ -208,12 +277,32 @@ Result<void> Store::WriteAndSync(Batch& batch) {
   return Sync(ticket);
 }
 
+// RocksDB looks for space by itself every five seconds, and while it does so Resume is Busy. A
+// write waits for that once, and not again soon when there was no space.
 void Store::Recover() {
   std::lock_guard lock(recover_mutex_);
   if (!failed_) return;
   DropBallast();
-  auto status = db_->Resume();
-  if (status.ok()) failed_ = false;
+  auto now = std::chrono::steady_clock::now();
+  auto until = now + (now < wait_again_ ? std::chrono::seconds(0) : kRecoveryWait);
+  rocksdb::Status status = db_->Resume();
+  while (status.IsBusy() && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(kRecoveryPoll);
+    status = db_->Resume();
+  }
+  if (status.ok()) {
+    failed_ = false;
+    return;
+  }
+  if (now < until) {
+    wait_again_ = std::chrono::steady_clock::now() + kRecoveryWait;
+    spdlog::error("database: still not writable: {}", status.ToString());
+  }
+}
+
+bool Store::DiskIsFull(uint64_t growth) {
+  if ((grown_ += growth) > grown_max_) CheckDisk();
+  return disk_full_;
 }
 
 void Store::DropBallast() {
@@ -242,6 +331,19 @@ void Store::CheckDisk() {
     free -= std::min(free, ballast_bytes_);
   }
   disk_full_ = free + ballast_bytes_ < reserve;
+  grown_max_ = reserve / 8;
+  grown_ = 0;
+}
+
+void Store::ReclaimSpace(std::atomic<bool>& stop) {
+  if (reclaimed_at_ == written_ || failed_) return;
+  reclaimed_at_ = written_;
+  std::vector<rocksdb::ColumnFamilyHandle*> all(handles_.begin(), handles_.end());
+  if (!db_->Flush(rocksdb::FlushOptions(), all).ok()) return;
+  rocksdb::CompactRangeOptions compact;
+  compact.canceled = &stop;
+  compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  for (auto* handle : handles_) (void)db_->CompactRange(compact, handle, nullptr, nullptr);
 }
 
 std::shared_ptr<const rocksdb::Snapshot> Store::TakeSnapshot() const {

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -57,11 +58,14 @@ class Store {
   Result<void> Scan(Table table, const std::string& first, const std::string& after,
                     const Visitor& visit, const rocksdb::Snapshot* snapshot = nullptr) const;
 
-  // Applies the batch: visible at once, on stable storage after Sync of the ticket.
+  // Applies the batch: visible at once, on stable storage after Sync of the ticket. Without one, a
+  // killed process may lose it.
   Result<Ticket> Write(Batch& batch);
   // Waits until everything up to the ticket is on stable storage. One caller syncs for all.
   Result<void> Sync(Ticket ticket);
   Result<void> WriteAndSync(Batch& batch);
+  // What was written so far survives the end of this process, but not of the machine.
+  Result<void> Flush();
   // Everything written so far.
   Ticket Latest() const { return written_.load(); }
 
@@ -71,10 +75,16 @@ class Store {
 
   // A consistent view of everything, until the pointer goes.
   std::shared_ptr<const rocksdb::Snapshot> TakeSnapshot() const;
-  // Bytes that may still be written to the disk before only removing is allowed.
-  bool DiskIsFull() const { return disk_full_.load(std::memory_order_relaxed); }
+  // Only removing is allowed? `growth`: bytes about to be written, which bring the next look at the
+  // disk nearer.
+  bool DiskIsFull(uint64_t growth);
+  // A write said so.
+  void NoteDiskFull() { disk_full_ = true; }
   // Looks at the disk's free space again, and keeps the ballast file.
   void CheckDisk();
+  // On a full disk: lets the database give back what removed records still take. May take long;
+  // ends early when `stop` is true.
+  void ReclaimSpace(std::atomic<bool>& stop);
   uint64_t syncs() const { return syncs_.load(); }
 
  private:
@@ -85,6 +95,8 @@ class Store {
   }
   Error Translate(const rocksdb::Status& status) const;
   void DropBallast();
+  rocksdb::Status SyncLog();
+  Error Failed(const rocksdb::Status& status);
 
   const LocalOptions options_;
   const std::string ballast_;  // a file that is given up when the disk is full
@@ -92,10 +104,14 @@ class Store {
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kTables> handles_{};
   std::atomic<bool> disk_full_{false};
+  std::atomic<uint64_t> grown_{0};      // bytes since the last look at the disk
+  std::atomic<uint64_t> grown_max_{0};  // look again after so many
   mutable std::atomic<bool> failed_{false};
   std::mutex recover_mutex_;
+  std::chrono::steady_clock::time_point wait_again_{};  // guarded by recover_mutex_
 
   std::atomic<Ticket> written_{0};
+  Ticket reclaimed_at_ = 0;  // of the engine's thread
   std::atomic<uint64_t> syncs_{0};
   std::mutex sync_mutex_;
   std::condition_variable synced_changed_;
