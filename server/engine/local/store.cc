@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "common/log.h"
+#include "server/engine/local/chunk_files.h"
 
 namespace tarn::local {
 namespace {
@@ -55,8 +56,10 @@ class Log : public rocksdb::Logger {
   void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
     char line[512];
     std::vsnprintf(line, sizeof(line), format, arguments);
+    std::string_view text(line);
+    while (text.ends_with('\n')) text.remove_suffix(1);
     bool error = level >= rocksdb::InfoLogLevel::ERROR_LEVEL;
-    spdlog::log(error ? spdlog::level::warn : spdlog::level::debug, "rocksdb: {}", line);
+    spdlog::log(error ? spdlog::level::warn : spdlog::level::debug, "rocksdb: {}", text);
   }
 };
 
@@ -139,6 +142,7 @@ Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& options) {
   for (size_t i = 0; i < kTables; ++i) {
     tables.emplace_back(kTableNames[i], TableOptions(options, static_cast<Table>(i), cache));
   }
+  TRY(MakeDirectories(options.data_dir + "/meta"));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   auto status = rocksdb::DB::Open(DatabaseOptions(options.data_dir), options.data_dir + "/meta",
