@@ -159,7 +159,7 @@ Result<void> Volumes::RebindTargets(const Plan& plan, const MountEntry& staged) 
   return Ok();
 }
 
-Result<bool> Volumes::RepairOne(const StageRequest& request) {
+Result<bool> Volumes::RepairOne(const StageRequest& request, std::set<std::string>& silent) {
   TRY(auto hold, locks_.Take(request.volume_id));
   TRY(auto mounts, host_.Mounts());
   auto mount = FindMount(mounts, request.staging_path);
@@ -170,15 +170,25 @@ Result<bool> Volumes::RepairOne(const StageRequest& request) {
   }
   if (mount->type != "fuse.tarn") return false;  // the kernel's mounts do not die
   TRY(Plan plan, MakePlan(request));
-  TRY(MountEntry staged, EnsureStaged(request, plan));
+  if (silent.contains(plan.server)) return false;
+  Code state = host_.Check(request.staging_path).code();
+  if (state == Code::kDeadlineExceeded) {
+    silent.insert(plan.server);
+    return false;
+  }
+  MountEntry staged = *mount;
+  if (state == Code::kStale) {
+    TRY(staged, EnsureStaged(request, plan));
+  }
   TRY(RebindTargets(plan, staged));
   return staged.device != mount->device;
 }
 
 int Volumes::RepairAll() {
   int repaired = 0;
+  std::set<std::string> silent;  // servers that do not answer: nothing can be done for their mounts
   for (const auto& request : ReadRecords()) {
-    Result<bool> done = RepairOne(request);
+    Result<bool> done = RepairOne(request, silent);
     if (done.ok()) {
       repaired += *done ? 1 : 0;
     } else if (done.code() != Code::kAborted) {

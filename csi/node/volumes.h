@@ -9,6 +9,8 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -83,7 +85,7 @@ class Volumes {
   // The mount at the staging path, after it was made if there was none (or a dead one).
   Result<MountEntry> EnsureStaged(const StageRequest& request, const Plan& plan);
   Result<void> RebindTargets(const Plan& plan, const MountEntry& staged);
-  Result<bool> RepairOne(const StageRequest& request);
+  Result<bool> RepairOne(const StageRequest& request, std::set<std::string>& silent);
   Result<void> CheckSingleWriter(const PublishRequest& request, const MountEntry& staged);
 
   std::string RecordPath(const std::string& volume_id) const;
