@@ -157,6 +157,33 @@ TEST(ApiServer, ObjectsOfUnexpectedShapeEndNothing) {
   }));
 }
 
+// Many file systems at once, each with access points: all come, and none of it takes requests in
+// proportion to the others.
+TEST(Scale, FiftyFileSystemsWithAccessPoints) {
+  constexpr int kFileSystems = 50, kAccessPointsEach = 4;
+  constexpr size_t kRequestsEach = 100;  // of a file system with its access points
+  Rig rig;
+  rig.Start();
+  auto name = [](int i) { return "fs" + std::to_string(i); };
+  for (int i = 0; i < kFileSystems; ++i) {
+    rig.Create(kFileSystem, {{"metadata", {{"name", name(i)}}}, {"spec", SharedSpec()}});
+    for (int j = 0; j < kAccessPointsEach; ++j) {
+      rig.Create(kAccessPoint, {{"metadata", {{"name", name(i) + "-" + std::to_string(j)}}},
+                                {"spec", {{"fileSystemRef", {{"name", name(i)}}}}}});
+    }
+  }
+  for (int i = 0; i < kFileSystems; ++i) rig.SetServing(name(i));
+  for (int i = 0; i < kFileSystems; ++i) {
+    ASSERT_TRUE(Eventually([&] { return rig.Condition(kFileSystem, name(i), "Ready") == "True"; }));
+    for (int j = 0; j < kAccessPointsEach; ++j) {
+      std::string ap = name(i) + "-" + std::to_string(j);
+      ASSERT_TRUE(Eventually([&] { return rig.Condition(kAccessPoint, ap, "Ready") == "True"; }));
+    }
+  }
+  EXPECT_EQ(rig.control.access_points().size(), size_t{kFileSystems * kAccessPointsEach});
+  EXPECT_LT(rig.cluster.requests().size(), kFileSystems * kRequestsEach);
+}
+
 // What a reconcile that finds all as it should be asks for: nothing is written.
 TEST(ApiServer, NothingIsWrittenWhenNothingChanged) {
   Rig rig;
