@@ -1,5 +1,7 @@
 // tarn-bench: a load generator that speaks NFS 4.1 itself, to measure a server without a client's
 // cache in between.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -68,13 +70,13 @@ int main(int argc, char** argv) {
                  "and --io-bytes not above --file-bytes\n");
     return 2;
   }
-  run.client.owner = "tarn-bench-" + std::to_string(getpid());
   workload.connections = run.connections;
   for (const std::string& name : names) {
     if (!tarn::bench::Make(name, workload, 0)) {
       std::fprintf(stderr, "tarn-bench: no workload '%s'; --help lists them\n", name.c_str());
       return 2;
     }
+    run.client.owner = "tarn-bench-" + std::to_string(getpid()) + "-" + name;
     bool timed = name == "getattr" || name.starts_with("rand");
     run.duration = std::chrono::milliseconds(timed ? static_cast<int64_t>(seconds * 1000) : 0);
     Totals totals = tarn::bench::Run(
