@@ -1,5 +1,7 @@
 #include "server/nfs4/compound.h"
 
+#include <cstring>
+
 #include "common/log.h"
 #include "server/nfs4/names.h"
 #include "server/nfs4/ops/ops.h"
@@ -102,6 +104,7 @@ void Compound::RunOne(nfs_opnum4 number, uint32_t index) {
   if (status == NFS4_OK) {
     if (minor == 0 && op->no_seqid && !replay_key_ && Replayed()) return;
     if (!op->keeps_fresh) fresh.reset();
+    if (!op->quick) call.AboutToWait();
     caller_.replay.reset();
     if (op->once) TagCaller(index);
     status = op->run(*this);
@@ -123,9 +126,17 @@ void Compound::FinishOperation(nfs_opnum4 number, const xdr::Encoder::Mark& stat
 }
 
 uint64_t Compound::Fingerprint() const {
-  uint64_t hash = 0xcbf29ce484222325 ^ request_.size() ^ (uint64_t{call.credential.uid} << 32);
-  for (std::byte b : request_.first(std::min(request_.size(), kFingerprintBytes))) {
-    hash = (hash ^ static_cast<uint8_t>(b)) * 0x100000001b3;
+  // Eight bytes a step: this is on the way of every request.
+  constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15;
+  uint64_t hash = request_.size() ^ (uint64_t{call.credential.uid} << 32);
+  xdr::Opaque bytes = request_.first(std::min(request_.size(), kFingerprintBytes));
+  while (!bytes.empty()) {
+    uint64_t word = 0;
+    size_t size = std::min(bytes.size(), sizeof(word));
+    std::memcpy(&word, bytes.data(), size);
+    hash = (hash ^ word) * kMultiplier;
+    hash ^= hash >> 32;
+    bytes = bytes.subspan(size);
   }
   return hash;
 }

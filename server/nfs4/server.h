@@ -24,6 +24,7 @@ class Server : public rpc::Program {
 
   uint32_t number() const override { return NFS4_PROGRAM; }
   rpc::version_range versions() const override { return {NFS4_VERSION, NFS4_VERSION}; }
+  bool TellsWaits() const override { return true; }
   rpc::accept_stat Handle(const rpc::Call& call, xdr::Decoder& arguments,
                           xdr::Encoder& results) override;
 

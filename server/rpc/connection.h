@@ -61,6 +61,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool Watch();
   // Gives the token away: to the read set, or to the connection while too much is pending.
   void Rearm();
+  // Should the next record be run by the same worker? Not while much is pending, or the peer does
+  // not take its replies.
+  bool MayReadOn() const {
+    return pending_bytes_.load() <= home_.pending_bytes_max && queued_since_.load() == 0;
+  }
+  // Whether clients lately sent calls in a row, so that asking the socket again is worth while.
+  bool in_a_row() const { return in_a_row_ > 0; }
+  void NoteInARow(bool yes) { in_a_row_ = yes ? kInARow : in_a_row_ - (in_a_row_ > 0 ? 1 : 0); }
   // Ends the read side; the token is gone. Replies still leave.
   void EndReading();
 
@@ -87,6 +95,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     size_t bytes = 0;
   };
 
+  static constexpr int kInARow = 4;  // vain questions to the socket until no more are asked
+
   void Arm();
   // Sends from pieces[at...]; false when the socket takes no more now (or never, broken_).
   bool SendPieces(std::vector<iovec>& pieces, size_t& at);
@@ -97,6 +107,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const Peer peer_;
   const uint64_t listener_id_;
   RecordReader reader_;
+  int in_a_row_ = 0;  // the token's holder only
   // When a record that is here already was put behind the peer's taking of replies; 0: none was.
   // Also what hands the token over.
   std::atomic<Monotonic::rep> ahead_since_{0};

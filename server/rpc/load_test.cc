@@ -18,6 +18,9 @@ namespace tarn::rpc {
 namespace {
 
 using namespace testing;
+
+class RpcLoad : public BothWays {};
+INSTANTIATE_TEST_SUITE_P(TellsWaits, RpcLoad, ::testing::Bool());
 using Clock = std::chrono::steady_clock;
 
 Bytes SizeArgument(uint32_t size) {
@@ -94,7 +97,7 @@ class IdleCrowd {
   pid_t child_ = -1;
 };
 
-TEST(RpcLoad, TenThousandIdleConnectionsCostLittle) {
+TEST_P(RpcLoad, TenThousandIdleConnectionsCostLittle) {
   constexpr int kIdle = kSanitized ? 1000 : 10'000;
   constexpr size_t kBytesEachMax = 2048;
   rlimit limit{};
@@ -123,7 +126,7 @@ TEST(RpcLoad, TenThousandIdleConnectionsCostLittle) {
   EXPECT_LT(crowded.count(), 2 * alone.count() + 50'000) << "alone " << alone.count() << " ns";
 }
 
-TEST(RpcLoad, SlowReaderHoldsNoWorker) {
+TEST_P(RpcLoad, SlowReaderHoldsNoWorker) {
   ServerOptions options;
   options.workers_min = 1;
   options.workers_max = 1;
@@ -140,7 +143,7 @@ TEST(RpcLoad, SlowReaderHoldsNoWorker) {
   EXPECT_TRUE(slow.Ping());
 }
 
-TEST(RpcLoad, PendingBytesPauseReadingAndItGoesOn) {
+TEST_P(RpcLoad, PendingBytesPauseReadingAndItGoesOn) {
   ServerOptions options;
   options.pending_bytes_per_connection_max = 100'000;
   TestServer server(options);
@@ -156,7 +159,7 @@ TEST(RpcLoad, PendingBytesPauseReadingAndItGoesOn) {
   sender.join();
 }
 
-TEST(RpcLoad, ClientThatTakesNoReplyOrStopsInARecordIsDropped) {
+TEST_P(RpcLoad, ClientThatTakesNoReplyOrStopsInARecordIsDropped) {
   ServerOptions options;
   options.send_timeout = std::chrono::seconds(1);
   TestServer server(options);
@@ -181,7 +184,7 @@ TEST(RpcLoad, ClientThatTakesNoReplyOrStopsInARecordIsDropped) {
   EXPECT_TRUE(idle.Ping()) << "an idle client is no stalled one";
 }
 
-TEST(RpcLoad, HalfClosedClientGetsItsReplies) {
+TEST_P(RpcLoad, HalfClosedClientGetsItsReplies) {
   TestServer server;
   RawClient client(server.port, 4096);
   constexpr int kCalls = 8;
@@ -192,7 +195,7 @@ TEST(RpcLoad, HalfClosedClientGetsItsReplies) {
   server.program.WaitClosed(1);
 }
 
-TEST(RpcLoad, ManyConnectionsAtOnceWithoutAMistake) {
+TEST_P(RpcLoad, ManyConnectionsAtOnceWithoutAMistake) {
   TestServer server;
   constexpr int kThreads = 8;
   constexpr int kRounds = kSanitized ? 20 : 100;
@@ -222,7 +225,7 @@ TEST(RpcLoad, ManyConnectionsAtOnceWithoutAMistake) {
   EXPECT_EQ(server.server->counters().connections, 0U);
 }
 
-TEST(RpcLoad, WorkersAreAddedForCallsThatWait) {
+TEST_P(RpcLoad, WorkersAreAddedForCallsThatWait) {
   ServerOptions options;
   options.workers_min = 2;
   options.workers_max = 64;
@@ -238,7 +241,21 @@ TEST(RpcLoad, WorkersAreAddedForCallsThatWait) {
   for (int i = 0; i < kCalls; ++i) EXPECT_FALSE(waiting.ReceiveRecord().empty());
 }
 
-TEST(RpcLoad, ConnectionsAboveTheLimitAreClosed) {
+TEST_P(RpcLoad, ACallThatWaitsKeepsNobodyBehindItWaiting) {
+  TestServer server;
+  RawClient client(server.port);
+  Bytes calls;
+  for (uint32_t i = 0; i < 10; ++i) {
+    Bytes one = Marked(CallBytes({.xid = i, .procedure = i == 3 ? kBlock : kNull}));
+    calls.insert(calls.end(), one.begin(), one.end());
+  }
+  ASSERT_TRUE(client.Send(calls));
+  for (int i = 0; i < 9; ++i) EXPECT_NE(Parse(client.ReceiveRecord()).xid, 3U);
+  server.program.Release();
+  EXPECT_EQ(Parse(client.ReceiveRecord()).xid, 3U);
+}
+
+TEST_P(RpcLoad, ConnectionsAboveTheLimitAreClosed) {
   ServerOptions options;
   options.connections_max = 3;
   TestServer server(options);
@@ -256,7 +273,7 @@ TEST(RpcLoad, ConnectionsAboveTheLimitAreClosed) {
   EXPECT_TRUE(next.Ping());
 }
 
-TEST(RpcLoad, NoFileDescriptorLeftIsSurvived) {
+TEST_P(RpcLoad, NoFileDescriptorLeftIsSurvived) {
   TestServer server;
   RawClient early(server.port);
   ASSERT_TRUE(early.Ping());
@@ -289,7 +306,7 @@ TEST(RpcLoad, NoFileDescriptorLeftIsSurvived) {
   }
 }
 
-TEST(RpcLoad, ShutdownEndsCallsAndTellsOfEveryConnection) {
+TEST_P(RpcLoad, ShutdownEndsCallsAndTellsOfEveryConnection) {
   auto server = std::make_unique<TestServer>();
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 20; ++i) {
@@ -312,7 +329,7 @@ TEST(RpcLoad, ShutdownEndsCallsAndTellsOfEveryConnection) {
   server->program.WaitClosed(20);
 }
 
-TEST(RpcLoad, ShutdownUnderLoad) {
+TEST_P(RpcLoad, ShutdownUnderLoad) {
   for (int round = 0; round < (kSanitized ? 3 : 10); ++round) {
     TestServer server;
     std::vector<std::thread> threads;

@@ -28,12 +28,26 @@ struct Credential {
   std::vector<uint32_t> gids;
 };
 
+// Hears from a running call.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  virtual void AboutToWait() = 0;
+};
+
 struct Call {
   uint32_t xid = 0;
   uint32_t version = 0;
   uint32_t procedure = 0;
   const Credential& credential;
   const Peer& peer;
+  CallObserver* observer = nullptr;
+
+  // The call may soon wait for a disk, or compute for long: another worker takes the connection's
+  // next record. Any number of times. See Program::TellsWaits.
+  void AboutToWait() const {
+    if (observer != nullptr) observer->AboutToWait();
+  }
 };
 
 // One program of one number. Thread-safe: calls of one connection run at the same time too.
@@ -46,6 +60,9 @@ class Program {
   // is sent. Returns SUCCESS, PROC_UNAVAIL, GARBAGE_ARGS or SYSTEM_ERR; for all but SUCCESS the
   // results are dropped. May wait for a disk, never for a client.
   virtual accept_stat Handle(const Call& call, xdr::Decoder& arguments, xdr::Encoder& results) = 0;
+  // True for a program whose calls say when they wait (Call::AboutToWait). Then quick calls that a
+  // client sends in a row are run in a row by one worker, without waking others.
+  virtual bool TellsWaits() const { return false; }
   // The connection is gone; no call of it is running or will come.
   virtual void ConnectionClosed(ConnectionId) {}
 };

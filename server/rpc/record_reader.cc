@@ -43,11 +43,36 @@ bool RecordReader::HoldsRecord(std::span<const std::byte> bytes) {
   return false;
 }
 
+void RecordReader::Keep(std::span<const std::byte> rest) {
+  ahead_at_ = 0;
+  if (!rest.empty()) {
+    ahead_.assign(rest.begin(), rest.end());
+  } else if (ahead_.capacity() > 0) {
+    ahead_ = {};
+  }
+}
+
+bool RecordReader::TakeAhead(std::byte* scratch, Record& record) {
+  std::span<const std::byte> bytes = ahead();
+  if (bytes.size() < kHeaderBytes) return false;
+  uint32_t header = HeaderAt(bytes.data());
+  size_t size = header & ~kLastFragment;
+  bool whole = (header & kLastFragment) != 0 && size <= bytes.size() - kHeaderBytes;
+  if (!whole) return false;
+  std::memcpy(scratch, bytes.data() + kHeaderBytes, size);
+  record.bytes = {scratch, size};
+  record.large = {};
+  ahead_at_ += kHeaderBytes + size;
+  if (ahead_at_ == ahead_.size()) Keep({});
+  return true;
+}
+
 RecordReader::Status RecordReader::Read(int fd, size_t record_bytes_max, BufferPool& pool,
                                         std::byte* scratch, Record& record, std::string& why) {
   if (partial_) return ReadLarge(fd, {}, record_bytes_max, pool, record, why);
-  size_t have = ahead_.size();
-  std::copy(ahead_.begin(), ahead_.end(), scratch);
+  if (TakeAhead(scratch, record)) return Status::kRecord;
+  size_t have = ahead().size();
+  std::ranges::copy(ahead(), scratch);
   if (!HasRecord()) {
     ssize_t got = Receive(fd, scratch + have, kScratchBytes - have);
     if (got == -1) return Status::kAgain;
@@ -57,22 +82,15 @@ RecordReader::Status RecordReader::Read(int fd, size_t record_bytes_max, BufferP
   bool large = false;
   Status status = TakeSmall({scratch, have}, record_bytes_max, record, large);
   if (!large) return status;
-  ahead_ = {};
+  Keep({});
   partial_ = std::make_unique<Partial>();
   return ReadLarge(fd, {scratch, have}, record_bytes_max, pool, record, why);
 }
 
 RecordReader::Status RecordReader::TakeSmall(std::span<const std::byte> bytes,
                                              size_t record_bytes_max, Record& record, bool& large) {
-  auto keep = [this](std::span<const std::byte> rest) {
-    if (rest.empty()) {
-      if (ahead_.capacity() > 0) ahead_ = {};  // an idle connection owns no buffer
-    } else {
-      ahead_.assign(rest.begin(), rest.end());
-    }
-  };
   if (bytes.size() < kHeaderBytes) {
-    keep(bytes);
+    Keep(bytes);
     return Status::kAgain;
   }
   uint32_t header = HeaderAt(bytes.data());
@@ -84,12 +102,12 @@ RecordReader::Status RecordReader::TakeSmall(std::span<const std::byte> bytes,
     return Status::kAgain;
   }
   if (bytes.size() < size + kHeaderBytes) {
-    keep(bytes);
+    Keep(bytes);
     return Status::kAgain;
   }
   record.bytes = bytes.subspan(kHeaderBytes, size);
   record.large = {};
-  keep(bytes.subspan(kHeaderBytes + size));
+  Keep(bytes.subspan(kHeaderBytes + size));
   return Status::kRecord;
 }
 
@@ -154,14 +172,14 @@ RecordReader::Status RecordReader::ReadLarge(int fd, std::span<const std::byte> 
   record.large = std::move(p.buffer);
   record.bytes = {record.large.data.get(), p.received};
   partial_.reset();
-  ahead_.assign(bytes.begin(), bytes.end());
+  Keep(bytes);
   return Status::kRecord;
 }
 
 void RecordReader::Drop(BufferPool& pool) {
   if (partial_) pool.Give(std::move(partial_->buffer));
   partial_.reset();
-  ahead_ = {};
+  Keep({});
 }
 
 }  // namespace tarn::rpc

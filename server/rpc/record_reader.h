@@ -39,9 +39,9 @@ class RecordReader {
               std::string& why);
 
   // A whole record is here already, so that waiting for the socket could be for ever.
-  bool HasRecord() const { return HoldsRecord(ahead_); }
+  bool HasRecord() const { return HoldsRecord(ahead()); }
   // A record has begun and its end is missing.
-  bool InRecord() const { return partial_ != nullptr || (!ahead_.empty() && !HasRecord()); }
+  bool InRecord() const { return partial_ != nullptr || (!ahead().empty() && !HasRecord()); }
   // Gives memory back to the pool; no Read after this.
   void Drop(BufferPool& pool);
 
@@ -57,6 +57,11 @@ class RecordReader {
   };
 
   static bool HoldsRecord(std::span<const std::byte> bytes);
+  std::span<const std::byte> ahead() const { return std::span(ahead_).subspan(ahead_at_); }
+  // Keeps what comes after a record; an idle connection owns no buffer.
+  void Keep(std::span<const std::byte> rest);
+  // Copies the next record into the scratch if it is a small one and here already.
+  bool TakeAhead(std::byte* scratch, Record& record);
   Status TakeSmall(std::span<const std::byte> bytes, size_t record_bytes_max, Record& record,
                    bool& large);
   Status ReadLarge(int fd, std::span<const std::byte> bytes, size_t record_bytes_max,
@@ -64,7 +69,8 @@ class RecordReader {
   // Looks at a complete fragment header; false and `why` when it lies.
   bool BeginFragment(size_t record_bytes_max, BufferPool& pool, std::string& why);
 
-  std::vector<std::byte> ahead_;  // read, but not yet part of a record that was given out
+  std::vector<std::byte> ahead_;  // read already; from ahead_at_ on not yet given out
+  size_t ahead_at_ = 0;
   std::unique_ptr<Partial> partial_;
 };
 

@@ -23,6 +23,7 @@ constexpr uint64_t kFlush = 1;
 constexpr std::chrono::milliseconds kRest{100};  // of listeners when file descriptors ran out
 constexpr std::chrono::milliseconds kStallCheckMax{1000};
 constexpr uint32_t kWorkersLeast = 8;
+constexpr int kRecordsPerTurn = 64;          // of one connection, then others have theirs
 constexpr uint64_t kRefusalsPerLine = 1000;  // so that a flood does not fill the log
 
 uint32_t WorkersMin(const ServerOptions& options) {
@@ -43,7 +44,12 @@ struct Epoll {
 };
 
 // What one worker keeps from call to call, and counts. On lines of its own: no two workers share.
-struct alignas(64) Desk {
+struct alignas(64) Desk : public CallObserver {
+  void AboutToWait() override {
+    if (reading != nullptr) std::exchange(reading, nullptr)->Rearm();
+  }
+
+  Connection* reading = nullptr;  // whose read token this worker has
   Buffer scratch;
   Record record;
   CallHeader header;
@@ -89,8 +95,11 @@ class TcpServer : public Server {
   void Wake();
 
   // --- workers ---
+  // Runs what the connection holds, record by record, as long as this worker has its read token.
   void Serve(Connection& connection, Desk& desk);
-  void Run(Connection& connection, Desk& desk);
+  // The next record, `again` if this turn had one before. False when the token is given away.
+  bool ServeOne(Connection& connection, Desk& desk, bool again);
+  bool Run(Connection& connection, Desk& desk);
   // Puts the call's reply into desk.reply; false when the bytes are no call.
   bool Answer(const Connection& connection, Desk& desk);
   void Drop(Connection& connection, Desk& desk, const std::string& why);
@@ -100,6 +109,7 @@ class TcpServer : public Server {
 
   const ServerOptions options_;
   Program& program_;
+  const bool program_tells_waits_ = program_.TellsWaits();
   BufferPool pool_;
   FlushSet flush_set_;
   Epoll read_set_;
@@ -268,29 +278,46 @@ void TcpServer::Serve(Connection& connection, Desk& desk) {
   connection.TakeToken();
   // Once it is armed again another worker may end it.
   std::shared_ptr<Connection> alive = connection.shared_from_this();
+  for (int records = 0; records < kRecordsPerTurn; ++records) {
+    if (!ServeOne(connection, desk, records > 0)) return;
+    bool more = connection.reader().HasRecord();
+    if (more) connection.NoteInARow(true);
+    if (!connection.MayReadOn() || (!more && !connection.in_a_row())) break;
+  }
+  connection.Rearm();
+}
+
+bool TcpServer::ServeOne(Connection& connection, Desk& desk, bool again) {
   if (!desk.scratch.data) desk.scratch = NewBuffer(RecordReader::kScratchBytes);
   std::string why;
   RecordReader& reader = connection.reader();
   switch (reader.Read(connection.fd(), options_.record_bytes_max, pool_, desk.scratch.data.get(),
                       desk.record, why)) {
     case RecordReader::Status::kRecord:
+      if (again) connection.NoteInARow(true);
       return Run(connection, desk);
     case RecordReader::Status::kAgain:
+      if (again) connection.NoteInARow(false);
       connection.NoteReading(reader.InRecord());
-      return connection.Rearm();
+      connection.Rearm();
+      return false;
     case RecordReader::Status::kClosed:
-      return EndReading(connection);
+      EndReading(connection);
+      return false;
     case RecordReader::Status::kBad:
-      return Drop(connection, desk, why);
+      Drop(connection, desk, why);
+      return false;
   }
+  return false;
 }
 
-void TcpServer::Run(Connection& connection, Desk& desk) {
+bool TcpServer::Run(Connection& connection, Desk& desk) {
   size_t cost = desk.record.bytes.size();
   Count(desk.bytes_in, cost + sizeof(uint32_t));
   connection.NoteReading(connection.reader().InRecord());
   connection.AddPending(cost);
-  connection.Rearm();  // from here on another worker may read the next record
+  desk.reading = &connection;
+  if (!program_tells_waits_) desk.AboutToWait();
   if (Answer(connection, desk)) {
     Count(desk.calls, 1);
     Count(desk.bytes_out, desk.reply.bytes.size());
@@ -309,6 +336,7 @@ void TcpServer::Run(Connection& connection, Desk& desk) {
   }
   pool_.Give(std::move(desk.record.large));
   connection.RemovePending(cost);
+  return std::exchange(desk.reading, nullptr) != nullptr;
 }
 
 bool TcpServer::Answer(const Connection& connection, Desk& desk) {
@@ -336,7 +364,8 @@ bool TcpServer::Answer(const Connection& connection, Desk& desk) {
               .version = header.version,
               .procedure = header.procedure,
               .credential = header.credential,
-              .peer = connection.peer()};
+              .peer = connection.peer(),
+              .observer = &desk};
     accept_stat stat = program_.Handle(call, arguments, reply);
     if (stat != SUCCESS) FailReply(reply, header.xid, stat);
   }

@@ -2,8 +2,10 @@
 // completion.
 //
 // A worker takes one record from a connection (epoll, one shot), re-arms the connection, runs the
-// call and writes the reply; so several calls of one connection run at once. Replies may leave in
-// any order.
+// call and writes the reply; so several calls of one connection run at once. A call that never
+// waits (Call::AboutToWait) is run before the connection is armed again, and what the client sent
+// behind it too: waking another worker costs more than such calls do. Replies may leave in any
+// order.
 //
 // Bad input: a record above record_bytes_max, a fragment header that lies, or bytes that are no RPC
 // call close the connection with one log line that says what was wrong; everything else is answered

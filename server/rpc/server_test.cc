@@ -11,6 +11,9 @@ namespace {
 
 using namespace testing;
 
+class RpcServer : public BothWays {};
+INSTANTIATE_TEST_SUITE_P(TellsWaits, RpcServer, ::testing::Bool());
+
 Bytes Pattern(size_t size) {
   Bytes bytes(size);
   for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(i * 7 + i / 251);
@@ -42,7 +45,7 @@ auth_stat Denied(const Bytes& record) {
   return reply.body.rreply.why;
 }
 
-TEST(RpcServer, EchoOfEverySizeClass) {
+TEST_P(RpcServer, EchoOfEverySizeClass) {
   TestServer server;
   RawClient client(server.port);
   for (size_t size : {0U, 1U, 4095U, 4096U, 8100U, 8192U, 20'000U, 200'000U, 1U << 20}) {
@@ -53,7 +56,7 @@ TEST(RpcServer, EchoOfEverySizeClass) {
   EXPECT_EQ(server.server->counters().connections, 1U);
 }
 
-TEST(RpcServer, FragmentsMakeOneRecord) {
+TEST_P(RpcServer, FragmentsMakeOneRecord) {
   TestServer server;
   RawClient client(server.port);
   for (size_t size : {5U, 3000U, 60'000U}) {
@@ -63,7 +66,7 @@ TEST(RpcServer, FragmentsMakeOneRecord) {
   }
 }
 
-TEST(RpcServer, ByteByByteAndManyInOneSegment) {
+TEST_P(RpcServer, ByteByByteAndManyInOneSegment) {
   TestServer server;
   RawClient client(server.port);
   Bytes text = Pattern(20);
@@ -84,7 +87,7 @@ TEST(RpcServer, ByteByByteAndManyInOneSegment) {
   EXPECT_EQ(seen.size(), kCalls);
 }
 
-TEST(RpcServer, EveryErrorReply) {
+TEST_P(RpcServer, EveryErrorReply) {
   TestServer server;
   RawClient client(server.port);
   Bytes unknown = client.Call({.program = 99});
@@ -110,7 +113,7 @@ TEST(RpcServer, EveryErrorReply) {
   EXPECT_TRUE(client.Ping());
 }
 
-TEST(RpcServer, ImpossibleXdrLengthsInArguments) {
+TEST_P(RpcServer, ImpossibleXdrLengthsInArguments) {
   TestServer server;
   RawClient client(server.port);
   for (uint32_t lie : {5U, 4096U, 0x7fffffffU, 0xfffffffdU, 0xffffffffU}) {
@@ -121,7 +124,7 @@ TEST(RpcServer, ImpossibleXdrLengthsInArguments) {
   }
 }
 
-TEST(RpcServer, Credentials) {
+TEST_P(RpcServer, Credentials) {
   TestServer server;
   RawClient client(server.port);
   xdr::Encoder body;
@@ -158,7 +161,7 @@ TEST(RpcServer, Credentials) {
   EXPECT_TRUE(client.Ping());
 }
 
-TEST(RpcServer, BytesThatAreNoCallEndTheConnection) {
+TEST_P(RpcServer, BytesThatAreNoCallEndTheConnection) {
   TestServer server;
   std::vector<Bytes> bad;
   Bytes whole = CallBytes({});
@@ -183,7 +186,7 @@ TEST(RpcServer, BytesThatAreNoCallEndTheConnection) {
   EXPECT_TRUE(good.Ping());
 }
 
-TEST(RpcServer, LyingFragmentHeaders) {
+TEST_P(RpcServer, LyingFragmentHeaders) {
   ServerOptions options;
   options.record_bytes_max = 100'000;
   TestServer server(options);
@@ -221,7 +224,7 @@ TEST(RpcServer, LyingFragmentHeaders) {
   ExpectEcho(good.Call({.procedure = kEcho}, text), text);
 }
 
-TEST(RpcServer, RandomBytesNeverHurt) {
+TEST_P(RpcServer, RandomBytesNeverHurt) {
   TestServer server;
   uint64_t state = 88172645463325252ULL;
   auto random = [&state] {
@@ -244,7 +247,7 @@ TEST(RpcServer, RandomBytesNeverHurt) {
   EXPECT_TRUE(client.Ping());
 }
 
-TEST(RpcServer, ListenNamesWhatIsWrong) {
+TEST_P(RpcServer, ListenNamesWhatIsWrong) {
   TestServer server;
   EXPECT_EQ(server.server->Listen("localhost", 0, 1).code(), Code::kInvalid);
   auto taken = server.server->Listen("127.0.0.1", server.port, 1);
@@ -254,7 +257,7 @@ TEST(RpcServer, ListenNamesWhatIsWrong) {
   EXPECT_TRUE(v6.ok() || v6.code() == Code::kUnavailable);  // a machine may have no IPv6
 }
 
-TEST(RpcServer, StopListeningClosesItsConnectionsOnly) {
+TEST_P(RpcServer, StopListeningClosesItsConnectionsOnly) {
   TestServer server;
   auto other = server.server->Listen("127.0.0.1", 0, 2);
   ASSERT_TRUE(other.ok());

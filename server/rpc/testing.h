@@ -30,8 +30,18 @@ inline constexpr uint32_t kGarbage = 4;  // puts something, then says GARBAGE_AR
 inline constexpr uint32_t kBroken = 5;   // SYSTEM_ERR
 inline constexpr uint32_t kWho = 6;      // -> flavor, uid, gid, count of gids, listener's tag
 
+// Every test runs with a program that tells when its calls wait, and with one that does not.
+class BothWays : public ::testing::TestWithParam<bool> {
+ protected:
+  BothWays() { tells_waits = GetParam(); }
+
+ public:
+  static inline bool tells_waits = false;
+};
+
 class TestProgram : public Program {
  public:
+  bool TellsWaits() const override { return tells_waits_; }
   uint32_t number() const override { return kNumber; }
   version_range versions() const override { return {.low = kVersion, .high = kVersion}; }
   accept_stat Handle(const Call& call, xdr::Decoder& arguments, xdr::Encoder& results) override;
@@ -42,6 +52,7 @@ class TestProgram : public Program {
   void WaitClosed(size_t connections);
 
  private:
+  const bool tells_waits_ = BothWays::tells_waits;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool released_ = false;
@@ -61,6 +72,7 @@ inline accept_stat TestProgram::Handle(const Call& call, xdr::Decoder& arguments
       results.PutOpaque(text);
       return SUCCESS;
     case kBlock: {
+      call.AboutToWait();
       std::unique_lock lock(mutex_);
       ++blocked_;
       changed_.notify_all();

@@ -20,6 +20,7 @@ struct Operation {
   bool changes = false;                  // what it does must not be done twice
   bool no_seqid = false;                 // 4.0: no owner's seqid protects it from that
   bool once = false;                     // over a restart too, by vfs::ReplayTag
+  bool quick = false;                    // never waits for a disk that has the file in its cache
   bool keeps_fresh = false;              // Compound::fresh stays true over it
 };
 

@@ -27,6 +27,10 @@ constexpr Operation Reads(Operation op) {
   op.keeps_fresh = true;
   return op;
 }
+constexpr Operation Quick(Operation op) {
+  op.quick = true;
+  return op;
+}
 // Of a 4.0 owner: its seqid protects it.
 constexpr Operation Sequenced(Operation op) {
   op.changes = true;
@@ -56,31 +60,31 @@ constexpr Operation Alone(Operation op) {
 
 void AddFiles(Table& t) {
   using namespace ops;
-  t[3] = Reads(On("ACCESS", With<ACCESS4args, Access>));
+  t[3] = Quick(Reads(On("ACCESS", With<ACCESS4args, Access>)));
   t[5] = On("COMMIT", With<COMMIT4args, Commit>);
   t[6] = Once(Changes(On("CREATE", With<CREATE4args, Create>)));
-  t[9] = Reads(On("GETATTR", With<GETATTR4args, GetAttr>));
-  t[10] = Reads(On("GETFH", GetFh));
+  t[9] = Quick(Reads(On("GETATTR", With<GETATTR4args, GetAttr>)));
+  t[10] = Quick(Reads(On("GETFH", GetFh)));
   t[11] = Once(Changes(On("LINK", With<LINK4args, Link>)));
-  t[15] = On("LOOKUP", With<LOOKUP4args, Lookup>);
-  t[16] = On("LOOKUPP", LookupP);
-  t[17] = On("NVERIFY", With<NVERIFY4args, NVerify>);
+  t[15] = Quick(On("LOOKUP", With<LOOKUP4args, Lookup>));
+  t[16] = Quick(On("LOOKUPP", LookupP));
+  t[17] = Quick(On("NVERIFY", With<NVERIFY4args, NVerify>));
   t[19] = On("OPENATTR", With<OPENATTR4args, OpenAttr>);
-  t[22] = Free("PUTFH", With<PUTFH4args, PutFh>);
-  t[23] = Free("PUTPUBFH", PutRootFh);
-  t[24] = Free("PUTROOTFH", PutRootFh);
+  t[22] = Quick(Free("PUTFH", With<PUTFH4args, PutFh>));
+  t[23] = Quick(Free("PUTPUBFH", PutRootFh));
+  t[24] = Quick(Free("PUTROOTFH", PutRootFh));
   t[25] = On("READ", With<READ4args, ops::Read>);
   t[26] = On("READDIR", With<READDIR4args, ReadDir>);
   t[27] = On("READLINK", ReadLink);
   t[28] = Once(Changes(On("REMOVE", With<REMOVE4args, Remove>)));
   t[29] = Once(Changes(On("RENAME", With<RENAME4args, Rename>)));
-  t[31] = Free("RESTOREFH", RestoreFh);
-  t[32] = Reads(On("SAVEFH", SaveFh));
-  t[33] = On("SECINFO", With<SECINFO4args, SecInfo>);
+  t[31] = Quick(Free("RESTOREFH", RestoreFh));
+  t[32] = Quick(Reads(On("SAVEFH", SaveFh)));
+  t[33] = Quick(On("SECINFO", With<SECINFO4args, SecInfo>));
   t[34] = Changes(On("SETATTR", With<SETATTR4args, SetAttr>));
-  t[37] = On("VERIFY", With<VERIFY4args, Verify>);
-  t[38] = On("WRITE", With<WRITE4args, ops::Write>);
-  t[52] = From(1, On("SECINFO_NO_NAME", With<SECINFO_NO_NAME4args, SecInfoNoName>));
+  t[37] = Quick(On("VERIFY", With<VERIFY4args, Verify>));
+  t[38] = Quick(On("WRITE", With<WRITE4args, ops::Write>));  // says itself when not
+  t[52] = Quick(From(1, On("SECINFO_NO_NAME", With<SECINFO_NO_NAME4args, SecInfoNoName>)));
 }
 
 void AddState(Table& t) {
@@ -89,12 +93,12 @@ void AddState(Table& t) {
   t[7] = Free("DELEGPURGE", With<DELEGPURGE4args, DelegPurge>);
   t[8] = On("DELEGRETURN", With<DELEGRETURN4args, DelegReturn>);
   t[12] = Sequenced(On("LOCK", With<LOCK4args, Lock>));
-  t[13] = On("LOCKT", With<LOCKT4args, LockT>);
+  t[13] = Quick(On("LOCKT", With<LOCKT4args, LockT>));
   t[14] = Sequenced(On("LOCKU", With<LOCKU4args, LockU>));
   t[18] = Once(Sequenced(On("OPEN", With<OPEN4args, Open>)));
   t[20] = Only40(Sequenced(On("OPEN_CONFIRM", With<OPEN_CONFIRM4args, OpenConfirm>)));
   t[21] = Sequenced(On("OPEN_DOWNGRADE", With<OPEN_DOWNGRADE4args, OpenDowngrade>));
-  t[30] = Only40(Free("RENEW", With<RENEW4args, Renew>));
+  t[30] = Quick(Only40(Free("RENEW", With<RENEW4args, Renew>)));
   t[35] = Only40(Free("SETCLIENTID", With<SETCLIENTID4args, SetClientid>));
   t[36] = Only40(Free("SETCLIENTID_CONFIRM", With<SETCLIENTID_CONFIRM4args, SetClientidConfirm>));
   t[39] = Only40(Free("RELEASE_LOCKOWNER", With<RELEASE_LOCKOWNER4args, ReleaseLockowner>));
@@ -104,8 +108,8 @@ void AddState(Table& t) {
   t[43] = Alone(Free("CREATE_SESSION", With<CREATE_SESSION4args, CreateSession>));
   t[44] = Alone(Free("DESTROY_SESSION", With<DESTROY_SESSION4args, DestroySession>));
   t[45] = From(1, Free("FREE_STATEID", With<FREE_STATEID4args, FreeStateid>));
-  t[53] = From(1, Free("SEQUENCE", With<SEQUENCE4args, ops::Sequence>));
-  t[55] = From(1, Free("TEST_STATEID", With<TEST_STATEID4args, TestStateid>));
+  t[53] = Quick(From(1, Free("SEQUENCE", With<SEQUENCE4args, ops::Sequence>)));
+  t[55] = Quick(From(1, Free("TEST_STATEID", With<TEST_STATEID4args, TestStateid>)));
   t[57] = Alone(Free("DESTROY_CLIENTID", With<DESTROY_CLIENTID4args, DestroyClientid>));
   t[58] = From(1, Free("RECLAIM_COMPLETE", With<RECLAIM_COMPLETE4args, ReclaimComplete>));
 }

@@ -2,9 +2,16 @@
 #include "server/nfs4/ops/files.h"
 
 namespace tarn::nfs4::ops {
+namespace {
+
+constexpr size_t kQuickBytesMax = 32 * 1024;
+
+}  // namespace
 
 nfsstat4 Write(Compound& c, const WRITE4args& args) {
   if (args.stable > FILE_SYNC4) return NFS4ERR_INVAL;
+  // A small one that need not be stable goes to the page cache at once.
+  if (args.stable != UNSTABLE4 || args.data.size() > kQuickBytesMax) c.call.AboutToWait();
   bool opened = false;
   NFS_TRY(c.CheckIo(args.stateid, false, true, opened));
   if (args.offset > UINT64_MAX - args.data.size()) return NFS4ERR_FBIG;
