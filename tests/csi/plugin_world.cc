@@ -18,6 +18,7 @@
 #include <sstream>
 
 #include "csi/mount/mount_info.h"
+#include "csi/plugin.h"
 
 extern char** environ;
 
@@ -117,14 +118,7 @@ World::World() {
       << R"({"fileSystemId":")" << kFs << R"(","namespace":"default","name":"shared",)"
       << R"("control":"unix:)" << dir << R"(/control.sock","nfs":"127.0.0.1:)" << port_ << "\"}";
   StartServer();
-  controller = std::make_unique<Process>(
-      bin + "/tarn-csi",
-      std::vector<std::string>{"controller", "--endpoint", dir + "/controller.sock",
-                               "--registry-dir", dir + "/registry"},
-      dir + "/controller.log");
-  EXPECT_TRUE(Eventually([&] { return IsSocket(dir + "/controller.sock"); }));
-  controller_stub = pb::Controller::NewStub(
-      grpc::CreateChannel("unix:" + dir + "/controller.sock", grpc::InsecureChannelCredentials()));
+  StartController();
 }
 
 World::~World() {
@@ -151,6 +145,19 @@ void World::StartServer() {
   EXPECT_TRUE(Eventually([&] { return IsSocket(dir + "/control.sock"); }));
 }
 
+void World::StartController() {
+  controller = std::make_unique<Process>(
+      bin + "/tarn-csi",
+      std::vector<std::string>{"controller", "--endpoint", dir + "/controller.sock",
+                               "--registry-dir", dir + "/registry"},
+      dir + "/controller.log");
+  // After a kill the old socket is still there: what counts is that somebody answers.
+  EXPECT_TRUE(Eventually([&] { return ProbePlugin(dir + "/controller.sock").ok(); }));
+  if (controller_stub != nullptr) return;  // its channel connects again by itself
+  controller_stub = pb::Controller::NewStub(
+      grpc::CreateChannel("unix:" + dir + "/controller.sock", grpc::InsecureChannelCredentials()));
+}
+
 void World::StartNode(std::vector<std::string> more) {
   std::vector<std::string> arguments = {"node",
                                         "--endpoint",
@@ -174,17 +181,41 @@ void World::StartNode(std::vector<std::string> more) {
   EXPECT_TRUE(Eventually([&] { return IsSocket(dir + "/node.sock"); }));
 }
 
-pb::Volume World::Create(const std::string& name, int64_t bytes) {
+namespace {
+
+pb::CreateVolumeRequest CreateRequest(const std::string& name, int64_t bytes) {
   pb::CreateVolumeRequest request;
   request.set_name(name);
   request.mutable_capacity_range()->set_required_bytes(bytes);
   *request.add_volume_capabilities() = Capability();
   (*request.mutable_parameters())["provisioningMode"] = "efs-ap";
   (*request.mutable_parameters())["fileSystemId"] = kFs;
+  return request;
+}
+
+}  // namespace
+
+pb::Volume World::Create(const std::string& name, int64_t bytes) {
   pb::CreateVolumeResponse response;
-  auto status = Send(*controller_stub, &pb::Controller::Stub::CreateVolume, request, &response);
+  auto status = Send(*controller_stub, &pb::Controller::Stub::CreateVolume,
+                     CreateRequest(name, bytes), &response);
   EXPECT_TRUE(status.ok()) << status.error_message();
   return response.volume();
+}
+
+grpc::Status World::TryCreate(const std::string& name, std::string* id) {
+  pb::CreateVolumeResponse response;
+  auto status = Send(*controller_stub, &pb::Controller::Stub::CreateVolume,
+                     CreateRequest(name, 1 << 30), &response);
+  if (status.ok()) *id = response.volume().volume_id();
+  return status;
+}
+
+grpc::Status World::TryDelete(const std::string& id) {
+  pb::DeleteVolumeRequest request;
+  request.set_volume_id(id);
+  pb::DeleteVolumeResponse response;
+  return Send(*controller_stub, &pb::Controller::Stub::DeleteVolume, request, &response);
 }
 
 grpc::Status World::Expand(const pb::Volume& volume, int64_t bytes) {

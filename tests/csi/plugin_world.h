@@ -36,10 +36,14 @@ class World {
   ~World();
 
   void StartServer();
+  void StartController();
   void StartNode(std::vector<std::string> more = {});
 
   // Through the controller. The volume's parameters are the default ones.
   pb::Volume Create(const std::string& name, int64_t bytes);
+  // One try of it, which may fail; the volume's id goes to `id`.
+  grpc::Status TryCreate(const std::string& name, std::string* id);
+  grpc::Status TryDelete(const std::string& id);
   grpc::Status Expand(const pb::Volume& volume, int64_t bytes);
 
   grpc::Status Stage(const pb::Volume& volume);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The CSI driver as it runs: tarn-csi controller and node as processes, a real tarn-server, real
 # mounts. First csi-sanity, which must fail nothing and may skip only what skipped.txt lists; then
-# our own cases (node_e2e.cc): restarts, dead FUSE processes, servers that hang. Needs root.
+# our own cases (*_e2e.cc): restarts, dead FUSE processes, servers that hang. Needs root.
 #
 # In a mount namespace of its own, so that nothing stays mounted whatever happens.
 set -uo pipefail
@@ -92,8 +92,8 @@ if [ $failed = 0 ]; then
   left=$("$build/bin/tarnctl" --server "unix:$work/control.sock" ap list --output json |
     grep -o '"fsap-[0-9a-f]*"' | sort -u | wc -l)
   if [ "$left" = 0 ]; then ok "no access point left"; else bad "$left access points left"; fi
-  TARN_BIN=$build/bin timeout 300 "$build/bin/csi_node_e2e" | tee "$work/e2e.log"
-  [ "${PIPESTATUS[0]}" = 0 ] || bad "csi_node_e2e"
+  TARN_BIN=$build/bin timeout 300 "$build/bin/csi_e2e" | tee "$work/e2e.log"
+  [ "${PIPESTATUS[0]}" = 0 ] || bad "csi_e2e"
   passed=$((passed + $(grep -ac '^\[       OK \]' "$work/e2e.log")))
 fi
 [ $failed = 0 ] || tail -n 40 "$work"/{server,controller,node}.log
