@@ -17,7 +17,7 @@ namespace tarn::cli {
 namespace pb = control::v1;
 
 struct Settings {
-  std::string server = "unix:/var/lib/tarn/control.sock";
+  std::string server = "unix:/var/lib/tarn/data/control.sock";
   std::string tls_dir;
   std::string output = "table";  // or json
   int timeout_seconds = 30;
