@@ -20,8 +20,11 @@ struct Settings {
   std::string server = "unix:/var/lib/tarn/data/control.sock";
   std::string tls_dir;
   std::string output = "table";  // or json
-  int timeout_seconds = 30;
+  int timeout_seconds = 0;       // 0: what the operation usually needs
 };
+
+inline constexpr int kTimeoutSeconds = 30;
+inline constexpr int kFsckTimeoutSeconds = 3600;
 
 class Session {
  public:
@@ -32,15 +35,16 @@ class Session {
   std::ostream& out() { return out_; }
   std::ostream& err() { return err_; }
 
-  // Calls one operation; connects at the first one.
+  // Calls one operation, which needs `usual_seconds` at most; connects at the first one.
   template <typename Request, typename Response>
   Result<Response> Call(grpc::Status (pb::Control::Stub::*method)(grpc::ClientContext*,
                                                                   const Request&, Response*),
-                        const Request& request) {
+                        const Request& request, int usual_seconds = kTimeoutSeconds) {
     TRY(Connect());
+    int seconds = settings_.timeout_seconds == 0 ? usual_seconds : settings_.timeout_seconds;
     Response response;
-    TRY(rpcs::Call(*stub_, method, request, response,
-                   std::chrono::seconds{settings_.timeout_seconds}, settings_.server));
+    TRY(rpcs::Call(*stub_, method, request, response, std::chrono::seconds{seconds},
+                   settings_.server));
     return response;
   }
 

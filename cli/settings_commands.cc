@@ -79,7 +79,7 @@ Result<int> ListTags(Session& session, const std::string& id) {
 Result<int> Fsck(Session& session, const std::string& id) {
   pb::FsckRequest request;
   request.set_file_system_id(id);
-  TRY(auto report, session.Call(&Stub::Fsck, request));
+  TRY(auto report, session.Call(&Stub::Fsck, request, kFsckTimeoutSeconds));
   session.ShowOne(report, [&](std::ostream& out) {
     for (const std::string& problem : report.problems()) out << problem << "\n";
     if (report.problem_count() == 0) {

@@ -18,9 +18,9 @@ void AddSettings(CLI::App& app, Settings& settings) {
   app.add_option("--output,-o", settings.output, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
-  app.add_option("--timeout", settings.timeout_seconds, "Seconds to wait for an answer")
-      ->check(CLI::Range(1, 86'400))
-      ->capture_default_str();
+  app.add_option("--timeout", settings.timeout_seconds,
+                 "Seconds to wait for an answer [30; fsck: 3600]")
+      ->check(CLI::Range(1, 86'400));
 }
 
 }  // namespace

@@ -1,88 +1,73 @@
 #include "common/error.h"
 
+#include <array>
+
 namespace tarn {
 
-std::string_view CodeName(Code code) {
-  switch (code) {
-    case Code::kOk:
-      return "Ok";
-    case Code::kNoEntry:
-      return "NoEntry";
-    case Code::kExists:
-      return "Exists";
-    case Code::kNotDirectory:
-      return "NotDirectory";
-    case Code::kIsDirectory:
-      return "IsDirectory";
-    case Code::kNotEmpty:
-      return "NotEmpty";
-    case Code::kAccess:
-      return "Access";
-    case Code::kPermission:
-      return "Permission";
-    case Code::kStale:
-      return "Stale";
-    case Code::kBadHandle:
-      return "BadHandle";
-    case Code::kNameTooLong:
-      return "NameTooLong";
-    case Code::kFileTooBig:
-      return "FileTooBig";
-    case Code::kNoSpace:
-      return "NoSpace";
-    case Code::kQuota:
-      return "Quota";
-    case Code::kReadOnly:
-      return "ReadOnly";
-    case Code::kTooManyLinks:
-      return "TooManyLinks";
-    case Code::kCrossDevice:
-      return "CrossDevice";
-    case Code::kInvalid:
-      return "Invalid";
-    case Code::kNoData:
-      return "NoData";
-    case Code::kRange:
-      return "Range";
-    case Code::kIo:
-      return "Io";
-    case Code::kNotSupported:
-      return "NotSupported";
-    case Code::kBadCookie:
-      return "BadCookie";
-    case Code::kNotFound:
-      return "NotFound";
-    case Code::kAlreadyExists:
-      return "AlreadyExists";
-    case Code::kInUse:
-      return "InUse";
-    case Code::kWrongState:
-      return "WrongState";
-    case Code::kLimitExceeded:
-      return "LimitExceeded";
-    case Code::kUnauthenticated:
-      return "Unauthenticated";
-    case Code::kDenied:
-      return "Denied";
-    case Code::kUnavailable:
-      return "Unavailable";
-    case Code::kDeadlineExceeded:
-      return "DeadlineExceeded";
-    case Code::kAborted:
-      return "Aborted";
-    case Code::kCorrupt:
-      return "Corrupt";
-    case Code::kProtocol:
-      return "Protocol";
-    case Code::kInternal:
-      return "Internal";
+namespace {
+
+struct Named {
+  Code code;
+  std::string_view name;
+};
+
+constexpr std::array kNames{
+    Named{Code::kOk, "Ok"},
+    Named{Code::kNoEntry, "NoEntry"},
+    Named{Code::kExists, "Exists"},
+    Named{Code::kNotDirectory, "NotDirectory"},
+    Named{Code::kIsDirectory, "IsDirectory"},
+    Named{Code::kNotEmpty, "NotEmpty"},
+    Named{Code::kAccess, "Access"},
+    Named{Code::kPermission, "Permission"},
+    Named{Code::kStale, "Stale"},
+    Named{Code::kBadHandle, "BadHandle"},
+    Named{Code::kNameTooLong, "NameTooLong"},
+    Named{Code::kFileTooBig, "FileTooBig"},
+    Named{Code::kNoSpace, "NoSpace"},
+    Named{Code::kQuota, "Quota"},
+    Named{Code::kReadOnly, "ReadOnly"},
+    Named{Code::kTooManyLinks, "TooManyLinks"},
+    Named{Code::kCrossDevice, "CrossDevice"},
+    Named{Code::kInvalid, "Invalid"},
+    Named{Code::kNoData, "NoData"},
+    Named{Code::kRange, "Range"},
+    Named{Code::kIo, "Io"},
+    Named{Code::kNotSupported, "NotSupported"},
+    Named{Code::kBadCookie, "BadCookie"},
+    Named{Code::kNotFound, "NotFound"},
+    Named{Code::kAlreadyExists, "AlreadyExists"},
+    Named{Code::kInUse, "InUse"},
+    Named{Code::kWrongState, "WrongState"},
+    Named{Code::kLimitExceeded, "LimitExceeded"},
+    Named{Code::kUnauthenticated, "Unauthenticated"},
+    Named{Code::kDenied, "Denied"},
+    Named{Code::kUnavailable, "Unavailable"},
+    Named{Code::kDeadlineExceeded, "DeadlineExceeded"},
+    Named{Code::kAborted, "Aborted"},
+    Named{Code::kCorrupt, "Corrupt"},
+    Named{Code::kProtocol, "Protocol"},
+    Named{Code::kInternal, "Internal"},
+};
+
+constexpr bool InOrder() {
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    if (static_cast<size_t>(kNames[i].code) != i) return false;
   }
-  return "Unknown";
+  return kNames.back().code == Code::kInternal;
+}
+static_assert(InOrder(), "a code has no name, or the names are not in the order of the codes");
+
+}  // namespace
+
+std::string_view CodeName(Code code) {
+  auto index = static_cast<size_t>(code);
+  return index < kNames.size() ? kNames[index].name : "Unknown";
 }
 
 Code CodeOfName(std::string_view name) {
-  for (int code = 0; code <= static_cast<int>(Code::kInternal); ++code) {
-    if (CodeName(static_cast<Code>(code)) == name) return static_cast<Code>(code);
+  for (const Named& named : kNames) {
+    if (named.name == name) return named.code;
   }
   return Code::kInternal;
 }

@@ -1,6 +1,11 @@
 // tarn-server: flags, signals, exit codes. What it is made of is in server/daemon.
+#include <unistd.h>
+
+#include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <future>
+#include <thread>
 
 #include "common/log.h"
 #include "server/daemon/daemon.h"
@@ -47,11 +52,24 @@ int main(int argc, char** argv) {
     return prepared.ok() ? 0 : Fail(prepared.error());
   }
   sigset_t signals = BlockSignals();
+  // A thread of its own waits for them, so that a start that takes long can be ended too: nothing
+  // was acknowledged yet, and the engine is as safe as after a crash.
+  std::atomic<bool> started = false;
+  std::promise<int> stop;
+  std::thread waiter([&] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (!started) _exit(0);
+    stop.set_value(signal);
+  });
+  waiter.detach();
   auto daemon = Daemon::Start(options);
-  if (!daemon.ok()) return Fail(daemon.error());
-  int signal = 0;
-  sigwait(&signals, &signal);
-  spdlog::info("signal {}: stopping", signal);
+  if (!daemon.ok()) {
+    std::fflush(nullptr);
+    _exit(Fail(daemon.error()));  // the thread above still waits
+  }
+  started = true;
+  spdlog::info("signal {}: stopping", stop.get_future().get());
   daemon.value().reset();
   spdlog::info("stopped");
   return 0;

@@ -16,47 +16,36 @@ Result<std::optional<vfs::CreationInfo>> CreationOf(const v1::RootDirectory& roo
       .owner_uid = info.owner_uid(), .owner_gid = info.owner_gid(), .permissions = permissions});
 }
 
-bool Unlimited(const vfs::Quota& quota) {
-  return quota.bytes_max == 0 && quota.files_max == 0;
-}
-
 }  // namespace
 
 void Manager::PublishAccessPoint(const AccessPoint& ap) {
-  struct Leased {
-    nfs4::Export entry;
-    std::shared_ptr<Lease> lease;
-  };
-  const FileSystem& fs = *ap.file_system;
-  auto leased = std::make_shared<Leased>();
-  nfs4::Export& entry = leased->entry;
-  entry.file_system = fs.record.number();
-  entry.number = ap.record.number();
-  entry.engine = fs.engine;
-  entry.root = {.inode = ap.record.root_inode(), .generation = ap.record.root_generation()};
-  entry.realm = ap.record.realm();
+  auto entry = std::make_shared<nfs4::Export>();
+  entry->file_system = ap.file_system->record.number();
+  entry->number = ap.record.number();
+  entry->engine = ap.file_system->engine;
+  entry->root = {.inode = ap.record.root_inode(), .generation = ap.record.root_generation()};
+  entry->realm = ap.record.realm();
   const auto& description = ap.record.description();
   if (description.has_posix_user()) {
     const auto& user = description.posix_user();
-    entry.user =
+    entry->user =
         nfs4::PosixUser{.uid = user.uid(),
                         .gid = user.gid(),
                         .gids = {user.secondary_gids().begin(), user.secondary_gids().end()}};
   }
-  leased->lease = fs.lease;
-  exports_.Publish(ExportPtr(leased, &leased->entry));
+  exports_.Publish(std::move(entry));
 }
 
 Result<ExportPtr> Manager::FirstUse(std::string_view id) {
   AccessPointPtr ap;
-  std::shared_ptr<Lease> lease;
+  vfs::FileSystem* engine = nullptr;
   {
     std::lock_guard lock(mutex_);
     TRY(ap, FindAccessPoint(std::string(id)));
-    lease = ap->file_system->lease;
+    engine = ap->file_system->engine;
   }
   FileSystem& fs = *ap->file_system;
-  if (lease == nullptr) return AccessPointNotFound(id);
+  if (engine == nullptr) return AccessPointNotFound(id);
   std::lock_guard roots(fs.roots_mutex);
   records::AccessPoint record;
   {
@@ -69,15 +58,15 @@ Result<ExportPtr> Manager::FirstUse(std::string_view id) {
   if (made.ok()) return made;
   const auto& root_directory = record.description().root_directory();
   TRY(auto creation, CreationOf(root_directory));
-  TRY(vfs::RealmId realm, fs.engine->EnsureRealm(root_directory.path(), creation));
-  TRY(vfs::FileId root, fs.engine->RealmRoot(realm));
+  TRY(vfs::RealmId realm, engine->EnsureRealm(root_directory.path(), creation));
+  TRY(vfs::FileId root, engine->RealmRoot(realm));
   TRY(ApplyQuota(fs, root_directory.path(), realm));
   std::lock_guard lock(mutex_);
   record = ap->record;  // tags may have changed meanwhile
   record.set_realm(realm);
   record.set_root_inode(root.inode);
   record.set_root_generation(root.generation);
-  bool there = record.description().life_cycle_state() == "available" && fs.lease != nullptr;
+  bool there = record.description().life_cycle_state() == "available" && fs.engine != nullptr;
   if (!there) return AccessPointNotFound(id);
   TRY(store_.Put(record));
   ap->record = std::move(record);
@@ -107,26 +96,28 @@ vfs::Quota Manager::SharedQuota(const FileSystem& fs, const std::string& path) {
 
 Result<void> Manager::ApplyQuota(FileSystem& fs, const std::string& path, vfs::RealmId realm) {
   vfs::Quota quota;
+  vfs::FileSystem* engine = nullptr;
   {
     std::lock_guard lock(mutex_);
     quota = SharedQuota(fs, path);
+    engine = fs.engine;
   }
-  TRY(vfs::SpaceInfo space, fs.engine->GetSpace(realm));
+  if (engine == nullptr) return Ok();
+  TRY(vfs::SpaceInfo space, engine->GetSpace(realm));
   bool same = quota.bytes_max == space.quota.bytes_max && quota.files_max == space.quota.files_max;
-  if (same || (Unlimited(quota) && Unlimited(space.quota))) return Ok();
-  return fs.engine->SetQuota(realm, quota);
+  return same ? Ok() : engine->SetQuota(realm, quota);
 }
 
 Result<v1::AccessPointDescription> Manager::UpdateAccessPoint(
     const v1::UpdateAccessPointRequest& request) {
   AccessPointPtr ap;
-  std::shared_ptr<Lease> lease;
+  vfs::FileSystem* engine = nullptr;
   {
     std::lock_guard lock(mutex_);
     TRY(ap, FindAccessPoint(request.access_point_id()));
-    lease = ap->file_system->lease;
+    engine = ap->file_system->engine;
   }
-  if (lease == nullptr) return AccessPointNotFound(request.access_point_id());
+  if (engine == nullptr) return AccessPointNotFound(request.access_point_id());
   FileSystem& fs = *ap->file_system;
   std::lock_guard roots(fs.roots_mutex);
   v1::AccessPointDescription now = Describe(ap);
@@ -199,32 +190,32 @@ Result<void> Manager::FinishDelete(const AccessPointPtr& ap) {
   FileSystem& fs = *ap->file_system;
   std::lock_guard roots(fs.roots_mutex);
   records::AccessPoint record;
-  std::shared_ptr<Lease> lease;
+  vfs::FileSystem* engine = nullptr;
   bool shared = false;
   std::string path;
   {
     std::lock_guard lock(mutex_);
     if (!access_points_.contains(ap->record.description().access_point_id())) return Ok();
     record = ap->record;
-    lease = fs.lease;
+    engine = fs.engine;
     path = record.description().root_directory().path();
     shared = fs.by_path.count(path) > 1;
   }
-  if (lease != nullptr && path != "/" && !(shared && !record.delete_root_directory())) {
+  if (engine != nullptr && path != "/" && !(shared && !record.delete_root_directory())) {
     vfs::RealmId realm = record.realm();
     if (realm == 0 && record.delete_root_directory()) {
       // Never used, but the directory may be there all the same.
-      auto found = fs.engine->EnsureRealm(path, std::nullopt);
+      auto found = engine->EnsureRealm(path, std::nullopt);
       if (found.ok()) realm = *found;
       if (!found.ok() && found.code() != Code::kNoEntry && found.code() != Code::kNotDirectory) {
         return found.error();
       }
     }
     if (realm != 0) {
-      auto removed = fs.engine->RemoveRealm(realm, record.delete_root_directory());
+      auto removed = engine->RemoveRealm(realm, record.delete_root_directory());
       if (!removed.ok() && removed.code() != Code::kNotFound) return removed.error();
     }
-  } else if (lease != nullptr && record.realm() != 0) {
+  } else if (engine != nullptr && record.realm() != 0) {
     TRY(ApplyQuota(fs, path, record.realm()));
   }
   std::lock_guard lock(mutex_);

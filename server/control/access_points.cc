@@ -193,16 +193,16 @@ Result<Manager::AccessPointPtr> Manager::NewAccessPoint(
 v1::AccessPointDescription Manager::Describe(const AccessPointPtr& ap) {
   v1::AccessPointDescription description;
   vfs::RealmId realm = 0;
-  std::shared_ptr<Lease> lease;  // the engine's file system stays while we ask it
+  vfs::FileSystem* engine = nullptr;
   {
     std::lock_guard lock(mutex_);
     description = ap->record.description();
     realm = ap->record.realm();
-    lease = ap->file_system->lease;
+    engine = ap->file_system->engine;
   }
-  if (lease == nullptr) return description;
+  if (engine == nullptr) return description;
   // Before its first use an access point is empty, and has what its quota or the file system give.
-  auto space = ap->file_system->engine->GetSpace(realm == 0 ? vfs::kRootRealm : realm);
+  auto space = engine->GetSpace(realm == 0 ? vfs::kRootRealm : realm);
   if (!space.ok()) return description;
   if (realm == 0) {
     if (description.quota_bytes() != 0) {

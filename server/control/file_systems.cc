@@ -59,18 +59,11 @@ Result<Manager::FileSystemPtr> Manager::FindAvailable(const std::string& id) {
 }
 
 void Manager::PublishRoot(FileSystem& fs, vfs::FileId root) {
-  struct Leased {
-    nfs4::Export entry;
-    std::shared_ptr<Lease> lease;
-  };
-  fs.lease = std::make_shared<Lease>();
-  fs.last_lease = fs.lease;
-  auto leased = std::make_shared<Leased>();
-  leased->entry.file_system = fs.record.number();
-  leased->entry.engine = fs.engine;
-  leased->entry.root = root;
-  leased->lease = fs.lease;
-  exports_.Publish(ExportPtr(leased, &leased->entry));
+  auto entry = std::make_shared<nfs4::Export>();
+  entry->file_system = fs.record.number();
+  entry->engine = fs.engine;
+  entry->root = root;
+  exports_.Publish(std::move(entry));
 }
 
 // A crash between the engine's creation and our record leaves an empty file system in the engine
@@ -144,7 +137,7 @@ Result<v1::FileSystemDescription> Manager::CreateFileSystem(
 v1::FileSystemDescription Manager::Describe(const FileSystem& fs) {
   v1::FileSystemDescription description = fs.record.description();
   description.set_number_of_mount_targets(static_cast<uint32_t>(fs.mount_targets.size()));
-  if (fs.engine == nullptr || fs.lease == nullptr) return description;
+  if (fs.engine == nullptr) return description;
   auto space = fs.engine->GetSpace(vfs::kRootRealm);
   if (!space.ok()) return description;
   auto& size = *description.mutable_size_in_bytes();
@@ -248,7 +241,7 @@ Result<v1::Empty> Manager::DeleteFileSystem(const v1::DeleteFileSystemRequest& r
       Erase(ap);
     }
     exports_.Withdraw(fs->record.number(), 0);
-    fs->lease = nullptr;
+    fs->engine = nullptr;
   }
   FinishDelete(fs);
   return v1::Empty();
@@ -257,8 +250,7 @@ Result<v1::Empty> Manager::DeleteFileSystem(const v1::DeleteFileSystemRequest& r
 bool Manager::FinishDelete(const FileSystemPtr& fs) {
   {
     std::lock_guard lock(mutex_);
-    // Requests and open files that still hold it go on; the housekeeping thread comes back.
-    if (fs->finishing || !fs->last_lease.expired()) return false;
+    if (fs->finishing) return false;
     fs->finishing = true;
   }
   auto done = fs->record.number() == 0 ? Ok() : engine_.DeleteFileSystem(fs->record.number());

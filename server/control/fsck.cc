@@ -14,18 +14,18 @@ void Report(v1::FsckReport& report, const std::string& problem) {
 Result<v1::FsckReport> Manager::Fsck(const v1::FsckRequest& request) {
   struct Subject {
     FileSystemPtr fs;
-    std::shared_ptr<Lease> lease;  // keeps the engine's file system while it is checked
+    vfs::FileSystem* engine;
     std::vector<records::AccessPoint> access_points;
   };
   std::vector<Subject> subjects;
   v1::FsckReport report;
   auto add = [&](const FileSystemPtr& fs) {
-    if (fs->lease == nullptr) {
+    if (fs->engine == nullptr) {
       Report(report,
              fs->id() + ": not open, its state is " + fs->record.description().life_cycle_state());
       return;
     }
-    Subject subject{fs, fs->lease, {}};
+    Subject subject{fs, fs->engine, {}};
     for (const auto& [id, ap] : fs->access_points) subject.access_points.push_back(ap->record);
     subjects.push_back(std::move(subject));
   };
@@ -40,11 +40,11 @@ Result<v1::FsckReport> Manager::Fsck(const v1::FsckRequest& request) {
   }
   for (const Subject& subject : subjects) {
     const std::string& id = subject.fs->id();
-    TRY(subject.fs->engine->Check(
+    TRY(subject.engine->Check(
         [&](std::string_view problem) { Report(report, id + ": " + std::string(problem)); }));
     for (const auto& ap : subject.access_points) {
       if (ap.realm() == 0 || ap.description().life_cycle_state() != "available") continue;
-      auto root = subject.fs->engine->RealmRoot(ap.realm());
+      auto root = subject.engine->RealmRoot(ap.realm());
       bool same =
           root.ok() && root->inode == ap.root_inode() && root->generation == ap.root_generation();
       if (same) continue;

@@ -102,9 +102,6 @@ class Manager {
   Result<v1::FsckReport> Fsck(const v1::FsckRequest&);
 
  private:
-  // Each export of a file system holds its lease: the engine's file system is deleted only when no
-  // request and no open file holds one any more.
-  struct Lease {};
   struct FileSystem;
   struct AccessPoint {
     records::AccessPoint record;
@@ -112,9 +109,7 @@ class Manager {
   };
   struct FileSystem {
     records::FileSystem record;
-    vfs::FileSystem* engine = nullptr;  // null: broken or not made
-    std::shared_ptr<Lease> lease;       // null once it is being deleted
-    std::weak_ptr<Lease> last_lease;
+    vfs::FileSystem* engine = nullptr;  // null: broken, not made, or being deleted
     std::map<std::string, std::shared_ptr<AccessPoint>> access_points;  // by id
     std::multimap<std::string, AccessPoint*> by_path;
     std::map<uint32_t, size_t> numbers;                // uids and gids in use, how often

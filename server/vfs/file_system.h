@@ -129,8 +129,10 @@ class Engine {
   // `number` identifies a file system within this store and is part of every NFS file handle; never
   // reused.
   virtual Result<uint32_t> CreateFileSystem() = 0;
+  // Its data goes, in the background if need be. Calls that run or come later are kStale.
   virtual Result<void> DeleteFileSystem(uint32_t number) = 0;
-  // Owned by the engine; valid until it is deleted. kNotFound.
+  // Owned by the engine; the object stays for as long as the engine, even when the file system is
+  // deleted, since requests and open files may hold it. kNotFound.
   virtual Result<FileSystem*> GetFileSystem(uint32_t number) = 0;
 };
 

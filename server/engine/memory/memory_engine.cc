@@ -4,6 +4,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/engine/memory/memory_file_system.h"
 
@@ -70,7 +71,11 @@ class MemoryEngine : public vfs::Engine {
 
   Result<void> DeleteFileSystem(uint32_t number) override {
     std::lock_guard lock(mutex_);
-    if (file_systems_.erase(number) == 0) return NotFound(number);
+    auto found = file_systems_.find(number);
+    if (found == file_systems_.end()) return NotFound(number);
+    found->second->Drop();
+    dropped_.push_back(std::move(found->second));
+    file_systems_.erase(found);
     return Ok();
   }
 
@@ -96,6 +101,7 @@ class MemoryEngine : public vfs::Engine {
   std::mutex mutex_;
   uint32_t next_number_ = 1;
   std::map<uint32_t, std::unique_ptr<MemoryFileSystem>> file_systems_;
+  std::vector<std::unique_ptr<MemoryFileSystem>> dropped_;  // empty shells, for who holds them
 };
 
 }  // namespace

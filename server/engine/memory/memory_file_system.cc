@@ -28,6 +28,11 @@ MemoryFileSystem::MemoryFileSystem(const Clock& clock)
   realms_[kRootRealm] = Realm{.root = kRootInode, .parent = 0, .quota = {}, .usage = {0, 1}};
 }
 
+void MemoryFileSystem::Drop() {
+  std::lock_guard lock(mutex_);
+  inodes_.clear();
+}
+
 Time MemoryFileSystem::Now() const {
   constexpr int64_t kSecond = 1'000'000'000;
   int64_t now = clock_.Now().count();

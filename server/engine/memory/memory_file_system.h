@@ -19,6 +19,8 @@ namespace tarn::engine {
 class MemoryFileSystem : public vfs::FileSystem {
  public:
   explicit MemoryFileSystem(const Clock& clock);
+  // Frees all files: from now on every call is kStale.
+  void Drop();
 
   Result<vfs::FileId> RealmRoot(vfs::RealmId realm) override;
   Result<vfs::Attributes> Lookup(const vfs::Caller& caller, vfs::FileId directory,

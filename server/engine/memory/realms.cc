@@ -37,7 +37,9 @@ Result<MemoryFileSystem::Inode*> MemoryFileSystem::MakeRealmDirectory(
 Result<uint64_t> MemoryFileSystem::MakePath(std::string_view path,
                                             const std::optional<CreationInfo>& creation) {
   TRY(auto components, SplitPath(path));
-  Inode* at = &inodes_.at(realms_.at(kRootRealm).root);
+  auto root = inodes_.find(realms_.at(kRootRealm).root);
+  if (root == inodes_.end()) return Error(Code::kStale);
+  Inode* at = &root->second;
   for (size_t i = 0; i < components.size(); ++i) {
     Inode* next = Child(*at, components[i]);
     if (next == nullptr) {
