@@ -45,6 +45,7 @@ mkdir -p "$LOGS"
 . "$HERE/host/network.sh"
 . "$HERE/host/server.sh"
 . "$HERE/host/guests.sh"
+. "$HERE/host/source_tree.sh"
 
 failed_to_start() { echo "FAIL start: $*"; echo "0 passed, 1 failed"; exit 1; }
 command -v linux.uml >/dev/null || failed_to_start "User-Mode Linux is missing; run hack/deps.sh"

@@ -25,15 +25,3 @@ run_cases() {
   stop_server
   rm -rf "$DATA" "$WORK"/done-*
 }
-
-# What `tar x` unpacks: this repository's files and a good many small headers.
-make_source_tree() {
-  local tree=$WORK/tree
-  mkdir -p "$tree/headers" && git -c safe.directory='*' archive HEAD | tar -C "$tree" -x &&
-    (cd /usr/include && find . -name '*.h' -size -100k | sort >"$WORK/headers" &&
-      sed "$((600 * SCALE))q" "$WORK/headers" | xargs cp --parents -t "$tree/headers") &&
-    ln -s headers/no-such-file "$tree/dangling" && chmod 755 "$tree/hack" &&
-    (cd "$tree" && find . -type f -print0 | sort -z | xargs -0 sha256sum) >"$WORK/tree.sums" &&
-    tar -C "$tree" -cf "$WORK/tree.tar" . &&
-    git -c safe.directory='*' clone -q --bare --no-local . "$WORK/repository.git"
-}

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Suite "crash": the server is killed (-9) at random points while both clients work (guest/crash.sh,
 # guest/journal.py), and started again at once on the same data. The clients must see no error, and
-# all that was acknowledged must be there.
+# all that was acknowledged must be there. Every fourth kill comes soon after the one before, in the
+# grace period; the others wait until both clients have got on with their work.
 KILLS=$((20 * SCALE))
 
 run_crash() {
@@ -9,12 +10,14 @@ run_crash() {
   local id lost=() kills=0
   LEASE=4
   start_server || { result FAIL "crash: the server starts"; return; }
-  [ -e "$WORK/tree.tar" ] || make_source_tree || result FAIL "crash: the source tree is packed"
+  [ -e "$WORK/tree.tar" ] || make_source_tree ||
+    result FAIL "crash: the source tree is packed"
   : >>"$WORK/results-crash"
   for id in 1 2; do boot_guest $id crash.sh $((KILLS * 12 + 300)); done
   for id in 1 2; do await "crash-ready-$id" 60 || lost+=("$id"); done
   while [ $kills -lt $KILLS ] && [ ${#lost[@]} = 0 ]; do
-    sleep "$((RANDOM % 6)).$((RANDOM % 10))"
+    [ $((kills % 4)) = 3 ] || await_progress
+    sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))"
     restart_after_kill || { result FAIL "crash: the server starts after a kill"; return; }
     kills=$((kills + 1))
   done
@@ -26,9 +29,25 @@ run_crash() {
   for id in 1 2; do wait_guest $id || lost+=("$id"); done
   for id in "${lost[@]}"; do result FAIL "crash: client $id comes to its end"; done
   if [ $kills = $KILLS ]; then result PASS "the server was killed $kills times"; fi
+  cat "$WORK"/results-crash-[12] 2>/dev/null
   [ "$SERVER" != tarn ] || check_after_crash
   stop_server
   rm -rf "$DATA" "$WORK"/done-*
+}
+
+journal_bytes() { stat -c %s "$WORK/journal-$1" 2>/dev/null || echo 0; }
+
+# Until both journals have grown since the last start.
+await_progress() {
+  local id before=() begin=$EPOCHREALTIME deadline=$((SECONDS + 30))
+  for id in 1 2; do before[id]=$(journal_bytes $id); done
+  for id in 1 2; do
+    until [ "$(journal_bytes $id)" -gt "${before[id]}" ]; do
+      [ $SECONDS -lt $deadline ] || { echo "client $id does not get on"; break; }
+      sleep 0.1
+    done
+  done
+  echo "both clients work after $(echo "scale=1; ($EPOCHREALTIME - $begin) / 1" | bc) s"
 }
 
 restart_after_kill() {
@@ -39,7 +58,6 @@ restart_after_kill() {
 
 check_after_crash() {
   if control fsck; then result PASS "crash: fsck is clean"; else result FAIL "crash: fsck is clean"; fi
-  cat "$WORK"/results-crash-[12] 2>/dev/null
 }
 
 # await FILE SECONDS: until a client has made it.
