@@ -13,6 +13,7 @@ run_crash() {
   [ -e "$WORK/tree.tar" ] || make_source_tree ||
     result FAIL "crash: the source tree is packed"
   : >>"$WORK/results-crash"
+  if [ -n "${TARN_KERNEL_CAPTURE:-}" ]; then capture_packets; fi
   for id in 1 2; do boot_guest $id crash.sh $((KILLS * 12 + 300)); done
   for id in 1 2; do await "crash-ready-$id" 60 || lost+=("$id"); done
   while [ $kills -lt $KILLS ] && [ ${#lost[@]} = 0 ]; do
@@ -33,6 +34,12 @@ run_crash() {
   [ "$SERVER" != tarn ] || check_after_crash
   stop_server
   rm -rf "$DATA" "$WORK"/done-*
+}
+
+# TARN_KERNEL_CAPTURE=1 keeps the heads of all packets, to look into a failure.
+capture_packets() {
+  local id
+  for id in 1 2; do tcpdump -q -Z root -i "tap$id" -s 512 -w "$LOGS/client$id.pcap" >/dev/null 2>&1 & done
 }
 
 journal_bytes() { stat -c %s "$WORK/journal-$1" 2>/dev/null || echo 0; }
