@@ -49,6 +49,9 @@ class Compound {
   void ReplaceReply(const std::vector<std::byte>& reply);
   uint64_t Fingerprint() const;
   size_t request_bytes() const { return request_.size(); }
+  // What has been read so far may differ between transmissions of one request, as the highest slot
+  // in SEQUENCE does: it is no part of the fingerprint.
+  void StartFingerprintHere() { request_ = from.rest(); }
   bool is_last() const { return done_ == operations; }
 
   // --- what operations use ---

@@ -37,6 +37,25 @@ TEST(Restart, AChangeThatIsSentAgainInItsSlotSucceedsAgain) {
   EXPECT_EQ(client.Run({Op(OP_PUTROOTFH), RemoveOp("d")}).status(), NFS4ERR_NOENT);
 }
 
+// Linux tells its highest slot of the moment, also in a request that it sends again.
+TEST(Restart, AChangeThatIsSentAgainMayTellAnotherHighestSlot) {
+  Harness h;
+  Client41 client(h, "client");
+  client.Start();
+  ASSERT_EQ(client.Run({Op(OP_PUTROOTFH), Op(OP_CREATE, Directory("d"))}).status(), NFS4_OK);
+  nfs_argop4 sequence = client.NextSequence();
+  auto& slots = std::get<SEQUENCE4args>(sequence.u);
+  slots.sa_cachethis = true;
+  ASSERT_EQ(h.Run(1, {sequence, Op(OP_PUTROOTFH), RemoveOp("d")}).status(), NFS4_OK);
+  slots.sa_highest_slotid += 1;
+  EXPECT_EQ(h.Run(1, {sequence, Op(OP_PUTROOTFH), RemoveOp("d")}).status(), NFS4_OK);
+  EXPECT_EQ(h.Run(1, {sequence, Op(OP_PUTROOTFH), RemoveOp("e")}).status(),
+            NFS4ERR_SEQ_FALSE_RETRY);
+  h.Restart();
+  slots.sa_highest_slotid += 1;
+  EXPECT_EQ(h.Run(1, {sequence, Op(OP_PUTROOTFH), RemoveOp("d")}).status(), NFS4_OK);
+}
+
 TEST(Restart, AStateOfTheLastRunIsStaleAndANewSessionEndsTheOldOne) {
   Harness h;
   Client41 client(h, "client");

@@ -28,6 +28,7 @@ nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
   if (args.sa_highest_slotid < args.sa_slotid) return NFS4ERR_BAD_HIGH_SLOT;
   if (c.operations > session->fore.ca_maxoperations) return NFS4ERR_TOO_MANY_OPS;
   if (c.request_bytes() > session->fore.ca_maxrequestsize) return NFS4ERR_REQ_TOO_BIG;
+  c.StartFingerprintHere();
   std::vector<std::byte> reply;
   Session::Turn turn = session->Begin(args.sa_slotid, args.sa_sequenceid, c.Fingerprint(), reply);
   NFS_TRY(ToStatus(turn));
