@@ -173,9 +173,39 @@ TEST(NodeE2E, AVolumeThatIsGoneIsNamed) {
   EXPECT_EQ(world.MountCount(), 0u);
 }
 
+// PersistentVolumes that nobody provisioned: the server comes from the registry.
+TEST(NodeE2E, VolumesMadeByHand) {
+  World world;
+  world.StartNode({"--registry-dir", world.dir + "/registry"});
+  auto made = world.Create("v", kGiB);
+  std::string access_point = made.volume_id().substr(made.volume_id().rfind(':') + 1);
+  int n = 0;
+  auto works = [&](const std::string& handle, const std::string& file) {
+    pb::Volume volume;
+    volume.set_volume_id(handle);
+    std::string pod = "pod-" + std::to_string(++n);
+    auto status = world.Stage(volume);
+    EXPECT_TRUE(status.ok()) << handle << ": " << status.error_message();
+    EXPECT_TRUE(world.Publish(volume, pod).ok());
+    EXPECT_TRUE(WriteFile(world.TargetPath(pod) + "/" + file, handle)) << handle;
+    EXPECT_TRUE(world.Unpublish(volume, pod).ok());
+    EXPECT_TRUE(world.Unstage(volume).ok());
+  };
+  works("fs-0123456789abcdef0::" + access_point, "by-access-point");
+  works("efs:fs-0123456789abcdef0", "by-root");
+  works("fs-0123456789abcdef0:/v", "by-path");
+  ASSERT_TRUE(world.Stage(made).ok());
+  ASSERT_TRUE(world.Publish(made, "check").ok());
+  EXPECT_EQ(ReadFile(world.TargetPath("check") + "/by-access-point"),
+            "fs-0123456789abcdef0::" + access_point);
+  EXPECT_EQ(ReadFile(world.TargetPath("check") + "/by-path"), "fs-0123456789abcdef0:/v");
+}
+
 TEST(NodeE2E, RegistersAnswersHealthAndEndsWell) {
   World world;
-  world.StartNode();
+  int port = FreePort();
+  world.StartNode({"--health-listen", "127.0.0.1:" + std::to_string(port)});
+  EXPECT_TRUE(Eventually([&] { return HttpStatus(port, "/healthz") == 200; }));
   std::string socket = world.dir + "/kubelet/plugins_registry/efs.csi.tarn.dev-reg.sock";
   ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(socket); }));
   auto stub = pluginregistration::Registration::NewStub(

@@ -28,18 +28,6 @@ namespace {
 using AccessMode = pb::VolumeCapability::AccessMode;
 constexpr char kFs[] = "fs-0123456789abcdef0";
 
-int FreePort() {
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof at);
-  socklen_t length = sizeof at;
-  getsockname(fd, reinterpret_cast<sockaddr*>(&at), &length);
-  close(fd);
-  return ntohs(at.sin_port);
-}
-
 bool IsSocket(const std::string& path) {
   struct stat info {};
   return stat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
@@ -299,6 +287,36 @@ size_t World::MountCount() const {
   return static_cast<size_t>(std::count_if(mounts->begin(), mounts->end(), [&](const auto& mount) {
     return mount.target.starts_with(dir);
   }));
+}
+
+int FreePort() {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof at);
+  socklen_t length = sizeof at;
+  getsockname(fd, reinterpret_cast<sockaddr*>(&at), &length);
+  close(fd);
+  return ntohs(at.sin_port);
+}
+
+int HttpStatus(int port, const std::string& path) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  at.sin_port = htons(static_cast<uint16_t>(port));
+  std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+  char answer[16] = "";
+  int status = 0;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0 &&
+      write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size()) &&
+      recv(fd, answer, sizeof answer - 1, MSG_WAITALL) > 9) {
+    status = std::atoi(answer + 9);
+  }
+  close(fd);
+  return status;
 }
 
 bool WriteFile(const std::string& path, const std::string& text) {

@@ -72,6 +72,8 @@ class World {
 template <typename Condition>
 bool Eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(10));
 
+int FreePort();
+int HttpStatus(int port, const std::string& path);  // of a GET on loopback; 0: no answer
 bool WriteFile(const std::string& path, const std::string& text);  // false: errno says why
 std::string ReadFile(const std::string& path);                     // "" when it cannot be read
 
