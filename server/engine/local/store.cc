@@ -21,6 +21,8 @@ namespace tarn::local {
 namespace {
 
 constexpr int kTablesOpenMax = 2000;  // of the process's limit of open files
+constexpr int kPatience = 8;          // the part of a sync that its leader waits for others
+constexpr std::chrono::microseconds kPatienceMax{500};
 constexpr std::chrono::seconds kRecoveryWait{8};
 constexpr std::chrono::milliseconds kRecoveryPoll{20};
 constexpr uint64_t kLogBytesMax = 256u << 20;
@@ -234,22 +236,42 @@ Result<Store::Ticket> Store::Write(Batch& batch) {
 // tables and begins another one.
 Result<void> Store::Sync(Ticket ticket) {
   std::unique_lock lock(sync_mutex_);
-  while (synced_ < ticket) {
+  if (synced_ >= ticket) return Ok();
+  ++callers_;
+  arrived_.notify_one();
+  Result<void> result;
+  while (result && synced_ < ticket) {
     if (syncing_) {
       synced_changed_.wait(lock);
       continue;
     }
-    syncing_ = true;
-    lock.unlock();
-    Ticket target = written_.load();
-    auto status = SyncLog();
-    lock.lock();
-    syncing_ = false;
-    ++syncs_;
-    if (status.ok()) synced_ = std::max(synced_, target);
-    synced_changed_.notify_all();
-    if (!status.ok()) return Failed(status);
+    result = Lead(lock);
   }
+  --callers_;
+  return result;
+}
+
+// One sync for all who wait. Those whom the last one served come back soon with their next change
+// if they are busy, so this waits for them a moment: a small part of what a sync takes.
+Result<void> Store::Lead(std::unique_lock<std::mutex>& lock) {
+  syncing_ = true;
+  if (callers_ < expected_) {
+    auto limit = std::min<std::chrono::nanoseconds>(sync_time_ / kPatience, kPatienceMax);
+    arrived_.wait_for(lock, limit, [this] { return callers_ >= expected_; });
+  }
+  lock.unlock();
+  Ticket target = written_.load();
+  auto begin = std::chrono::steady_clock::now();
+  auto status = SyncLog();
+  auto took = std::chrono::steady_clock::now() - begin;
+  lock.lock();
+  syncing_ = false;
+  ++syncs_;
+  expected_ = callers_;
+  sync_time_ = (sync_time_ * 7 + took) / 8;
+  if (status.ok()) synced_ = std::max(synced_, target);
+  synced_changed_.notify_all();
+  if (!status.ok()) return Failed(status);
   return Ok();
 }
 

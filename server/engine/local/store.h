@@ -96,6 +96,7 @@ class Store {
   Error Translate(const rocksdb::Status& status) const;
   void DropBallast();
   rocksdb::Status SyncLog();
+  Result<void> Lead(std::unique_lock<std::mutex>& lock);
   Error Failed(const rocksdb::Status& status);
 
   const LocalOptions options_;
@@ -117,6 +118,12 @@ class Store {
   std::condition_variable synced_changed_;
   Ticket synced_ = 0;     // guarded by sync_mutex_
   bool syncing_ = false;  // guarded by sync_mutex_
+  // How many wait for a sync; how many did at the end of the last one; what one takes. All guarded
+  // by sync_mutex_.
+  size_t callers_ = 0;
+  size_t expected_ = 0;
+  std::chrono::nanoseconds sync_time_{0};
+  std::condition_variable arrived_;
 };
 
 }  // namespace tarn::local
