@@ -1,0 +1,103 @@
+// Attributes: stat, chmod and its kin, access, statfs.
+#include <cerrno>
+
+#include "csi/mount/fuse/file_system.h"
+
+namespace tarn::fuse {
+
+void FileSystem::GetAttr(fuse_req_t request, fuse_ino_t ino) {
+  Caller caller = CallerOf(request);
+  Node& node = nodes_->At(ino);
+  Attributes attributes;
+  Status status = Refresh(caller, node, attributes);
+  if (status != NFS4_OK) {
+    fuse_reply_err(request, ErrnoOf(status));
+    return;
+  }
+  Told(node, attributes, false);
+  struct stat stat;
+  FillAttributes(node, attributes, stat);
+  fuse_reply_attr(request, &stat, options_.attribute_seconds);
+}
+
+void FileSystem::SetAttr(fuse_req_t request, fuse_ino_t ino, struct stat* stat, int to_set,
+                         fuse_file_info* info) {
+  using C = AttributeChange;
+  // What an open descriptor may do (ftruncate) its opener may; the rest is the caller's.
+  bool by_file =
+      info != nullptr &&
+      (to_set & ~(FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME)) == 0;
+  Caller caller = by_file ? CallerOf(request, info) : CallerOf(request);
+  Node& node = nodes_->At(ino);
+  C change;
+  auto take = [&](int bit, uint32_t what) {
+    if ((to_set & bit) != 0) change.set |= what;
+  };
+  take(FUSE_SET_ATTR_MODE, C::kMode);
+  take(FUSE_SET_ATTR_UID, C::kUid);
+  take(FUSE_SET_ATTR_GID, C::kGid);
+  take(FUSE_SET_ATTR_SIZE, C::kSize);
+  take(FUSE_SET_ATTR_ATIME, (to_set & FUSE_SET_ATTR_ATIME_NOW) != 0 ? C::kAtimeNow : C::kAtime);
+  take(FUSE_SET_ATTR_MTIME, (to_set & FUSE_SET_ATTR_MTIME_NOW) != 0 ? C::kMtimeNow : C::kMtime);
+  change.mode = stat->st_mode & 07777;
+  change.uid = stat->st_uid;
+  change.gid = stat->st_gid;
+  change.size = static_cast<uint64_t>(stat->st_size);
+  change.atime = stat->st_atim;
+  change.mtime = stat->st_mtim;
+  // Earlier writes come first, and stable: sent again after a restart they would undo the change.
+  int error = write_back_->Sync(BufferOf(node, false), caller);
+  if (error != 0) {
+    fuse_reply_err(request, error);
+    return;
+  }
+  Compound set;
+  set.PutFh(node.handle);
+  if (change.set != 0) set.SetAttr(change);
+  set.GetAttr();
+  Results results = client_->Run(caller, set);
+  results.Op(OP_PUTFH);
+  if (change.set != 0) results.SetAttr();
+  Attributes attributes = results.GetAttr();
+  if (!results.ok()) {
+    fuse_reply_err(request, ErrnoOf(results.status()));
+    return;
+  }
+  Told(node, attributes, true);
+  struct stat now;
+  FillAttributes(node, attributes, now);
+  fuse_reply_attr(request, &now, options_.attribute_seconds);
+}
+
+void FileSystem::Access(fuse_req_t request, fuse_ino_t ino, int mask) {
+  Node& node = nodes_->At(ino);
+  bool directory = node.type == S_IFDIR;
+  uint32_t wanted = 0;
+  if ((mask & R_OK) != 0) wanted |= ACCESS4_READ;
+  if ((mask & W_OK) != 0) wanted |= directory ? ACCESS4_EXTEND : ACCESS4_MODIFY;
+  if ((mask & X_OK) != 0) wanted |= directory ? ACCESS4_LOOKUP : ACCESS4_EXECUTE;
+  Results results =
+      client_->Run(CallerOf(request), Compound()
+                                          .PutFh(node.handle)
+                                          .Access(ACCESS4_READ | ACCESS4_MODIFY | ACCESS4_EXTEND |
+                                                  (directory ? ACCESS4_LOOKUP : ACCESS4_EXECUTE)));
+  results.Op(OP_PUTFH);
+  uint32_t granted = results.Access();
+  int error = ErrnoOf(results.status());
+  if (error == 0 && (granted & wanted) != wanted) error = EACCES;
+  fuse_reply_err(request, error);
+}
+
+void FileSystem::StatFs(fuse_req_t request) {
+  Results results =
+      client_->Run(CallerOf(request), Compound().PutFh(nodes_->At(FUSE_ROOT_ID).handle).GetSpace());
+  results.Op(OP_PUTFH);
+  struct statvfs space = results.GetSpace();
+  if (results.ok()) {
+    fuse_reply_statfs(request, &space);
+  } else {
+    fuse_reply_err(request, ErrnoOf(results.status()));
+  }
+}
+
+}  // namespace tarn::fuse
