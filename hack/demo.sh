@@ -115,7 +115,7 @@ provisioner: efs.csi.tarn.dev
 allowVolumeExpansion: true
 parameters:
   provisioningMode: efs-ap
-  fileSystemId: $(k -n "$ns" get filesystem shared -o 'jsonpath={.status.fileSystemId}')
+  fileSystemRef: $ns/shared
   directoryPerms: "0700"
 YAML
 }

@@ -54,6 +54,6 @@ mapfile -t found < <(names '^node[0-9]$'); stop "${found[@]}"
 kill_cgroups
 rm -rf --one-file-system "$STATE"
 # Mount points of the nodes' own folders, if nobody else's files are in them.
-rmdir "$(dirname "$STATE")" /var/lib/kubelet /run/containerd /run/nri /var/lib/cni \
+rmdir "$(dirname "$STATE")" /var/lib/kubelet /var/lib/tarn /run/containerd /run/nri /var/lib/cni \
   /usr/libexec/kubernetes 2>/dev/null
 exit 0

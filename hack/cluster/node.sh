@@ -4,13 +4,13 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 n=$1 node=node$1 netns=$NAME-node$1 address=$(node_ip "$1")
 dir=$STATE/$node socket=$STATE/$node/containerd.sock
-mkdir -p "$dir"/{kubelet,containerd,cni/net.d,state}
+mkdir -p "$dir"/{kubelet,containerd,cni/net.d,state,tarn}
 
 # The node's mounts end with its last process. Paths that kubelet, containerd and CNI have built in
 # lead to the node's own folders here, so that the machine's stay as they are and both nodes have
 # kubelet at the usual place.
 mounts() {
-  mkdir -p /var/lib/kubelet
+  mkdir -p /var/lib/kubelet /var/lib/tarn
   unshare --mount --propagation slave bash -c 'exec -a "node of $0" sleep infinity' "$dir" \
     </dev/null >/dev/null 2>&1 &
   echo $! >"$PIDS/$node"
@@ -18,6 +18,7 @@ mounts() {
   in_node "$n" bash -euc '
     mount --bind "$1/kubelet" /var/lib/kubelet
     mount --make-rshared /var/lib/kubelet
+    mount --bind "$1/tarn" /var/lib/tarn   # where the demo keeps its file system
     mount -t tmpfs tmpfs /var/log
     mount -t tmpfs tmpfs /run/lock
     for path in /run/containerd /run/nri /var/lib/cni /usr/libexec/kubernetes; do

@@ -18,12 +18,13 @@ eventually() {
 }
 
 # says TEXT KUBECTL_ARGS...: does kubectl's answer hold the text?
-says() { local text=$1; shift; kn "$@" | grep -qi -- "$text"; }
+says() { local text=$1; shift; kn "$@" | grep -i -- "$text" >/dev/null; }
 is_gone() { ! kn get "$1"; }
 # wait_phase "OBJECT..." PHASE SECONDS
 # shellcheck disable=SC2086  # "pvc -l label" is several words
 wait_phase() { kn wait $1 --for=jsonpath='{.status.phase}'="$2" --timeout="$3s" >/dev/null; }
 count_is() { [ "$("$1")" = "$2" ]; }   # count_is FUNCTION NUMBER
+at_most() { [ "$("$1")" -le "$2" ]; }
 
 server_pod() { kn get pods -l tarn.dev/file-system-id -o 'jsonpath={.items[0].metadata.name}'; }
 tarnctl() { kn exec "$(server_pod)" -c server -- tarnctl "$@"; }
@@ -62,7 +63,7 @@ spec:
   - name: main
     image: docker.io/library/busybox:1.35
     imagePullPolicy: IfNotPresent
-    command: [sh, -c, $(printf '%s' "$3" | sed "s/'/''/g; s/^/'/; s/\$/'/")]
+    command: [sh, -c, $(python3 -c 'import json, sys; print(json.dumps(sys.argv[1]))' "$3")]
     volumeMounts: [{name: data, mountPath: /data}]
   volumes: [{name: data, persistentVolumeClaim: {claimName: $2}}]
 YAML
@@ -90,7 +91,8 @@ done; echo finished'
 # node reads.
 check_writer() {
   local acked missing
-  kn exec "$1" -- touch /data/stop || { fail "cannot reach the writer"; return 1; }
+  eventually 60 kn exec "$1" -- touch /data/stop ||
+    { fail "cannot reach the writer: $(kn exec "$1" -- ls /data/stop 2>&1)"; return 1; }
   eventually 90 says finished logs $1 ||
     { fail "the writer does not go on: $(kn logs "$1" | tail -n 1)"; return 1; }
   kn logs "$1" | grep ERROR | head -n 3 | grep . && { fail "the writer saw an error"; return 1; }
