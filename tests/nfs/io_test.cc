@@ -87,6 +87,24 @@ TEST_P(IoTest, SpecialStateids) {
             NFS4ERR_ACCESS);
 }
 
+// A client without open state made a file with mode 0444, or changed the mode after it opened it.
+TEST_P(IoTest, AnIoOfTheOwnerWithoutOpenIsAllowedByAnyMode) {
+  SetAttributes closed;
+  closed.mode = 0;
+  SetAttributes cut;
+  cut.size = 2;
+  ASSERT_EQ(client->SetAttributesOf(file.fh, closed), NFS4_OK);
+  EXPECT_EQ(client->Write(file.fh, nfs_client::AnonymousState(), 0, AsOpaque("mine")).status,
+            NFS4_OK);
+  auto read = client->Read(file.fh, nfs_client::AnonymousState(), 0, 4);
+  ASSERT_EQ(read.status, NFS4_OK);
+  EXPECT_EQ(AsText(read->data), "mine");
+  EXPECT_EQ(client->SetAttributesOf(file.fh, cut), NFS4_OK);
+  auto stranger = Another("stranger", {.uid = 1001, .gid = 9, .gids = {}, .none = false});
+  EXPECT_EQ(stranger->Read(file.fh, nfs_client::AnonymousState(), 0, 1).status, NFS4ERR_ACCESS);
+  EXPECT_EQ(stranger->SetAttributesOf(file.fh, cut), NFS4ERR_ACCESS);
+}
+
 TEST_P(IoTest, AnonymousIoMeetsShareReservations) {
   EXPECT_EQ(client->Close(file), NFS4_OK);
   OpenRequest denying;

@@ -125,6 +125,19 @@ TEST_P(RecoveryTest, NewStateWaitsForTheEndOfGrace) {
       << "grace ends when everybody has reclaimed";
 }
 
+TEST_P(RecoveryTest, AClientThatReclaimedNothingMayReclaimAfterTheNextRestart) {
+  ASSERT_EQ(client->Create(root, "f", 0666).status, NFS4_OK);
+  world.Restart();
+  auto back = Return("client");
+  SayComplete(*back);
+  world.EndGrace();
+  auto file = back->Open(root, "f");
+  ASSERT_EQ(file.status, NFS4_OK);
+  world.Restart();
+  auto again = Return("client");
+  EXPECT_EQ(Reclaim(*again, file->fh).status, NFS4_OK);
+}
+
 TEST_P(RecoveryTest, GraceEndsByTime) {
   auto file = client->Create(root, "f", 0666);
   world.Restart();

@@ -34,4 +34,19 @@ nfsstat4 PutAttributes(Compound& c, xdr::Encoder& to, const xdr::Bitmap& wanted,
 // error.
 nfsstat4 CompareAttributes(Compound& c, const fattr4& given);
 
+// I/O by an anonymous stateid is of a client that keeps no open here; POSIX checked its rights when
+// its program opened the file, maybe before a chmod, or by making the file with mode 0444. So, as
+// other servers do, what was denied by mode bits is done again as opened when the caller owns the
+// file, who could give itself the right anyway. `again` does it; the file is pinned meanwhile.
+template <typename R, typename Again>
+R AllowOwner(Compound& c, R denied, bool opened, Again again) {
+  if (opened || denied.code() != Code::kAccess) return denied;
+  auto attributes = c.engine().GetAttributes(c.caller(), c.current.id);
+  if (!attributes.ok() || attributes->uid != c.caller().uid) return denied;
+  if (!c.engine().Pin(c.current.id).ok()) return denied;
+  R result = again();
+  c.engine().Unpin(c.current.id);
+  return result;
+}
+
 }  // namespace tarn::nfs4::ops

@@ -21,7 +21,11 @@ nfsstat4 Apply(Compound& c, const SETATTR4args& args) {
     std::shared_ptr<State> state;
     NFS_TRY(c.FindNamed(args.stateid, state));
   }
-  auto changed = c.engine().SetAttributes(c.caller(), c.current.id, change);
+  auto set = [&] { return c.engine().SetAttributes(c.caller(), c.current.id, change); };
+  auto changed = AllowOwner(c, set(), change.opened_for_write || !change.size, [&] {
+    change.opened_for_write = true;
+    return set();
+  });
   if (!changed.ok()) return ToStatus(changed);
   c.fresh = *std::move(changed);
   return NFS4_OK;

@@ -17,8 +17,11 @@ nfsstat4 Write(Compound& c, const WRITE4args& args) {
   if (args.offset > UINT64_MAX - args.data.size()) return NFS4ERR_FBIG;
   auto data = args.data.first(std::min(args.data.size(), vfs::kIoBytesMax));
   WRITE4resok ok{.count = 0, .committed = args.stable, .writeverf = WriteVerifier(c)};
-  auto written = c.engine().Write(c.caller(), c.current.id, opened, args.offset, data,
-                                  static_cast<vfs::Stability>(args.stable));
+  auto write = [&](bool trusted) {
+    return c.engine().Write(c.caller(), c.current.id, trusted, args.offset, data,
+                            static_cast<vfs::Stability>(args.stable));
+  };
+  auto written = AllowOwner(c, write(opened), opened, [&] { return write(true); });
   if (!written.ok()) return ToStatus(written);
   ok.count = static_cast<uint32_t>(written->bytes);
   ok.committed = static_cast<stable_how4>(written->stability);

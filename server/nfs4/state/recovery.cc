@@ -104,6 +104,7 @@ bool Recovery::EndGraceIfDue() {
     for (const auto& [key, before] : before_) {
       if (!before.returned) lost.push_back(key);
     }
+    dropped_.insert(lost.begin(), lost.end());
     before_.clear();
   }
   // Their records go first: were they still there after a crash, their owners could reclaim what
@@ -116,10 +117,18 @@ bool Recovery::EndGraceIfDue() {
 
 Result<void> Recovery::Record(Client& client) {
   std::lock_guard lock(client.record_mutex);
+  if (WasDropped(client.key)) client.recorded = false;
   if (client.recorded) return Ok();
   TRY(records_.Put(std::string(kClients) + client.key, "1"));
   client.recorded = true;
   return Ok();
+}
+
+// Once for each: did the end of grace delete the record of this client, which had come back but
+// reclaimed nothing?
+bool Recovery::WasDropped(const std::string& client_key) {
+  std::lock_guard lock(mutex_);
+  return dropped_.erase(client_key) > 0;
 }
 
 void Recovery::Forget(Client& client) {

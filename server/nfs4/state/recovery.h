@@ -21,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,7 @@ class Recovery {
   Result<void> Load(std::chrono::seconds lease);
   Result<void> LoadSessions();
   void Delete(const std::string& client_key);
+  bool WasDropped(const std::string& client_key);
 
   vfs::RecordStore& records_;
   const Clock& clock_;
@@ -95,6 +97,7 @@ class Recovery {
   std::atomic<bool> grace_{false};
 
   std::mutex mutex_;
+  std::set<std::string> dropped_;  // at the end of grace; at most the clients of the last run
   struct Before {
     bool returned = false;
     bool complete = false;
