@@ -119,7 +119,8 @@ def memory_maps(world):
 
     def private():
         with open(f'{a}/f', 'rb') as f:
-            m = mmap.mmap(f.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+            m = mmap.mmap(f.fileno(), 0, flags=mmap.MAP_PRIVATE,
+                          prot=mmap.PROT_READ | mmap.PROT_WRITE)
             m[0:3] = b'xyz'
         return read(f'{a}/f')[:3]
 
@@ -208,11 +209,11 @@ def source_tree(world):
     tree = '/usr/include/c++'
     archive = os.path.join(world.base, 'tree.tar')
     run(['tar', '-C', os.path.dirname(tree), '-cf', archive, os.path.basename(tree)])
-    wanted = run(f'cd {os.path.dirname(tree)} && find c++ -type f -print0 | sort -z | xargs -0 sha256sum',
-                 shell=True)
+    sums = 'find c++ -type f -print0 | sort -z | xargs -0 sha256sum'
+    wanted = run(f'cd {os.path.dirname(tree)} && {sums}', shell=True)
     run(['tar', '-C', a, '-xf', archive])
     for mount in (b, a):
-        got = run(f'cd {mount} && find c++ -type f -print0 | sort -z | xargs -0 sha256sum', shell=True)
+        got = run(f'cd {mount} && {sums}', shell=True)
         expect(got == wanted, True, f'checksums on {mount}')
     run(['tar', '-C', a, '--compare', '-f', archive])
     run(['rm', '-r', f'{a}/c++'])

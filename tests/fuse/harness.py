@@ -1,4 +1,5 @@
 """Servers, mounts and the runner of the FUSE mounter's tests."""
+import ctypes
 import os
 import shutil
 import signal
@@ -18,6 +19,10 @@ def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def wait_for(what, check, seconds=20.0):
@@ -43,7 +48,7 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(self.command(), stdout=self.log, stderr=self.log,
-                                        stdin=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
         wait_for('server', lambda: self.listens() or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise AssertionError(f'the server ended: see {self.log.name}\n' + self.tail())
@@ -70,9 +75,10 @@ class TarnServer(Server):
     path = '/'
 
     def command(self):
-        return [os.path.join(BIN, 'tarn-server'), '--data-dir', os.path.join(self.directory, 'data'),
-                '--listen', f'127.0.0.1:{self.port}', '--file-system-id', 'fs-0123456789abcdef0',
-                '--lease', str(LEASE_SECONDS)]
+        data = os.path.join(self.directory, 'data')
+        return [os.path.join(BIN, 'tarn-server'), '--data-dir', data, '--listen',
+                f'127.0.0.1:{self.port}', '--file-system-id', 'fs-0123456789abcdef0', '--lease',
+                str(LEASE_SECONDS)]
 
 
 class GaneshaServer(Server):
@@ -101,26 +107,27 @@ class Mount:
         self.directory = directory
         os.makedirs(directory, exist_ok=True)
         self.log = open(directory + '.log', 'ab')
-        self.source = f'127.0.0.1:{server.port}:{server.path}'
         self.process = subprocess.Popen(
-            self.command() + ['--foreground', '--source', self.source, '--mountpoint', directory,
-                              '--options', options],
-            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+            self.command(server, server.path, directory) + ['--options', options],
+            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
+            preexec_fn=die_with_parent)
         wait_for('mount', lambda: os.path.ismount(directory) or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise AssertionError('the mount failed: ' + open(self.log.name).read())
 
     @staticmethod
-    def command():
-        whole = os.path.join(BIN, 'tarn-csi')
-        return [whole, 'fuse'] if os.path.exists(whole) else [os.path.join(BIN, 'tarn-fuse')]
+    def command(server, path, directory):
+        return [os.path.join(BIN, 'tarn-csi'), 'fuse', '--server', f'127.0.0.1:{server.port}',
+                '--export', path, '--mountpoint', directory]
 
     def __truediv__(self, name):
         return os.path.join(self.directory, name)
 
     def rss_kib(self):
+        """Resident memory: all of it, and what is not shared with other mounts' processes."""
         with open(f'/proc/{self.process.pid}/status') as f:
-            return next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
+            lines = dict(line.split(':', 1) for line in f)
+        return int(lines['VmRSS'].split()[0]), int(lines['RssAnon'].split()[0])
 
     def unmount(self):
         if self.process.poll() is None:
@@ -185,6 +192,7 @@ def start_child(function):
     if child == 0:
         status = 1
         try:
+            die_with_parent()
             function()
             status = 0
         except BaseException:

@@ -1,6 +1,5 @@
 """Runs the cases; see run.sh."""
 import argparse
-import os
 import sys
 
 import cases_crash
@@ -12,8 +11,7 @@ import harness
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--server', choices=['tarn', 'ganesha'],
-                        default='tarn' if os.path.exists(f'{harness.BIN}/tarn-server') else 'ganesha')
+    parser.add_argument('--server', choices=['tarn', 'ganesha'], default='tarn')
     parser.add_argument('--only', default='')
     parser.add_argument('--kills', type=int, default=20)
     parser.add_argument('--bench', type=int, default=0, metavar='MIB',
@@ -29,7 +27,9 @@ def main():
     failed = ['the run']
     passed = 0
     try:
-        print(f'server: {arguments.server}; an idle mount takes {world.a.rss_kib()} KiB', flush=True)
+        whole, own = world.a.rss_kib()
+        print(f'server: {arguments.server}; an idle mount takes {whole} KiB, {own} of it its own',
+              flush=True)
         only = [name for name in arguments.only.split(',') if name]
         passed, failed = harness.run_cases(world, cases, only)
     finally:
@@ -37,7 +37,9 @@ def main():
             if mount.process.poll() not in (None, 0):
                 failed.append(f'the mounter ended with {mount.process.poll()}')
         world.close(keep=arguments.keep or bool(failed))
-    print(f'{passed} passed, {len(failed)} failed{": " + ", ".join(failed) if failed else ""}')
+    if failed:
+        print('failed:', ', '.join(failed))
+    print(f'{passed} passed, {len(failed)} failed')
     return 1 if failed or passed == 0 else 0
 
 

@@ -45,6 +45,15 @@ void FileSystem::SetAttr(fuse_req_t request, fuse_ino_t ino, struct stat* stat, 
   change.size = static_cast<uint64_t>(stat->st_size);
   change.atime = stat->st_atim;
   change.mtime = stat->st_mtim;
+  // A truncate by path needs the right to write; servers let an owner without it change the size,
+  // because they cannot tell this from ftruncate.
+  if ((change.set & C::kSize) != 0 && info == nullptr) {
+    Status status = CheckAccess(caller, node, ACCESS4_MODIFY);
+    if (status != NFS4_OK) {
+      fuse_reply_err(request, ErrnoOf(status));
+      return;
+    }
+  }
   // Earlier writes come first, and stable: sent again after a restart they would undo the change.
   int error = write_back_->Sync(BufferOf(node, false), caller);
   if (error != 0) {
@@ -76,16 +85,16 @@ void FileSystem::Access(fuse_req_t request, fuse_ino_t ino, int mask) {
   if ((mask & R_OK) != 0) wanted |= ACCESS4_READ;
   if ((mask & W_OK) != 0) wanted |= directory ? ACCESS4_EXTEND : ACCESS4_MODIFY;
   if ((mask & X_OK) != 0) wanted |= directory ? ACCESS4_LOOKUP : ACCESS4_EXECUTE;
-  Results results =
-      client_->Run(CallerOf(request), Compound()
-                                          .PutFh(node.handle)
-                                          .Access(ACCESS4_READ | ACCESS4_MODIFY | ACCESS4_EXTEND |
-                                                  (directory ? ACCESS4_LOOKUP : ACCESS4_EXECUTE)));
+  fuse_reply_err(request, ErrnoOf(CheckAccess(CallerOf(request), node, wanted)));
+}
+
+Status FileSystem::CheckAccess(const Caller& caller, const Node& node, uint32_t wanted) {
+  uint32_t asked = wanted != 0 ? wanted : ACCESS4_READ;  // F_OK: is it there?
+  Results results = client_->Run(caller, Compound().PutFh(node.handle).Access(asked));
   results.Op(OP_PUTFH);
   uint32_t granted = results.Access();
-  int error = ErrnoOf(results.status());
-  if (error == 0 && (granted & wanted) != wanted) error = EACCES;
-  fuse_reply_err(request, error);
+  if (!results.ok()) return results.status();
+  return (granted & wanted) == wanted ? NFS4_OK : NFS4ERR_ACCESS;
 }
 
 void FileSystem::StatFs(fuse_req_t request) {

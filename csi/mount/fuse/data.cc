@@ -36,7 +36,7 @@ Status FileSystem::AskAgain(const Caller& caller, const Node& node) {
 // Close-to-open: asks whether the file still has the name that it was found by, whether the caller
 // may open it so, and whether it changed. NFS4ERR_STALE makes the kernel look the path up again and
 // open once more, which also brings it the new size.
-Status FileSystem::CheckOpen(const Caller& caller, Node& node, int flags, bool& keep_cache) {
+Status FileSystem::CheckOpen(const Caller& caller, Node& node, int flags) {
   int mode = flags & O_ACCMODE;
   uint32_t wanted = 0;
   if (mode != O_WRONLY) wanted |= (flags & kExecFlag) != 0 ? ACCESS4_EXECUTE : ACCESS4_READ;
@@ -71,26 +71,27 @@ Status FileSystem::CheckOpen(const Caller& caller, Node& node, int flags, bool& 
   if (!second && (other || gone)) return AskAgain(caller, node);
   if (status != NFS4_OK) return status;
   if ((granted & wanted) != wanted) return NFS4ERR_ACCESS;
-  std::lock_guard lock(node.mutex);
-  bool own =
-      node.buffer && (node.buffer->pending() || node.buffer->own_change() >= attributes.change);
-  if (!own && !second && attributes.change != node.told) return AskAgain(caller, node);
-  keep_cache = node.cached != 0 && (own || node.cached == attributes.change);
-  node.cached = attributes.change;
+  {
+    std::lock_guard lock(node.mutex);
+    uint64_t own = node.buffer ? node.buffer->own_change() : 0;
+    bool ours = own >= attributes.change || (node.buffer && node.buffer->pending());
+    if (!ours && !second && attributes.change != node.told) return AskAgain(caller, node);
+    if (ours && own != attributes.change && node.cached != 0) return NFS4_OK;  // it will be told
+  }
+  MatchCache(node, attributes.change, false);
   return NFS4_OK;
 }
 
 void FileSystem::Open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
   Caller caller = CallerOf(request);
   Node& node = nodes_->At(ino);
-  bool keep_cache = false;
-  Status status = CheckOpen(caller, node, info->flags, keep_cache);
+  Status status = CheckOpen(caller, node, info->flags);
   if (status != NFS4_OK) {
     fuse_reply_err(request, ErrnoOf(status));
     return;
   }
   StartFile(node, caller, info);
-  info->keep_cache = keep_cache ? 1 : 0;
+  info->keep_cache = 1;  // what is stale has been dropped
   if (fuse_reply_open(request, info) != 0) {
     delete &FileOf(info);
     CloseNode(node);
@@ -147,8 +148,6 @@ int FileSystem::AppendOffset(const Caller& caller, Node& node, off_t& offset) {
   if (!results.ok()) return ErrnoOf(results.status());
   if (attributes.stat.st_size <= offset) return 0;
   offset = attributes.stat.st_size;
-  std::lock_guard lock(node.mutex);
-  node.cached = 0;  // the kernel has put the data at its own offset: the next look drops it
   return 0;
 }
 
@@ -172,7 +171,7 @@ void FileSystem::Write(fuse_req_t request, fuse_ino_t ino, const char* data, siz
   }
   fuse_reply_write(request, size);
   if (offset != wanted && session_ != nullptr) {
-    // Only now: the kernel holds the pages locked until the reply.
+    // The kernel has put the data at its own offset into its pages, which it locks until the reply.
     fuse_lowlevel_notify_inval_inode(session_, ino, 0, 0);
   }
 }

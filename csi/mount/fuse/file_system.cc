@@ -45,7 +45,7 @@ Result<std::unique_ptr<FileSystem>> FileSystem::Connect(const Options& options) 
     why = made->client_->Probe();
   }
   if (!why.empty()) {
-    return Error(Code::kUnavailable, "--source: " + options.server.host + ":" +
+    return Error(Code::kUnavailable, "--server: " + options.server.host + ":" +
                                          std::to_string(options.server.port) +
                                          " cannot be reached: " + why);
   }
@@ -64,7 +64,7 @@ Result<void> FileSystem::FindRoot() {
   for (const std::string& name : options_.path) {
     results.Op(OP_LOOKUP);
     if (!results.ok()) {
-      return Error(Code::kNotFound, "--source: the server does not give \"" + name + "\" of " +
+      return Error(Code::kNotFound, "--export: the server does not give \"" + name + "\" of " +
                                         options_.source + ": " + StatusName(results.status()));
     }
   }
@@ -72,11 +72,11 @@ Result<void> FileSystem::FindRoot() {
   Attributes attributes = results.GetAttr();
   ServerInfo info = results.GetServerInfo();
   if (!results.ok()) {
-    return Error(Code::kUnavailable, "--source: the server refuses the root of " + options_.source +
+    return Error(Code::kUnavailable, "--export: the server refuses the root of " + options_.source +
                                          ": " + StatusName(results.status()));
   }
   if (!S_ISDIR(attributes.stat.st_mode)) {
-    return Error(Code::kNotDirectory, "--source: " + options_.source + " is not a directory");
+    return Error(Code::kNotDirectory, "--export: " + options_.source + " is not a directory");
   }
   auto clamp = [](uint64_t server, uint32_t wanted) {
     return static_cast<uint32_t>(std::max<uint64_t>(4096, std::min<uint64_t>(server, wanted)));
@@ -176,27 +176,38 @@ Status FileSystem::Refresh(const Caller& caller, Node& node, Attributes& attribu
   return status;
 }
 
-// Call it with attributes that the kernel is about to get: drops its page cache when somebody else
+// Makes the kernel's page cache one of the content of that change: drops it when somebody else has
 // changed the file. `by_us`: the change is known to be this client's own.
-void FileSystem::Told(Node& node, const Attributes& attributes, bool by_us) {
-  bool drop = false;
+void FileSystem::MatchCache(Node& node, uint64_t change, bool by_us) {
   {
     std::lock_guard lock(node.mutex);
-    bool own = by_us || (node.buffer && node.buffer->own_change() == attributes.change);
-    if (node.cached != 0 && node.cached != attributes.change) {
-      drop = !own && node.type == S_IFREG;
-      node.cached = drop ? 0 : attributes.change;
-    }
-    node.told = attributes.change;
-    node.known_size = static_cast<uint64_t>(attributes.stat.st_size);
+    bool own = by_us || node.cached == 0 || node.type != S_IFREG ||
+               (node.buffer && node.buffer->own_change() == change);
+    if (own) node.cached = change;
+    if (node.cached == change) return;
   }
-  if (drop && session_ != nullptr) {
+  if (session_ != nullptr) {
     fuse_lowlevel_notify_inval_inode(session_, nodes_->InoOf(node), 0, 0);
   }
+  // Only now: until it was dropped, nobody must take the cache for current.
+  std::lock_guard lock(node.mutex);
+  node.cached = change;
+}
+
+// Call it with attributes that the kernel is about to get.
+void FileSystem::Told(Node& node, const Attributes& attributes, bool by_us) {
+  {
+    std::lock_guard lock(node.mutex);
+    node.told = attributes.change;
+    node.known_size = static_cast<uint64_t>(attributes.stat.st_size);
+    if (node.cached == 0) return;  // never opened
+  }
+  MatchCache(node, attributes.change, by_us);
 }
 
 void FileSystem::FillAttributes(Node& node, const Attributes& attributes, struct stat& stat) {
   stat = attributes.stat;
+  stat.st_blksize = 1 << 20;
   std::lock_guard lock(node.mutex);
   if (node.silly && stat.st_nlink > 0) --stat.st_nlink;
 }

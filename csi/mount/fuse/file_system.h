@@ -82,6 +82,7 @@ class FileSystem {
 
   // Common parts.
   void Init(fuse_conn_info* connection);
+  void MatchCache(Node& node, uint64_t change, bool by_us);
   void Told(Node& node, const Attributes& attributes, bool by_us);
   bool IsOld(Node& node, const Attributes& attributes);
   Status Refresh(const Caller& caller, Node& node, Attributes& attributes);
@@ -120,7 +121,7 @@ class FileSystem {
   static constexpr size_t kAskedAgainMax = 4096;
   bool IsSecondTry(const Caller& caller, const Node& node);
   Status AskAgain(const Caller& caller, const Node& node);
-  Status CheckOpen(const Caller& caller, Node& node, int flags, bool& keep_cache);
+  Status CheckOpen(const Caller& caller, Node& node, int flags);
   void StartFile(Node& node, const Caller& caller, fuse_file_info* info);
   void Read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info* info);
   void Write(fuse_req_t request, fuse_ino_t ino, const char* data, size_t size, off_t offset,
@@ -137,6 +138,7 @@ class FileSystem {
   void SetAttr(fuse_req_t request, fuse_ino_t ino, struct stat* stat, int to_set,
                fuse_file_info* info);
   void Access(fuse_req_t request, fuse_ino_t ino, int mask);
+  Status CheckAccess(const Caller& caller, const Node& node, uint32_t wanted);
   void StatFs(fuse_req_t request);
 
   // Directories (directory.cc).

@@ -23,42 +23,13 @@ constexpr unsigned kThreadsMax = 128;
 constexpr unsigned kIdleThreads = 4;
 constexpr int kReadAheadKilobytes = 8192;
 
-// Tells the parent process how the mount went: an empty text is success.
-class Starter {
- public:
-  // In the parent: waits for the child and returns its exit status. In the child: nothing.
-  std::optional<int> Fork() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return 1;
-    pid_t child = fork();
-    if (child < 0) return 1;
-    if (child == 0) {
-      close(ends[0]);
-      end_ = ends[1];
-      setsid();
-      return std::nullopt;
-    }
-    close(ends[1]);
-    char status = 1;
-    if (read(ends[0], &status, 1) != 1) status = 1;
-    return status;
-  }
-  void Report(char status) {
-    if (end_ < 0) return;
-    [[maybe_unused]] ssize_t written = write(end_, &status, 1);
-    close(end_);
-    end_ = -1;
-    if (status != 0) return;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    dup2(null, STDIN_FILENO);
-    dup2(null, STDOUT_FILENO);
-    close(null);
-    [[maybe_unused]] int moved = chdir("/");
-  }
-
- private:
-  int end_ = -1;
-};
+// Tells who started this process how the mount went.
+void Report(const Options& options, const std::string& line) {
+  if (options.ready_fd < 0) return;
+  std::string text = line + "\n";
+  [[maybe_unused]] ssize_t written = write(options.ready_fd, text.data(), text.size());
+  close(options.ready_fd);
+}
 
 // The kernel reads ahead 128 KiB by default; several requests of the largest size keep the server
 // busy. Where /sys cannot be written the default stays.
@@ -191,21 +162,22 @@ void BlockSignals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
-int Serve(const Options& options, Starter& starter) {
+int Fail(const Options& options, const Error& error) {
+  fprintf(stderr, "tarn-csi fuse: %s\n", error.message().c_str());
+  Report(options, error.message());
+  return 1;
+}
+
+int Serve(const Options& options) {
   BlockSignals();
-  auto fail = [&](const Error& error) {
-    fprintf(stderr, "tarn-csi fuse: %s\n", error.message().c_str());
-    starter.Report(1);
-    return 1;
-  };
   auto files = FileSystem::Connect(options);
-  if (!files.ok()) return fail(files.error());
+  if (!files.ok()) return Fail(options, files.error());
   Session session(**files);
   auto mounted = session.Mount(options);
-  if (!mounted.ok()) return fail(mounted.error());
+  if (!mounted.ok()) return Fail(options, mounted.error());
   RaiseReadAhead(options.mountpoint);
   spdlog::info("{} is mounted on {}", options.source, options.mountpoint);
-  starter.Report(0);
+  Report(options, "ok");
   session.Run();
   spdlog::info("{} is unmounted", options.mountpoint);
   return 0;
@@ -213,34 +185,37 @@ int Serve(const Options& options, Starter& starter) {
 
 }  // namespace
 
+}  // namespace tarn::fuse
+
+namespace tarn::csi {
+
 int FuseMain(int argc, char** argv) {
-  CLI::App app("Mounts a path of an NFS server by FUSE, for nodes whose kernel has no NFS client.");
+  using namespace tarn::fuse;
+  CLI::App app("Serves one FUSE mount of an NFS server, where the kernel has no NFS client.");
   Options options;
-  std::string source;
+  std::string server;
+  std::string path;
   std::string flags;
-  app.add_option("--source", source, "HOST[:PORT]:/path")->required();
+  app.add_option("--server", server, "ADDRESS:PORT of the mount target")->required();
+  app.add_option("--export", path, "what to mount: /fsap-… or a directory in it")->required();
   app.add_option("--mountpoint", options.mountpoint, "directory to mount on")->required();
+  app.add_option("--source", options.source, "the mount's name (default ADDRESS:PORT:EXPORT)");
   app.add_option("--options", flags, "mount options, separated by commas");
+  app.add_option("--ready-fd", options.ready_fd, "descriptor that is told how the mount went");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error");
-  app.add_flag("--foreground", options.foreground, "serve in this process");
   CLI11_PARSE(app, argc, argv);
+  if (options.source.empty()) options.source = server + ":" + path;
   auto parsed = StartLogging("tarn-fuse", options.log_level);
-  if (parsed.ok()) parsed = ParseSource(source, options);
+  if (parsed.ok()) parsed = ParseServer(server, options);
+  if (parsed.ok()) parsed = ParseExport(path, options);
   if (parsed.ok()) parsed = ParseMountOptions(flags, options);
-  if (!parsed.ok()) {
-    fprintf(stderr, "tarn-csi fuse: %s\n", parsed.error().message().c_str());
-    return 1;
-  }
+  if (!parsed.ok()) return Fail(options, parsed.error());
   // Large replies come from the heap, not from fresh pages each; few arenas keep an idle mount
   // small.
   mallopt(M_ARENA_MAX, 2);
   mallopt(M_MMAP_THRESHOLD, 8 << 20);
   mallopt(M_TRIM_THRESHOLD, 8 << 20);
-  Starter starter;
-  if (!options.foreground) {
-    if (auto status = starter.Fork()) return *status;
-  }
-  return Serve(options, starter);
+  return Serve(options);
 }
 
-}  // namespace tarn::fuse
+}  // namespace tarn::csi

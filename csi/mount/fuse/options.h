@@ -13,11 +13,11 @@ namespace tarn::fuse {
 struct Options {
   ServerAddress server;
   std::vector<std::string> path;  // components of the mounted path
-  std::string source;             // as it was given; what mount tables show
+  std::string source;             // what mount tables show
   std::string mountpoint;
   std::vector<std::string> mount_flags;  // for the kernel: ro, nosuid, noexec, nodev, noatime
-  bool foreground = false;
   std::string log_level = "info";
+  int ready_fd = -1;
   double attribute_seconds = 1.0;
   int connections = 4;
   uint32_t read_bytes = 1U << 20;
@@ -26,12 +26,15 @@ struct Options {
   std::optional<uint32_t> gid;
 };
 
-// "HOST[:PORT]:/path", HOST a name, an IPv4 address or an IPv6 address in brackets. kInvalid names
-// the flag and the fix.
-Result<void> ParseSource(const std::string& source, Options& options);
+// "ADDRESS:PORT", an IPv6 address in brackets. kInvalid names the flag and the fix.
+Result<void> ParseServer(const std::string& text, Options& options);
 
-// Comma-separated mount options. Those of the kernel's NFS client that say what this client does
-// anyway (hard, vers=4.0, proto=tcp, timeo=…) are accepted; soft and unknown ones are kInvalid.
+// An absolute path without "." and "..".
+Result<void> ParseExport(const std::string& text, Options& options);
+
+// Comma-separated mount options, as csi/mount/mount_options.h lets them through. Those that say
+// what this client does anyway, or that mean nothing to it, are ignored; a value out of bounds is
+// kInvalid.
 Result<void> ParseMountOptions(const std::string& text, Options& options);
 
 }  // namespace tarn::fuse

@@ -163,7 +163,6 @@ Attributes Results::ReadAttributes() {
   };
   struct stat& st = a.stat;
   st.st_nlink = 1;
-  st.st_blksize = 1U << 20;
   for (uint32_t bit = 0; bit < 96 && status_ == NFS4_OK; ++bit) {
     if ((words[bit / 32] >> (bit % 32) & 1) == 0) continue;
     switch (bit) {

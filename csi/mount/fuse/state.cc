@@ -132,11 +132,19 @@ Status State::ReclaimFile(const Caller& caller, LockedFile& file) {
   }
   if (access == 0) return NFS4_OK;
   bool reclaim = true;
-  Status status = OpenForLock(holder, file, access, true);
-  if (status == NFS4ERR_NO_GRACE || status == NFS4ERR_RECLAIM_BAD ||
-      status == NFS4ERR_RECLAIM_CONFLICT) {
-    reclaim = false;
-    status = OpenForLock(holder, file, access, false);
+  Backoff backoff;
+  Status status = NFS4_OK;
+  for (;;) {
+    status = OpenForLock(holder, file, access, reclaim);
+    bool refused = status == NFS4ERR_NO_GRACE || status == NFS4ERR_RECLAIM_BAD ||
+                   status == NFS4ERR_RECLAIM_CONFLICT;
+    if (reclaim && refused) {
+      reclaim = false;  // too late, or not known to it: as anybody may
+    } else if (!IsLater(status)) {
+      break;
+    } else if (!client_.Pause(holder, backoff)) {
+      return client_.WhyNot();
+    }
   }
   if (status == NFS4_OK) status = ReclaimLocks(holder, file, reclaim);
   if (status == NFS4_OK || IsLost(status) || status == kStopped || status == kInterrupted) {
@@ -150,8 +158,12 @@ Status State::ReclaimFile(const Caller& caller, LockedFile& file) {
 Status State::ReclaimLocks(const Caller& caller, LockedFile& file, bool reclaim) {
   for (auto& [key, locker] : file.lockers) {
     for (const LockRange& range : locker.held) {
-      Status status = LockOnce(caller, file, locker, range, reclaim);
-      if (status == NFS4ERR_NO_GRACE) status = LockOnce(caller, file, locker, range, false);
+      Backoff backoff;
+      Status status = NFS4_OK;
+      do {
+        status = LockOnce(caller, file, locker, range, reclaim);
+        if (status == NFS4ERR_NO_GRACE) status = LockOnce(caller, file, locker, range, false);
+      } while (IsLater(status) && client_.Pause(caller, backoff));
       if (status != NFS4_OK) return status;
     }
   }

@@ -252,16 +252,12 @@ int WriteBack::CommitLocked(const File& file, Lock& lock, const Caller& caller) 
   file->committing_ = true;
   Caller writer{file->credential_, caller.pid};
   lock.unlock();
-  Results results = client_.Run(writer, Compound().PutFh(file->handle_).Commit().GetAttr());
+  Results results = client_.Run(writer, Compound().PutFh(file->handle_).Commit());
   results.Op(OP_PUTFH);
   Verifier verifier = results.Commit();
   Status status = results.status();
-  Attributes attributes = results.GetAttr();
   lock.lock();
   file->committing_ = false;
-  if (status == NFS4_OK && results.ok()) {
-    file->own_change_ = std::max(file->own_change_.load(), attributes.change);
-  }
   int error = 0;
   if (status == kInterrupted || status == kStopped) error = ErrnoOf(status);
   for (auto piece : there) {
