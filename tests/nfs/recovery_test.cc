@@ -130,7 +130,10 @@ TEST_P(RecoveryTest, AClientThatReclaimedNothingMayReclaimAfterTheNextRestart) {
   world.Restart();
   auto back = Return("client");
   SayComplete(*back);
-  world.EndGrace();
+  world.Advance(World::kLease / 2);
+  EXPECT_EQ(back->Renew(), NFS4_OK);
+  world.Advance(World::kLease / 2 + seconds(1));
+  EXPECT_EQ(back->Renew(), NFS4_OK);
   auto file = back->Open(root, "f");
   ASSERT_EQ(file.status, NFS4_OK);
   world.Restart();
