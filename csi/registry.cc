@@ -43,50 +43,67 @@ Result<RegistryEntry> ParseRegistryEntry(const std::string& text) {
   return entry;
 }
 
-Result<void> Registry::Refresh() {
-  tried_at_ = clock_.Monotonic();
-  ever_tried_ = true;
-  TRY(auto files, source_());
+void Registry::Read() {
+  auto files = source_();
   std::vector<RegistryEntry> entries;
-  for (const auto& [name, text] : files) {
-    auto entry = ParseRegistryEntry(text);
-    if (!entry.ok()) {
-      spdlog::warn("registry: {}: {}", name, entry.error().message());
-    } else if (entries.size() < kEntriesMax) {
-      entries.push_back(std::move(entry).value());
+  if (files.ok()) {
+    for (const auto& [name, text] : *files) {
+      auto entry = ParseRegistryEntry(text);
+      if (!entry.ok()) {
+        spdlog::warn("registry: {}: {}", name, entry.error().message());
+      } else if (entries.size() < kEntriesMax) {
+        entries.push_back(std::move(entry).value());
+      }
     }
   }
-  entries_ = std::move(entries);
-  read_at_ = clock_.Monotonic();
-  return Ok();
+  {
+    std::lock_guard guard(mu_);
+    if (files.ok()) {
+      entries_ = std::move(entries);
+      read_at_ = clock_.Monotonic();
+      error_.reset();
+    } else {
+      error_ = files.error();
+    }
+    reading_ = false;
+  }
+  read_done_.notify_all();
+}
+
+void Registry::Refresh(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds wait) {
+  bool may_read = !ever_tried_ || clock_.Monotonic() - tried_at_ >= kMissInterval;
+  if (!reading_ && may_read) {
+    reading_ = true;
+    ever_tried_ = true;
+    tried_at_ = clock_.Monotonic();
+    reader_ = std::jthread([this] { Read(); });  // the one before has ended
+  }
+  read_done_.wait_for(lock, wait, [this] { return !reading_; });
 }
 
 Result<RegistryEntry> Registry::Find(const std::function<bool(const RegistryEntry&)>& matches,
                                      const std::string& what) {
-  std::lock_guard guard(mu_);
+  std::unique_lock lock(mu_);
   auto look = [&]() -> const RegistryEntry* {
     for (const auto& entry : entries_) {
       if (matches(entry)) return &entry;
     }
     return nullptr;
   };
-  auto now = clock_.Monotonic();
   const RegistryEntry* found = look();
-  bool stale = now - read_at_ > kFresh;
-  bool may_read = !ever_tried_ || now - tried_at_ >= kMissInterval;
-  if ((found == nullptr || stale) && may_read) {
-    Result<void> read = Refresh();
-    found = look();
-    if (!read.ok()) {
-      if (found == nullptr) {
-        return Error(Code::kUnavailable, "the registry of file systems cannot be read: " +
-                                             read.error().message() + "; looked for " + what);
-      }
-      spdlog::warn("registry: using what was last read: {}", read.error().message());
-    }
+  if (found != nullptr && clock_.Monotonic() - read_at_ <= kFresh) return *found;
+  Refresh(lock, found != nullptr ? kStaleWait : kMissWait);
+  found = look();
+  if (found != nullptr) {
+    if (error_) spdlog::warn("registry: using what was last read: {}", error_->message());
+    return *found;
   }
-  if (found == nullptr) return Error(Code::kNotFound, what);
-  return *found;
+  if (error_ || reading_) {
+    return Error(Code::kUnavailable, "the registry of file systems cannot be read: " +
+                                         (error_ ? error_->message() : "no answer") +
+                                         "; looked for " + what);
+  }
+  return Error(Code::kNotFound, what);
 }
 
 Result<RegistryEntry> Registry::ById(const std::string& file_system_id) {
@@ -97,15 +114,6 @@ Result<RegistryEntry> Registry::ById(const std::string& file_system_id) {
 Result<RegistryEntry> Registry::ByName(const std::string& ns, const std::string& name) {
   return Find([&](const auto& entry) { return entry.ns == ns && entry.name == name; },
               "FileSystem '" + ns + "/" + name + "'");
-}
-
-Result<std::vector<RegistryEntry>> Registry::All() {
-  std::lock_guard guard(mu_);
-  if (!ever_tried_ || clock_.Monotonic() - read_at_ > kFresh) {
-    Result<void> read = Refresh();
-    if (!read.ok() && entries_.empty()) return std::move(read).error();
-  }
-  return entries_;
 }
 
 Registry::Source DirectorySource(std::string directory) {

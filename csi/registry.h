@@ -4,14 +4,18 @@
 // It reads the operator's ConfigMap through the Kubernetes API, or a directory of the same files.
 // What was read is kept: a file system that is asked for and not known is looked for again at once,
 // so that a new one is usable within a second; one that is known stays usable while the source
-// cannot be read. Thread-safe; calls may block for one read of the source.
+// cannot be read. Thread-safe; a call blocks for one read of the source at most, and for kStaleWait
+// when what it asks for is known.
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/clock.h"
@@ -48,26 +52,38 @@ class Registry {
   // the API server.
   static constexpr std::chrono::milliseconds kMissInterval{250};
 
+  // A call that has an old answer waits this long for a newer one.
+  static constexpr std::chrono::milliseconds kStaleWait{1000};
+
+  // And one that has none, this long.
+  static constexpr std::chrono::milliseconds kMissWait{10'000};
+
   explicit Registry(Source source, const Clock& clock = SystemClock())
       : source_(std::move(source)), clock_(clock) {}
 
   // kNotFound: none such; kUnavailable: none such known, and the source cannot be read.
   Result<RegistryEntry> ById(const std::string& file_system_id);
   Result<RegistryEntry> ByName(const std::string& ns, const std::string& name);
-  Result<std::vector<RegistryEntry>> All();
 
  private:
   Result<RegistryEntry> Find(const std::function<bool(const RegistryEntry&)>& matches,
                              const std::string& what);
-  Result<void> Refresh();  // with mu_ held
+  // Reads the source, by a thread of its own unless one does already, and waits for it. With mu_
+  // held by `lock`.
+  void Refresh(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds wait);
+  void Read();
 
   const Source source_;
   const Clock& clock_;
-  std::mutex mu_;  // also held while the source is read: callers that miss wait for one read
+  std::mutex mu_;  // not held while the source is read
+  std::condition_variable read_done_;
   std::vector<RegistryEntry> entries_;
+  std::optional<Error> error_;           // of the last read
   std::chrono::nanoseconds read_at_{};   // of the last good read
   std::chrono::nanoseconds tried_at_{};  // of the last read
   bool ever_tried_ = false;
+  bool reading_ = false;
+  std::jthread reader_;
 };
 
 // The *.json files of a directory (a missing directory is an empty registry).

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 namespace tarn::csi {
 namespace {
@@ -56,6 +58,25 @@ TEST_F(Fixture, KeepsWhatItKnowsWhileTheSourceIsDown) {
   auto other = registry.ById("fs-00000002");
   EXPECT_EQ(other.code(), Code::kUnavailable);
   EXPECT_NE(other.error().message().find("connection refused"), std::string::npos);
+}
+
+TEST_F(Fixture, DoesNotWaitForASourceThatHangsWhenItKnowsTheAnswer) {
+  std::promise<void> end;
+  std::shared_future<void> ended = end.get_future().share();
+  std::atomic<bool> hang{false};
+  Registry hanging(
+      [&]() -> Result<Files> {
+        if (hang) ended.wait();
+        return Files{{"a.json", Json(id, "shared")}};
+      },
+      clock);
+  ASSERT_TRUE(hanging.ById(id).ok());
+  hang = true;
+  clock.Advance(Registry::kFresh * 2);
+  auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(hanging.ById(id).ok());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, Registry::kMissWait / 2);
+  end.set_value();
 }
 
 TEST_F(Fixture, FollowsAChangedAddress) {
