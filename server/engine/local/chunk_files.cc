@@ -18,6 +18,8 @@ namespace {
 
 const std::array<std::byte, kBlockBytes> kZeros{};
 
+constexpr uint64_t kWriteBehindBytes = 8u << 20;
+
 std::string Hex(uint64_t number) {
   char text[17];
   auto end = std::to_chars(text, text + sizeof(text), number, 16);
@@ -103,6 +105,11 @@ Result<void> ChunkFile::Write(uint64_t offset, size_t head, std::span<const std:
       left -= step;
       if (part->iov_len == 0) ++part;
     }
+  }
+  // So that a later sync of much data finds most of it done.
+  if ((unstarted_ += data.size()) >= kWriteBehindBytes) {
+    unstarted_ = 0;
+    (void)::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
   }
   return Ok();
 }

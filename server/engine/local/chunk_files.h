@@ -50,6 +50,7 @@ class ChunkFile {
   const int fd_;
   const std::string directory_;
   std::atomic<bool> made_;
+  std::atomic<uint64_t> unstarted_{0};  // bytes whose way to the disk has not begun
 };
 
 class ChunkFiles {

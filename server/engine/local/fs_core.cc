@@ -93,6 +93,14 @@ Result<InodePtr> LocalFileSystem::Find(vfs::FileId file) {
   return cache_.Find(file.inode);
 }
 
+// While the directory is locked a name and its file go together.
+Result<InodePtr> LocalFileSystem::Named(const NameRecord& name) {
+  auto inode = cache_.Find(name.inode);
+  if (inode.code() != Code::kStale) return inode;
+  return Error(Code::kCorrupt, "a name leads to inode " + std::to_string(name.inode) +
+                                   ", which is not there; run fsck");
+}
+
 Result<void> LocalFileSystem::Usable(const vfs::Caller& caller, const Inode& inode,
                                      vfs::FileId id) const {
   if (inode.gone) return *inode.gone;

@@ -144,6 +144,7 @@ Result<ReadResult> LocalFileSystem::Read(const Caller& caller, FileId file, bool
 // As relatime: when it tells something new, and at most once a day. Stored with the next change or
 // by the write-back.
 void LocalFileSystem::TouchAccess(const InodePtr& inode) {
+  if (dirty_count_ >= options_.dirty_files) return;  // not worth a write
   std::unique_lock lock(inode->mutex, std::try_to_lock);
   if (!lock || inode->gone) return;
   inode->record.access_time = Now();

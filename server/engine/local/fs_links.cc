@@ -137,24 +137,23 @@ Result<DirectoryChange> LocalFileSystem::Remove(const Caller& caller, FileId dir
   TRY(InodePtr parent, Find(directory));
   for (;;) {
     Slot slot;
+    InodePtr child;
     {
       std::shared_lock lock(parent->mutex);
       TRY(UsableDirectory(caller, *parent, directory));
       TRY(CheckName(name));
       TRY(CheckAccess(caller, parent->attributes(), kMayExecute));
       TRY(slot, FindName(directory.inode, name));
+      if (!slot.found) return Error(Code::kNoEntry);
+      TRY(child, Named(*slot.found));
     }
-    if (!slot.found) return Error(Code::kNoEntry);
-    auto child = cache_.Find(slot.found->inode);
-    if (child.code() == Code::kStale) continue;  // went meanwhile
-    if (!child) return child.error();
     std::shared_lock structure(structure_);
     LockSet locks;
-    locks.Lock({parent, *child});
+    locks.Lock({parent, child});
     TRY(Slot again, FindName(directory.inode, name));
     if (!again.found || again.found->inode != slot.found->inode) continue;
     ReplayRecord result;
-    TRY(Ticket ticket, RemoveLocked(caller, parent, *child, directory, again, &result));
+    TRY(Ticket ticket, RemoveLocked(caller, parent, child, directory, again, &result));
     locks.Unlock();
     structure.unlock();
     TRY(store_.Sync(ticket));
@@ -222,17 +221,19 @@ Result<std::optional<Store::Ticket>> LocalFileSystem::TryRename(RenameJob& job) 
     std::shared_lock lock(directory->mutex);
     TRY(CheckAccess(job.caller, directory->attributes(), kMayExecute));
   }
-  TRY(job.from, FindName(job.source->number, job.source_name));
-  TRY(job.to, FindName(job.target->number, job.target_name));
-  if (!job.from.found) return Error(Code::kNoEntry);
-  auto file = cache_.Find(job.from.found->inode);
-  if (file.code() == Code::kStale) return std::optional<Ticket>();
-  TRY(job.file, std::move(file));
-  job.replaced = nullptr;
-  if (job.to.found) {
-    auto replaced = cache_.Find(job.to.found->inode);
-    if (replaced.code() == Code::kStale) return std::optional<Ticket>();
-    TRY(job.replaced, std::move(replaced));
+  {
+    std::shared_lock lock(job.source->mutex);
+    TRY(job.from, FindName(job.source->number, job.source_name));
+    if (!job.from.found) return Error(Code::kNoEntry);
+    TRY(job.file, Named(*job.from.found));
+  }
+  {
+    std::shared_lock lock(job.target->mutex);
+    TRY(job.to, FindName(job.target->number, job.target_name));
+    job.replaced = nullptr;
+    if (job.to.found) {
+      TRY(job.replaced, Named(*job.to.found));
+    }
   }
   bool moves_tree = job.from.found->type == FileType::kDirectory && job.source != job.target;
   std::unique_lock tree(rename_mutex_, std::defer_lock);

@@ -26,12 +26,7 @@ Result<Attributes> LocalFileSystem::Lookup(const Caller& caller, FileId director
       TRY(CheckAccess(caller, parent->attributes(), kMayExecute));
       TRY(Slot slot, FindName(directory.inode, name));
       if (!slot.found) return Error(Code::kNoEntry);
-      auto found = cache_.Find(slot.found->inode);
-      if (!found && found.code() == Code::kStale) {
-        return Error(Code::kCorrupt, "a name leads to inode " + std::to_string(slot.found->inode) +
-                                         ", which is not there; run fsck");
-      }
-      TRY(child, std::move(found));
+      TRY(child, Named(*slot.found));
     }
     std::shared_lock lock(child->mutex);
     if (!child->gone) return child->attributes();
@@ -85,6 +80,7 @@ Result<Created> LocalFileSystem::Create(const Caller& caller, FileId directory,
 // Called without locks: files are not always locked after their directory. kAborted: the file went
 // meanwhile.
 Result<LocalFileSystem::Made> LocalFileSystem::Existing(const NameRecord& found,
+                                                        const InodePtr& file,
                                                         const CreateOptions& options,
                                                         uint64_t directory_change) {
   bool unchecked = options.mode == CreateMode::kUnchecked;
@@ -95,12 +91,9 @@ Result<LocalFileSystem::Made> LocalFileSystem::Existing(const NameRecord& found,
   if (!regular || found.type != FileType::kRegular || options.mode == CreateMode::kGuarded) {
     return Error(Code::kExists);
   }
-  auto file = cache_.Find(found.inode);
-  if (file.code() == Code::kStale) return Error(Code::kAborted);
-  if (!file) return file.error();
-  std::shared_lock lock((*file)->mutex);
-  const Inode& inode = **file;
-  if (inode.gone) return Error(Code::kAborted);
+  std::shared_lock lock(file->mutex);
+  const Inode& inode = *file;
+  if (inode.gone) return inode.gone->code() == Code::kStale ? Error(Code::kAborted) : *inode.gone;
   bool replay = options.mode == CreateMode::kExclusive && inode.record.has_verifier &&
                 inode.record.verifier == options.verifier;
   if (!unchecked && !replay) return Error(Code::kExists);
@@ -176,8 +169,9 @@ Result<LocalFileSystem::Made> LocalFileSystem::CreateLocked(const Caller& caller
   TRY(Slot slot, FindName(directory.inode, name));
   if (slot.found) {
     uint64_t unchanged = parent->record.change;
+    TRY(InodePtr file, Named(*slot.found));
     lock.unlock();
-    return Existing(*slot.found, options, unchanged);
+    return Existing(*slot.found, file, options, unchanged);
   }
   TRY(CheckAccess(caller, parent->attributes(), kMayWrite));
   TRY(RefuseIfFull());

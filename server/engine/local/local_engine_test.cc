@@ -241,6 +241,15 @@ TEST_F(LocalEngineTest, CheckFindsWhatIsWrong) {
     Tamper(change);
     Open();
     EXPECT_THAT(Problems(), testing::Contains(HasSubstr(problem)));
+    if (problem == "leads to inode") {
+      CreateOptions unchecked;
+      unchecked.mode = CreateMode::kUnchecked;
+      EXPECT_EQ(fs_->Lookup(kRoot, directory, "f").code(), Code::kCorrupt);
+      EXPECT_EQ(fs_->Create(kRoot, directory, "f", unchecked).code(), Code::kCorrupt);
+      EXPECT_EQ(fs_->Remove(kRoot, directory, "f").code(), Code::kCorrupt);
+      EXPECT_EQ(fs_->Rename(kRoot, directory, "f", directory, "g").code(), Code::kCorrupt);
+      EXPECT_EQ(fs_->Rename(kRoot, directory, "large", directory, "f").code(), Code::kCorrupt);
+    }
     Tamper(undo);
     Open();
     EXPECT_TRUE(Problems().empty());

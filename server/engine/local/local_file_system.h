@@ -132,6 +132,8 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<uint64_t> NewNumber();
   // The file, whose lock must then be taken and Usable asked.
   Result<InodePtr> Find(vfs::FileId file);
+  // The file of a name; its directory is locked. kCorrupt: it is not there.
+  Result<InodePtr> Named(const NameRecord& name);
   Result<void> Usable(const vfs::Caller& caller, const Inode& inode, vfs::FileId id) const;
   Result<void> UsableDirectory(const vfs::Caller& caller, const Inode& inode, vfs::FileId id) const;
   Result<Slot> FindName(uint64_t directory, std::string_view name);
@@ -157,8 +159,8 @@ class LocalFileSystem final : public vfs::FileSystem {
   struct Made;
   Result<Made> CreateLocked(const vfs::Caller& caller, vfs::FileId directory, std::string_view name,
                             const vfs::CreateOptions& options);
-  Result<Made> Existing(const NameRecord& found, const vfs::CreateOptions& options,
-                        uint64_t directory_change);
+  Result<Made> Existing(const NameRecord& found, const InodePtr& file,
+                        const vfs::CreateOptions& options, uint64_t directory_change);
   Result<InodeRecord> NewRecord(const vfs::Caller& caller, const Inode& directory,
                                 const vfs::CreateOptions& options) const;
 
