@@ -48,13 +48,15 @@ Result<ExportPtr> Manager::FirstUse(std::string_view id) {
   if (engine == nullptr) return AccessPointNotFound(id);
   std::lock_guard roots(fs.roots_mutex);
   records::AccessPoint record;
+  uint32_t number = 0;
   {
     std::lock_guard lock(mutex_);
     record = ap->record;
+    number = fs.record.number();
   }
   if (record.description().life_cycle_state() != "available") return AccessPointNotFound(id);
   // Another call may have been first.
-  auto made = exports_.Find(fs.record.number(), record.number());
+  auto made = exports_.Find(number, record.number());
   if (made.ok()) return made;
   const auto& root_directory = record.description().root_directory();
   TRY(auto creation, CreationOf(root_directory));
@@ -71,7 +73,7 @@ Result<ExportPtr> Manager::FirstUse(std::string_view id) {
   TRY(store_.Put(record));
   ap->record = std::move(record);
   PublishAccessPoint(*ap);
-  return exports_.Find(fs.record.number(), ap->record.number());
+  return exports_.Find(number, ap->record.number());
 }
 
 // Access points of one root directory share its usage, so they share the most generous quota: each

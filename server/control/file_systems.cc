@@ -248,12 +248,14 @@ Result<v1::Empty> Manager::DeleteFileSystem(const v1::DeleteFileSystemRequest& r
 }
 
 bool Manager::FinishDelete(const FileSystemPtr& fs) {
+  uint32_t number = 0;
   {
     std::lock_guard lock(mutex_);
     if (fs->finishing) return false;
     fs->finishing = true;
+    number = fs->record.number();
   }
-  auto done = fs->record.number() == 0 ? Ok() : engine_.DeleteFileSystem(fs->record.number());
+  auto done = number == 0 ? Ok() : engine_.DeleteFileSystem(number);
   for (const auto& ap : fs->doomed) {
     if (done.ok() || done.code() == Code::kNotFound) done = store_.Delete(ap);
   }

@@ -13,7 +13,7 @@ void Report(v1::FsckReport& report, const std::string& problem) {
 
 Result<v1::FsckReport> Manager::Fsck(const v1::FsckRequest& request) {
   struct Subject {
-    FileSystemPtr fs;
+    std::string id;
     vfs::FileSystem* engine;
     std::vector<records::AccessPoint> access_points;
   };
@@ -25,8 +25,8 @@ Result<v1::FsckReport> Manager::Fsck(const v1::FsckRequest& request) {
              fs->id() + ": not open, its state is " + fs->record.description().life_cycle_state());
       return;
     }
-    Subject subject{fs, fs->engine, {}};
-    for (const auto& [id, ap] : fs->access_points) subject.access_points.push_back(ap->record);
+    Subject subject{fs->id(), fs->engine, {}};
+    for (const auto& [ap_id, ap] : fs->access_points) subject.access_points.push_back(ap->record);
     subjects.push_back(std::move(subject));
   };
   {
@@ -39,7 +39,7 @@ Result<v1::FsckReport> Manager::Fsck(const v1::FsckRequest& request) {
     }
   }
   for (const Subject& subject : subjects) {
-    const std::string& id = subject.fs->id();
+    const std::string& id = subject.id;
     TRY(subject.engine->Check(
         [&](std::string_view problem) { Report(report, id + ": " + std::string(problem)); }));
     for (const auto& ap : subject.access_points) {

@@ -134,13 +134,13 @@ void Manager::RunHousekeeping() {
 
 void Manager::Housekeep() {
   std::vector<FileSystemPtr> file_systems;
-  std::vector<AccessPointPtr> access_points;
+  std::map<std::string, AccessPointPtr> access_points;
   {
     std::lock_guard lock(mutex_);
     for (auto& [id, fs] : file_systems_) {
       if (fs->record.description().life_cycle_state() == "deleting") file_systems.push_back(fs);
       for (auto& [ap_id, ap] : fs->access_points) {
-        if (ap->record.description().life_cycle_state() == "deleting") access_points.push_back(ap);
+        if (ap->record.description().life_cycle_state() == "deleting") access_points[ap_id] = ap;
       }
     }
     for (auto& [id, target] : mount_targets_) {
@@ -151,10 +151,9 @@ void Manager::Housekeep() {
     }
   }
   for (auto& fs : file_systems) FinishDelete(fs);
-  for (auto& ap : access_points) {
+  for (auto& [id, ap] : access_points) {
     if (auto done = FinishDelete(ap); !done.ok()) {
-      spdlog::warn("access point {} is not deleted yet: {}",
-                   ap->record.description().access_point_id(), done.error().ToString());
+      spdlog::warn("access point {} is not deleted yet: {}", id, done.error().ToString());
     }
   }
 }
