@@ -1,11 +1,11 @@
-# A folder's CMakeLists.txt is one call each of these. Every .cc of the folder that is no test and no main belongs to the
-# folder's library; every *_test.cc to one test program.
+# A folder's CMakeLists.txt is one call each of these. Every .cc of the folder that is no test and
+# no main belongs to the folder's library; every *_test.cc to one test program.
 include(GoogleTest)
 
 set(TARN_WARNINGS -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor)
 
-# tarn_library(NAME [DEPS target...] [FOLDERS folder...]): all *.cc of this folder, and of the folders below it that are
-# named, but *_test.cc and main.cc.
+# tarn_library(NAME [DEPS target...] [FOLDERS folder...]): all *.cc of this folder, and of the
+# folders below it that are named, but *_test.cc and main.cc.
 function(tarn_library name)
   cmake_parse_arguments(ARG "" "" "DEPS;FOLDERS" ${ARGN})
   list(TRANSFORM ARG_FOLDERS APPEND /*.cc)
@@ -31,8 +31,8 @@ function(tarn_program name)
   target_compile_options(${name} PRIVATE ${TARN_WARNINGS})
 endfunction()
 
-# tarn_tests(NAME DEPS target... [FOLDERS folder...]): all *_test.cc of this folder, and of the folders below it that are
-# named, as one GoogleTest program, known to ctest by that name.
+# tarn_tests(NAME DEPS target... [FOLDERS folder...]): all *_test.cc of this folder, and of the
+# folders below it that are named, as one GoogleTest program, known to ctest by that name.
 function(tarn_tests name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS;FOLDERS" ${ARGN})
   list(TRANSFORM ARG_FOLDERS APPEND /*_test.cc)
@@ -50,8 +50,8 @@ function(tarn_tests name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 
-# tarn_proto(NAME file.proto [DIR folder] [DEPS target...]): protobuf and gRPC code for one .proto of `folder` (api),
-# included as "<folder>/<file>.pb.h".
+# tarn_proto(NAME file.proto [DIR folder] [DEPS target...]): protobuf and gRPC code for one .proto
+# of `folder` (api), included as "<folder>/<file>.pb.h".
 function(tarn_proto name proto)
   cmake_parse_arguments(ARG "" "DIR" "DEPS" ${ARGN})
   if(NOT ARG_DIR)
@@ -63,7 +63,8 @@ function(tarn_proto name proto)
     OUTPUT ${out}.pb.cc ${out}.pb.h ${out}.grpc.pb.cc ${out}.grpc.pb.h
     COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/${ARG_DIR}
     COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} --cpp_out=${CMAKE_BINARY_DIR}
-            --grpc_out=${CMAKE_BINARY_DIR} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN} ${ARG_DIR}/${proto}
+            --grpc_out=${CMAKE_BINARY_DIR} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN}
+            ${ARG_DIR}/${proto}
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     DEPENDS ${CMAKE_SOURCE_DIR}/${ARG_DIR}/${proto})
   add_library(${name} STATIC ${out}.pb.cc ${out}.grpc.pb.cc)

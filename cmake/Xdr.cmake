@@ -6,7 +6,8 @@ function(tarn_xdr name x namespace)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/api)
   add_custom_command(
     OUTPUT ${out}.cc ${out}.h
-    COMMAND Python3::Interpreter ${compiler} ${CMAKE_SOURCE_DIR}/api/${x} ${CMAKE_BINARY_DIR}/api ${namespace}
+    COMMAND Python3::Interpreter ${compiler} ${CMAKE_SOURCE_DIR}/api/${x}
+            ${CMAKE_BINARY_DIR}/api ${namespace}
     DEPENDS ${CMAKE_SOURCE_DIR}/api/${x} ${compiler})
   add_library(${name} STATIC ${out}.cc ${out}.h)
   target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR})

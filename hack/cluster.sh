@@ -5,7 +5,7 @@
 #   cluster.sh up            install packages, build (cached), start; prints how long each step took
 #   cluster.sh down          end it and remove all that it made
 #   cluster.sh kubectl ...   kubectl as administrator        cluster.sh helm ...   Helm likewise
-#   cluster.sh load TAR...   import images into all nodes    cluster.sh exec ...   run on its network
+#   cluster.sh load TAR...   import images into all nodes   cluster.sh exec ...   run on its network
 #   cluster.sh build         only build the programs         cluster.sh logs NAME  a daemon's log
 #
 # The names of its places: hack/cluster/common.sh. Needs root, network namespaces, overlayfs and

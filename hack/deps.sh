@@ -15,7 +15,10 @@ cluster=(
   busybox-static procps
   python3 python3-venv gcc libc6-dev git util-linux
 )
-test=(user-mode-linux kmod iproute2 nfs-common nfs-ganesha nfs-ganesha-vfs fuse3 git curl procps)
+test=(
+  shellcheck user-mode-linux kmod iproute2 nfs-common nfs-ganesha nfs-ganesha-vfs fuse3 git curl
+  procps
+)
 
 [ $# -gt 0 ] || set -- build cluster test
 packages=()

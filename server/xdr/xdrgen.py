@@ -2,12 +2,16 @@
 """xdrgen.py INPUT.x OUTPUT_DIR NAMESPACE: our XDR compiler (the language of RFC 4506, section 6).
 
 Makes INPUT.h and INPUT.cc with one C++ type per XDR type and for each
-    bool Decode(xdr::Decoder&, T&);  void Encode(xdr::Encoder&, const T&);  void Print(std::string&, const T&);
+    bool Decode(xdr::Decoder&, T&);
+    void Encode(xdr::Encoder&, const T&);
+    void Print(std::string&, const T&);
 
-Names stay as they are in the RFCs. enum -> enum class; struct -> struct; union -> struct with the discriminant and one
-member per arm, or, with more than WIDE_UNION arms, a std::variant; opaque<> and string<> -> views into the record;
-arrays -> std::vector; a list made of `T *next` at a struct's end -> std::vector of that struct. A line
-`%extern NAME CPP_TYPE` gives a type that is written by hand. Typedefs are resolved here, so that their bounds hold.
+Names stay as they are in the RFCs. enum -> enum class; struct -> struct; union -> struct with the
+discriminant and one member per arm, or, with more than WIDE_UNION arms, a std::variant; opaque<>
+and string<> -> views into the record; arrays -> std::vector; a list made of `T *next` at a struct's
+end -> std::vector of that struct. A line `%extern NAME CPP_TYPE` gives a type that is written by
+hand.
+Typedefs are resolved here, so that their bounds hold.
 """
 import re
 import sys
@@ -16,7 +20,8 @@ from pathlib import Path
 
 WIDE_UNION = 8
 BASE = {'int': 'int32_t', 'int32_t': 'int32_t', 'uint32_t': 'uint32_t', 'unsigned int': 'uint32_t',
-        'hyper': 'int64_t', 'int64_t': 'int64_t', 'unsigned hyper': 'uint64_t', 'uint64_t': 'uint64_t',
+        'hyper': 'int64_t', 'int64_t': 'int64_t', 'unsigned hyper': 'uint64_t',
+        'uint64_t': 'uint64_t',
         'bool': 'bool'}
 
 
@@ -63,7 +68,8 @@ class Parser:
     def take(self, expected=None):
         token = self.peek()
         if expected is not None and token != expected:
-            sys.exit(f'xdrgen: expected {expected!r}, found {token!r} after {self.tokens[self.at - 6:self.at]}')
+            before = self.tokens[self.at - 6:self.at]
+            sys.exit(f'xdrgen: expected {expected!r}, found {token!r} after {before}')
         self.at += 1
         return token
 
@@ -95,7 +101,8 @@ class Parser:
     def parse(self):
         while self.peek():
             word = self.take()
-            getattr(self, 'do_' + word, lambda: sys.exit(f'xdrgen: {word!r} starts no definition'))()
+            unknown = lambda: sys.exit(f'xdrgen: {word!r} starts no definition')
+            getattr(self, 'do_' + word, unknown)()
             self.take(';')
         return self
 
@@ -161,12 +168,16 @@ class Generator:
                       t.members[-1].shape == 'optional' and t.members[-1].type == t.name}
 
     def resolve(self, d):
-        """The declaration with typedefs replaced; an array of a typedef that is an array keeps the inner one."""
+        """The declaration with typedefs replaced.
+
+        An array of a typedef that is an array keeps the inner one.
+        """
         while d.type in self.p.typedefs:
             inner = self.p.typedefs[d.type]
             if inner.shape != 'one' and d.shape != 'one':
                 return d
-            shape, bound = (d.shape, d.bound) if inner.shape == 'one' else (inner.shape, inner.bound)
+            source = d if inner.shape == 'one' else inner
+            shape, bound = source.shape, source.bound
             d = Declaration(inner.type, d.name, shape, bound)
         return d
 
@@ -206,12 +217,14 @@ class Generator:
             wide = 'int64_t' if BASE[d.type].startswith('int') else 'uint64_t'
             return {'d': f'from.Get({value})', 'e': f'to.Put({value});',
                     'p': f'xdr::PrintNumber(out, {wide}{{{value}}});'}[verb]
-        return {'d': f'Decode(from, {value})', 'e': f'Encode(to, {value});', 'p': f'Print(out, {value});'}[verb]
+        return {'d': f'Decode(from, {value})', 'e': f'Encode(to, {value});',
+                'p': f'Print(out, {value});'}[verb]
 
     def lines(self, verb, d, value):
         r = self.resolve(d)
         fail = lambda code: f'  if (!{code}) return false;' if verb == 'd' else f'  {code}'
-        if r.type in ('opaque', 'string') and not (r.type == 'opaque' and r.shape == 'counted' and d.shape == 'x'):
+        counted = r.type == 'opaque' and r.shape == 'counted' and d.shape == 'x'
+        if r.type in ('opaque', 'string') and not counted:
             return [fail(self.one(verb, r, value))]
         if r.shape == 'one':
             return [fail(self.one(verb, r, value))]
@@ -227,9 +240,11 @@ class Generator:
                 f'    {value}.resize(count);', '  }']
             return out + [f'  for (auto& item : {value})', f'    if (!{body}) return false;']
         if verb == 'e':
-            out = [] if r.shape == 'fixed' else [f'  to.Put(static_cast<uint32_t>({value}.size()));']
+            size = f'  to.Put(static_cast<uint32_t>({value}.size()));'
+            out = [] if r.shape == 'fixed' else [size]
             return out + [f'  for (const auto& item : {value}) {body}']
-        return ["  out += '[';", f'  for (const auto& item : {value}) {{', f'    {body}', "    out += ' ';", '  }',
+        return ["  out += '[';", f'  for (const auto& item : {value}) {{', f'    {body}',
+                "    out += ' ';", '  }',
                 "  out += ']';"]
 
     def optional_lines(self, verb, r, value):
@@ -243,20 +258,24 @@ class Generator:
 
     def list_lines(self, verb, r, value):
         if verb == 'd':
-            return ['  for (bool more = true;;) {', '    if (!from.Get(more)) return false;', '    if (!more) break;',
+            return ['  for (bool more = true;;) {', '    if (!from.Get(more)) return false;',
+                    '    if (!more) break;',
                     f'    if (!Decode(from, {value}.emplace_back())) return false;', '  }']
         if verb == 'e':
-            return [f'  for (const auto& item : {value}) {{', '    to.Put(true);', '    Encode(to, item);', '  }',
+            return [f'  for (const auto& item : {value}) {{', '    to.Put(true);',
+                    '    Encode(to, item);', '  }',
                     '  to.Put(false);']
-        return ["  out += '[';", f'  for (const auto& item : {value}) Print(out, item);', "  out += ']';"]
+        return ["  out += '[';", f'  for (const auto& item : {value}) Print(out, item);',
+                "  out += ']';"]
 
     def members(self, t):
         return t.members[:-1] if t.name in self.nodes else t.members
 
     # --- the header ---
     def header(self):
-        out = ['// Made by server/xdr/xdrgen.py; do not edit.', '#pragma once', '', '#include <optional>',
-               '#include <variant>', '', '#include "server/xdr/codec.h"', '', f'namespace {self.namespace} {{', '']
+        out = ['// Made by server/xdr/xdrgen.py; do not edit.', '#pragma once', '',
+               '#include <optional>', '#include <variant>', '', '#include "server/xdr/codec.h"', '',
+               f'namespace {self.namespace} {{', '']
         for name, value in self.p.constants:
             kind = 'uint64_t' if int(value, 0) > 0xffffffff else 'uint32_t'
             out.append(f'inline constexpr {kind} {name} = {value};')
@@ -266,7 +285,8 @@ class Generator:
         for t in self.p.types:
             out += getattr(self, 'head_' + type(t).__name__)(t)
         # Aliases come last: members spell resolved types, so nothing in between needs them.
-        out += [f'using {name} = {self.cpp(d)};' for name, d in self.p.typedefs.items() if name in seen]
+        out += [f'using {name} = {self.cpp(d)};'
+                for name, d in self.p.typedefs.items() if name in seen]
         for t in self.p.types:
             out += ['', f'bool Decode(xdr::Decoder& from, {t.name}& value);',
                     f'void Encode(xdr::Encoder& to, const {t.name}& value);',
@@ -276,7 +296,8 @@ class Generator:
         return out + ['', f'}}  // namespace {self.namespace}', '']
 
     def head_Enum(self, t):
-        rows = [f'  {name} = {value},' if not value.startswith('-') else f'  {name} = 0xffffffff & {value},'
+        rows = [f'  {name} = {value},' if not value.startswith('-')
+                else f'  {name} = 0xffffffff & {value},'
                 for name, value in t.members]
         return ['', f'enum class {t.name} : uint32_t {{', *rows, '};', f'using enum {t.name};']
 
@@ -289,11 +310,13 @@ class Generator:
         return every + ([(None, t.default)] if t.default else [])
 
     def head_Union(self, t):
-        out = ['', f'struct {t.name} {{', f'  {self.cpp(t.discriminant)} {t.discriminant.name}{{}};']
+        out = ['', f'struct {t.name} {{',
+               f'  {self.cpp(t.discriminant)} {t.discriminant.name}{{}};']
         if len(t.arms) > WIDE_UNION:
             kinds = dict.fromkeys(self.cpp(d) for _, d in self.arms(t) if d.type != 'void')
             return out + [f'  std::variant<std::monostate, {", ".join(kinds)}> u;', '};']
-        members = dict.fromkeys(f'  {self.cpp(d)} {d.name}{{}};' for _, d in self.arms(t) if d.type != 'void')
+        members = dict.fromkeys(f'  {self.cpp(d)} {d.name}{{}};'
+                                for _, d in self.arms(t) if d.type != 'void')
         return out + list(members) + ['};']
 
     # --- the code ---
@@ -306,14 +329,19 @@ class Generator:
 
     def body_Enum(self, t):
         n = t.name
-        # An unknown value is carried, not refused: what it means is the reader's business (RFC 8881 section 15.1).
+        # An unknown value is carried, not refused: what it means is the reader's business (RFC 8881
+        # section 15.1).
         return ['', f'std::string_view Name({n} value) {{', '  switch (value) {',
-                *[f'    case {n}::{m}: return "{m}";' for m, _ in t.members], '  }', '  return "?";', '}',
+                *[f'    case {n}::{m}: return "{m}";' for m, _ in t.members], '  }',
+                '  return "?";', '}',
                 f'bool Decode(xdr::Decoder& from, {n}& value) {{', '  uint32_t raw = 0;',
-                '  if (!from.Get(raw)) return false;', f'  value = static_cast<{n}>(raw);', '  return true;', '}',
-                f'void Encode(xdr::Encoder& to, const {n}& value) {{ to.Put(static_cast<uint32_t>(value)); }}',
+                '  if (!from.Get(raw)) return false;', f'  value = static_cast<{n}>(raw);',
+                '  return true;', '}',
+                f'void Encode(xdr::Encoder& to, const {n}& value) {{ '
+                'to.Put(static_cast<uint32_t>(value)); }',
                 f'void Print(std::string& out, const {n}& value) {{', '  out += Name(value);',
-                '  if (out.back() == \'?\') xdr::PrintNumber(out, uint64_t{static_cast<uint32_t>(value)});', '}']
+                '  if (out.back() == \'?\') '
+                'xdr::PrintNumber(out, uint64_t{static_cast<uint32_t>(value)});', '}']
 
     def body_Struct(self, t):
         unused = '' if self.members(t) else '[[maybe_unused]] '
@@ -339,9 +367,11 @@ class Generator:
             rows += [f'  switch (value.{name}) {{'] if disc.type != 'bool' else [
                 f'  switch (static_cast<int>(value.{name})) {{']
             for cases, d in t.arms:
-                rows += [f'    case {self.case(disc, c)}:' for c in cases] + ['    {'] + self.arm(verb, d, wide) + ['    }']
-            rows += ['    default: {'] + (self.arm(verb, t.default, wide) if t.default else
-                                          ['      return false;' if verb == 'd' else '      return;']) + ['    }', '  }']
+                rows += [f'    case {self.case(disc, c)}:' for c in cases]
+                rows += ['    {'] + self.arm(verb, d, wide) + ['    }']
+            none = ['      return false;' if verb == 'd' else '      return;']
+            rows += ['    default: {', *(self.arm(verb, t.default, wide) if t.default else none)]
+            rows += ['    }', '  }']
             code[verb] = rows
         return self.three(t.name, '', code['d'], code['e'], code['p'])
 
@@ -357,8 +387,10 @@ class Generator:
         if not wide:
             return [*self.lines(verb, d, f'value.{d.name}'), end]
         if verb == 'd':
-            return [f'      auto& arm = value.u.emplace<{self.cpp(d)}>();', *self.lines(verb, d, 'arm'), end]
-        return [f'      const auto& arm = std::get<{self.cpp(d)}>(value.u);', *self.lines(verb, d, 'arm'), end]
+            return [f'      auto& arm = value.u.emplace<{self.cpp(d)}>();',
+                    *self.lines(verb, d, 'arm'), end]
+        return [f'      const auto& arm = std::get<{self.cpp(d)}>(value.u);',
+                *self.lines(verb, d, 'arm'), end]
 
 
 def main():

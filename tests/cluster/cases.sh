@@ -98,12 +98,15 @@ YAML
 }
 
 case_bad_resources_are_refused() {
-  tests/crds/run.sh | sed 's/^/    /' || fail "the API server takes what it must not, or refuses what is right"
+  tests/crds/run.sh | sed 's/^/    /' ||
+    fail "the API server takes what it must not, or refuses what is right"
 }
 
 case_chart_renders_and_refuses() { tests/chart/run.sh | sed 's/^/    /'; }
 
-case_manifests_follow_from_the_chart() { hack/manifests.sh --check || fail "run hack/manifests.sh"; }
+case_manifests_follow_from_the_chart() {
+  hack/manifests.sh --check || fail "run hack/manifests.sh"
+}
 
 case_operator_killed() {
   k -n "$SYSTEM" delete pod -l app=tarn-operator --grace-period=0 --force >/dev/null 2>&1

@@ -39,7 +39,9 @@ run_crash() {
 # TARN_KERNEL_CAPTURE=1 keeps the heads of all packets, to look into a failure.
 capture_packets() {
   local id
-  for id in 1 2; do tcpdump -q -Z root -i "tap$id" -s 512 -w "$LOGS/client$id.pcap" >/dev/null 2>&1 & done
+  for id in 1 2; do
+    tcpdump -q -Z root -i "tap$id" -s 512 -w "$LOGS/client$id.pcap" >/dev/null 2>&1 &
+  done
 }
 
 journal_bytes() { stat -c %s "$WORK/journal-$1" 2>/dev/null || echo 0; }
@@ -64,7 +66,9 @@ restart_after_kill() {
 }
 
 check_after_crash() {
-  if control fsck; then result PASS "crash: fsck is clean"; else result FAIL "crash: fsck is clean"; fi
+  local outcome=FAIL
+  if control fsck; then outcome=PASS; fi
+  result $outcome "crash: fsck is clean"
 }
 
 # await FILE SECONDS: until a client has made it.

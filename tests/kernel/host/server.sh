@@ -10,7 +10,11 @@ start_server() {
   if [ "$SERVER" = ganesha ]; then start_ganesha; else start_tarn; fi || return 1
   local deadline=$((SECONDS + 20))
   until (exec 3<>"/dev/tcp/$SERVER_ADDRESS/2049") 2>/dev/null; do
-    kill -0 "$SERVER_PID" 2>/dev/null || { echo "the server ended; its log:"; tail "$LOGS/server.log"; return 1; }
+    if ! kill -0 "$SERVER_PID" 2>/dev/null; then
+      echo "the server ended; its log:"
+      tail "$LOGS/server.log"
+      return 1
+    fi
     [ $SECONDS -lt $deadline ] || { echo "the server does not listen"; return 1; }
     sleep 0.05
   done

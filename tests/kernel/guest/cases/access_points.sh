@@ -8,7 +8,7 @@
 enter() {
   local at=/run/points/$VERS/$1
   mountpoint -q "$at" || nfs_mount "/$1" "$at" nosharecache
-  cd "$at"
+  cd "$at" || fail "no $at"
 }
 
 case_access_point_has_its_own_root() {
@@ -16,13 +16,13 @@ case_access_point_has_its_own_root() {
   mkdir -p d/e
   echo inside >d/file
   ln -sfn ../../../.. d/e/out
-  cd d/e
+  cd d/e || fail 'no d/e'
   same "above d/e" "e file" "$(ls .. | sort | tr '\n' ' ' | sed 's/ $//')"
-  same parent "$(stat -c %i ../..)" "$(stat -c %i "/run/points/$VERS/$TWO")"
-  cd "/run/points/$VERS/$TWO"
+  same above "$(stat -c %i "/run/points/$VERS/$TWO")" "$(stat -c %i ../..)"
+  enter "$TWO"
   same root "d" "$(ls)"
-  # On the file system's own mount it is a directory below /points-4.x, and a name in the root that no
-  # listing shows.
+  # On the file system's own mount it is a directory below /points-4.x, and a name in the root that
+  # no listing shows.
   same "by its path" inside "$(cat "$T_ROOT/points-$VERS/two/d/file")"
   same "by its name" inside "$(cat "$T_ROOT/$TWO/d/file")"
   rm -r d

@@ -125,7 +125,8 @@ case_fsync_and_direct() {
   dd if="$TMPDIR/data" of=direct bs=64k oflag=direct status=none
   local file
   for file in synced osync direct; do cmp "$file" "$TMPDIR/data"; done
-  same direct "$(sha256sum <"$TMPDIR/data")" "$(dd if=direct bs=64k iflag=direct status=none | sha256sum)"
+  same direct "$(sha256sum <"$TMPDIR/data")" \
+    "$(dd if=direct bs=64k iflag=direct status=none | sha256sum)"
 }
 
 case_mmap() {

@@ -13,7 +13,7 @@ case_tar_of_a_source_tree() {
 
 case_git_clone_and_fsck() {
   git clone -q "$T_WORK/repository.git" clone
-  cd clone
+  cd clone || fail 'no clone'
   git fsck --full --strict
   same status "" "$(git status --porcelain)"
   echo change >>README.md
