@@ -3,7 +3,7 @@
 
 run_cases() {
   SUITE=cases
-  local seconds=$((420 * SCALE)) id tail_pid lost=()
+  local seconds=$((1200 * SCALE)) id tail_pid lost=()
   : >"$LOGS/server.log"
   start_server || { result FAIL "cases: the server starts"; return; }
   if [ "$SERVER" = tarn ]; then
