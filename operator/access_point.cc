@@ -43,8 +43,8 @@ Result<AccessPointSpec> AccessPointSpecOf(const Json& ap, const std::string& fil
     }
   }
   if (const Json& info = Object(root, "creationInfo"); !info.empty()) {
-    out.creation = AccessPointSpec::Creation{Id(info, "ownerUid"), Id(info, "ownerGid"),
-                                             Str(info, "permissions")};
+    out.creation =
+        AccessPointCreation{Id(info, "ownerUid"), Id(info, "ownerGid"), Str(info, "permissions")};
   }
   for (const Json& tag : Array(spec, "tags")) {
     out.tags.emplace_back(Str(tag, "key"), Str(tag, "value"));

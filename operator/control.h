@@ -31,20 +31,22 @@ struct FileSystemFacts {
   double provisioned_mibps = 0;
 };
 
+struct AccessPointUser {
+  uint32_t uid = 0, gid = 0;
+  std::vector<uint32_t> secondary_gids;
+};
+
+struct AccessPointCreation {
+  uint32_t uid = 0, gid = 0;
+  std::string permissions;
+};
+
 struct AccessPointSpec {
   std::string client_token;
   std::string file_system_id;
-  struct User {
-    uint32_t uid = 0, gid = 0;
-    std::vector<uint32_t> secondary_gids;
-  };
-  struct Creation {
-    uint32_t uid = 0, gid = 0;
-    std::string permissions;
-  };
-  std::optional<User> user;
+  std::optional<AccessPointUser> user;
   std::string path;
-  std::optional<Creation> creation;
+  std::optional<AccessPointCreation> creation;
   Tags tags;
   uint64_t quota_bytes = 0;
   uint64_t quota_files = 0;

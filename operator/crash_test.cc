@@ -10,7 +10,6 @@ namespace tarn::op {
 namespace {
 
 using kube::Object;
-using kube::Str;
 using namespace std::chrono_literals;
 
 // A life has fewer requests than this.

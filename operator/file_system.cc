@@ -187,11 +187,13 @@ std::string FileSystemReconciler::WhyNotRunning(const Json& fs) {
       const Json& waiting = Object(state, "waiting");
       std::string reason = Str(waiting, "reason");
       if (reason.empty() || reason == "PodInitializing") continue;
-      std::string text = "pod " + pod_name + ": " + reason;
+      std::string text = "pod ";
+      text.append(pod_name).append(": ").append(reason);
       // What it said when it last ended tells more than that kubelet waits to start it again.
       std::string why = Str(Object(Object(container, "lastState"), "terminated"), "message");
       if (why.empty()) why = Str(waiting, "message");
-      return why.empty() ? text : text + ": " + why.substr(0, kMaxReason);
+      if (!why.empty()) text.append(": ").append(why, 0, kMaxReason);
+      return text;
     }
   }
   for (const Json& c : Array(status, "conditions")) {

@@ -6,12 +6,8 @@
 namespace tarn::op {
 namespace {
 
-using kube::Array;
-using kube::Object;
-using kube::Str;
 using testing::Contains;
 using testing::ElementsAre;
-using testing::IsEmpty;
 
 const Settings kSettings{.ns = "tarn", .server_image = "tarn:1", .driver_name = "d"};
 

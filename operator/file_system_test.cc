@@ -9,7 +9,6 @@
 namespace tarn::op {
 namespace {
 
-using kube::Array;
 using kube::Object;
 using kube::Str;
 using testing::HasSubstr;

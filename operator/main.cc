@@ -86,7 +86,7 @@ int Run(const Flags& flags, const sigset_t& signals) {
   }
 
   op.Watch();
-  std::jthread leader([&](std::stop_token stop) {
+  std::jthread leader([&](const std::stop_token& stop) {
     while (!op.WaitSynced(1s)) {
       if (stop.stop_requested()) return;
     }

@@ -29,6 +29,13 @@ std::string AddressOf(const Json& service) {
   return {};
 }
 
+Error AlreadyServed(const ObjectName& by, const std::string& zone, const std::string& id) {
+  return Error(Code::kAlreadyExists, "spec.availabilityZoneName: MountTarget " + by.Key() +
+                                         " already serves " +
+                                         (zone.empty() ? "no zone" : "zone " + zone) + " of " + id +
+                                         "; delete one of the two");
+}
+
 }  // namespace
 
 Json MountTargetService(const Json& mt, const Json& fs, const std::string& cluster_ip) {
@@ -72,10 +79,7 @@ Result<void> MountTargetReconciler::CheckZone(const Json& mt, const Json& fs) {
          return UidOf(m) != UidOf(mt) && ZoneOf(m) == ZoneOf(mt) && RefersTo(m, fs_name, id);
        })) {
     if (Rank(other) > Rank(mt) || IsDeleting(other)) continue;
-    std::string zone = ZoneOf(mt).empty() ? "no zone" : "zone " + ZoneOf(mt);
-    return Error(Code::kAlreadyExists, "spec.availabilityZoneName: MountTarget " +
-                                           kube::NameOf(other).Key() + " already serves " + zone +
-                                           " of " + id + "; delete one of the two");
+    return AlreadyServed(kube::NameOf(other), ZoneOf(mt), id);
   }
   return Ok();
 }

@@ -60,9 +60,9 @@ class ControlTest : public testing::Test {
     AccessPointSpec spec;
     spec.client_token = "uid-1";
     spec.file_system_id = kId;
-    spec.user = AccessPointSpec::User{1000, 1001, {7}};
+    spec.user = AccessPointUser{1000, 1001, {7}};
     spec.path = "/web";
-    spec.creation = AccessPointSpec::Creation{1000, 1001, "0750"};
+    spec.creation = AccessPointCreation{1000, 1001, "0750"};
     spec.quota_bytes = 1 << 20;
     spec.tags = {{"Name", "web"}};
     return spec;

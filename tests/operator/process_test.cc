@@ -57,6 +57,7 @@ class ProcessTest : public testing::Test {
   void Start(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), TARN_OPERATOR);
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (std::string& a : arguments) argv.push_back(a.data());
     argv.push_back(nullptr);
     pid_ = fork();

@@ -292,7 +292,7 @@ void FakeCluster::InjectWatchLine(const std::string& line) {
   wake_.notify_all();
 }
 
-void FakeCluster::Put(const std::string& collection, Json object) {
+void FakeCluster::Put(const std::string& collection, const Json& object) {
   std::lock_guard lock(mu_);
   std::string name = NameOf(object).name;
   Json next = objects_[collection].contains(name) ? objects_[collection][name] : Json::object();

@@ -32,7 +32,7 @@ class FakeCluster : public HttpTransport {
   void InjectWatchLine(const std::string& line);
 
   // Straight access by collection path ("/api/v1/namespaces/ns/services") and name.
-  void Put(const std::string& collection, Json object);
+  void Put(const std::string& collection, const Json& object);
   void Remove(const std::string& collection, const std::string& name);
   Json Find(const std::string& collection, const std::string& name);
   size_t Count(const std::string& collection);
@@ -78,7 +78,7 @@ class FakeServer {
   int port() const { return port_; }
 
  private:
-  void Serve(int fd, std::stop_token stop);
+  void Serve(int fd, const std::stop_token& stop);
   FakeCluster& cluster_;
   int listener_ = -1;
   int port_ = 0;

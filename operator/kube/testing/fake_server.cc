@@ -70,13 +70,13 @@ FakeServer::FakeServer(FakeCluster& cluster, int port) : cluster_(cluster) {
     return;
   getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
   port_ = ntohs(address.sin_port);
-  acceptor_ = std::jthread([this](std::stop_token stop) {
+  acceptor_ = std::jthread([this](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) return;
       std::lock_guard lock(mu_);
       open_.insert(fd);
-      connections_.emplace_back([this, fd](std::stop_token s) { Serve(fd, s); });
+      connections_.emplace_back([this, fd](const std::stop_token& s) { Serve(fd, s); });
     }
   });
 }
@@ -94,7 +94,7 @@ FakeServer::~FakeServer() {
   connections_.clear();
 }
 
-void FakeServer::Serve(int fd, std::stop_token stop) {
+void FakeServer::Serve(int fd, const std::stop_token& stop) {
   std::string buffer;
   HttpRequest request;
   while (ReadRequest(fd, buffer, request)) {
