@@ -1,4 +1,5 @@
 // tarn-server: flags, signals, exit codes. What it is made of is in server/daemon.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -33,6 +34,15 @@ sigset_t BlockSignals() {
   return signals;
 }
 
+// A READ takes and gives back a megabyte. By default the allocator gets such pieces from the system
+// and returns them at once, and clearing their pages costs as much as copying the data.
+void KeepLargeMemory() {
+  constexpr int kPieceBytesMax = 4 << 20;
+  constexpr int kKeptBytesMax = 64 << 20;  // at the end of each arena
+  mallopt(M_MMAP_THRESHOLD, kPieceBytesMax);
+  mallopt(M_TRIM_THRESHOLD, kKeptBytesMax);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -51,6 +61,7 @@ int main(int argc, char** argv) {
                                                  options.prepare_data_dir->gid);
     return prepared.ok() ? 0 : Fail(prepared.error());
   }
+  KeepLargeMemory();
   sigset_t signals = BlockSignals();
   // A thread of its own waits for them, so that a start that takes long can be ended too: nothing
   // was acknowledged yet, and the engine is as safe as after a crash.

@@ -71,12 +71,13 @@ int main(int argc, char** argv) {
     return 2;
   }
   workload.connections = run.connections;
+  int runs = 0;
   for (const std::string& name : names) {
     if (!tarn::bench::Make(name, workload, 0)) {
       std::fprintf(stderr, "tarn-bench: no workload '%s'; --help lists them\n", name.c_str());
       return 2;
     }
-    run.client.owner = "tarn-bench-" + std::to_string(getpid()) + "-" + name;
+    run.client.owner = "tarn-bench-" + std::to_string(getpid()) + "-" + std::to_string(++runs);
     bool timed = name == "getattr" || name.starts_with("rand");
     run.duration = std::chrono::milliseconds(timed ? static_cast<int64_t>(seconds * 1000) : 0);
     Totals totals = tarn::bench::Run(

@@ -1,6 +1,7 @@
 // READDIR: RFC 8881 section 18.23.
 #include <algorithm>
 #include <set>
+#include <thread>
 
 #include "tests/nfs/world.h"
 
@@ -9,9 +10,22 @@ namespace {
 
 class ReaddirTest : public NfsTest {
  protected:
-  Fh Fill(const Fh& directory, int count) {
+  void Fill(const Fh& directory, int count) {
     for (int i = 0; i < count; ++i) MakeEntry(directory, "file" + std::to_string(i));
-    return directory;
+  }
+  // By several clients at once: an engine that waits for a disk has then less of it.
+  void FillMuch(const Fh& directory, int count) {
+    constexpr int kClients = 16;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kClients; ++t) {
+      threads.emplace_back([this, &directory, count, t] {
+        auto filler = Another("filler-" + std::to_string(t));
+        for (int i = t; i < count; i += kClients) {
+          EXPECT_TRUE(filler->Symlink(directory, "file" + std::to_string(i), "t").ok());
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
   }
   void MakeEntry(const Fh& directory, const std::string& name) {
     // Symlinks: one call each, in any version.
@@ -48,7 +62,7 @@ TEST_P(ReaddirTest, AttributesOfEntries) {
 TEST_P(ReaddirTest, TenThousandEntriesInPagesOfEverySize) {
   constexpr int kEntries = 10'000;
   auto directory = client->Mkdir(root, "big");
-  Fill(*directory, kEntries);
+  FillMuch(*directory, kEntries);
   for (uint32_t bytes : {4096U, 65'536U}) {
     auto entries = client->ReadAllOf(*directory, bytes, {FATTR4_FILEID, FATTR4_TYPE});
     ASSERT_EQ(entries.status, NFS4_OK);
