@@ -58,10 +58,13 @@ void State::Suspect() {
 
 Status State::EnsureClient(const Caller& caller) {
   {
-    Shared shared(recovery_);
-    if (registered_) return NFS4_OK;
+    Shared shared;
+    Status status = Enter(caller, shared);
+    if (status != NFS4_OK || registered_) return status;
   }
-  std::unique_lock alone(recovery_);
+  Alone alone;
+  Status status = Enter(caller, alone);
+  if (status != NFS4_OK) return status;
   return registered_ ? NFS4_OK : RegisterClient(caller);
 }
 
@@ -91,7 +94,9 @@ Status State::RegisterClient(const Caller& caller) {
 }
 
 Status State::Recover(const Caller& caller, uint64_t epoch) {
-  std::unique_lock alone(recovery_);
+  Alone alone;
+  Status entered = Enter(caller, alone);
+  if (entered != NFS4_OK) return entered;
   Backoff backoff;
   if (epoch == epoch_ && registered_) {
     // A server that still knows us did not restart: what it does not know is broken beyond repair,

@@ -92,8 +92,12 @@ class State {
     uint32_t access = 0;  // OPEN4_SHARE_ACCESS_*; 0: not open
     std::map<uint64_t, Locker> lockers;
   };
-  using Shared = std::shared_lock<std::shared_mutex>;
+  using Shared = std::shared_lock<std::shared_timed_mutex>;
 
+  using Alone = std::unique_lock<std::shared_timed_mutex>;
+  // Locks recovery_ through `lock`; kInterrupted when the caller was killed before it got it.
+  template <typename Lock>
+  Status Enter(const Caller& caller, Lock& lock);
   Status EnsureClient(const Caller& caller);
   Status RegisterClient(const Caller& caller);
   // Brings everything back if nobody has since `epoch`.
@@ -127,7 +131,7 @@ class State {
   Verifier boot_;
 
   // Shared: an operation on state. Alone: recovery.
-  std::shared_mutex recovery_;
+  std::shared_timed_mutex recovery_;
   uint64_t client_id_ = 0;
   bool registered_ = false;
   std::atomic<uint64_t> epoch_{1};  // of client ids
@@ -144,5 +148,15 @@ class State {
   bool stopping_ = false;
   std::thread renewer_;
 };
+
+template <typename Lock>
+Status State::Enter(const Caller& caller, Lock& lock) {
+  constexpr std::chrono::milliseconds kSlice{200};
+  lock = Lock(recovery_, std::defer_lock);
+  while (!lock.try_lock_for(kSlice)) {
+    if (caller.Killed()) return kInterrupted;
+  }
+  return NFS4_OK;
+}
 
 }  // namespace tarn::fuse

@@ -45,7 +45,9 @@ Status State::Create(const Caller& caller, const FileHandle& directory, std::str
     if (status != NFS4_OK) return status;
     uint64_t epoch = 0;
     {
-      Shared shared(recovery_);
+      Shared shared;
+      status = Enter(caller, shared);
+      if (status != NFS4_OK) return status;
       epoch = epoch_;
       auto owner = TakeOwner();
       status = CreateOnce(caller, directory, request, later, *owner, created);

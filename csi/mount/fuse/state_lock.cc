@@ -180,7 +180,9 @@ Status State::SetLock(const Caller& caller, const LockTarget& target, uint64_t o
     if (status != NFS4_OK) return status;
     uint64_t epoch = 0;
     {
-      Shared shared(recovery_);
+      Shared shared;
+      status = Enter(caller, shared);
+      if (status != NFS4_OK) return status;
       epoch = epoch_;
       auto file = FindFile(target, kind != LockKind::kUnlock);
       if (!file) return NFS4_OK;
@@ -211,7 +213,9 @@ Status State::TestLock(const Caller& caller, const LockTarget& target, uint64_t 
     if (status != NFS4_OK) return status;
     uint64_t epoch = 0;
     {
-      Shared shared(recovery_);
+      Shared shared;
+      status = Enter(caller, shared);
+      if (status != NFS4_OK) return status;
       epoch = epoch_;
       uint64_t number = 0;  // an owner that holds nothing
       if (auto file = FindFile(target, false)) {
@@ -241,7 +245,9 @@ Status State::ReleaseLocks(const Caller& caller, const FileHandle& handle, uint6
   LockTarget target;
   target.file = handle;
   {
-    Shared shared(recovery_);
+    Shared shared;
+    Status status = Enter(caller, shared);
+    if (status != NFS4_OK) return status;
     auto file = FindFile(target, false);
     if (!file) return NFS4_OK;
     std::lock_guard lock(file->mutex);
@@ -249,7 +255,9 @@ Status State::ReleaseLocks(const Caller& caller, const FileHandle& handle, uint6
     target = file->target;
   }
   Status status = SetLock(caller, target, owner, LockKind::kUnlock, 0, UINT64_MAX);
-  Shared shared(recovery_);
+  Shared shared;
+  Status entered = Enter(caller, shared);
+  if (entered != NFS4_OK) return entered;
   auto file = FindFile(target, false);
   if (!file) return status;
   {
