@@ -32,7 +32,8 @@ void Report(const Options& options, const std::string& line) {
 }
 
 // The kernel reads ahead 128 KiB by default; several requests of the largest size keep the server
-// busy. Where /sys cannot be written the default stays.
+// busy. Where /sys cannot be written the default stays. The kernel sets the default when it handles
+// the answer to FUSE_INIT, so this must come after that.
 void RaiseReadAhead(const std::string& mountpoint) {
   std::ifstream mounts("/proc/self/mountinfo");
   std::string line;
@@ -66,6 +67,7 @@ class Session {
 
   FileSystem& files_;
   fuse_session* session_ = nullptr;
+  std::string mountpoint_;
   pthread_t main_ = pthread_self();
   std::mutex mutex_;
   std::condition_variable over_changed_;
@@ -84,6 +86,7 @@ Result<void> Session::Mount(const Options& options) {
   fuse_opt_free_args(&args);
   if (session_ == nullptr) return Error(Code::kInternal, "the FUSE session cannot be made");
   files_.SetSession(session_);
+  mountpoint_ = options.mountpoint;
   if (fuse_session_mount(session_, options.mountpoint.c_str()) != 0) {
     return Error(Code::kUnavailable, "--mountpoint: " + options.mountpoint +
                                          " cannot be mounted on (is it a directory, is /dev/fuse "
@@ -116,11 +119,16 @@ void Session::WatchSignals() {
 // Asked now and then: a thread that waits in poll() would be woken by every request.
 void Session::WatchKernel() {
   constexpr std::chrono::seconds kEvery{2};
+  constexpr std::chrono::milliseconds kInitialized{200};  // FUSE_INIT is answered by then, mostly
   std::unique_lock lock(mutex_);
+  over_changed_.wait_for(lock, kInitialized);
+  RaiseReadAhead(mountpoint_);
+  bool first = true;
   bool gone = false;
   while (!over_) {
     over_changed_.wait_for(lock, kEvery);
     if (over_) return;
+    if (std::exchange(first, false)) RaiseReadAhead(mountpoint_);
     // Requests that wait for the server would keep the session, though nobody waits for them: they
     // have until the next look to end by themselves.
     if (gone) break;
@@ -175,7 +183,6 @@ int Serve(const Options& options) {
   Session session(**files);
   auto mounted = session.Mount(options);
   if (!mounted.ok()) return Fail(options, mounted.error());
-  RaiseReadAhead(options.mountpoint);
   spdlog::info("{} is mounted on {}", options.source, options.mountpoint);
   Report(options, "ok");
   session.Run();
