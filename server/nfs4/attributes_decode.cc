@@ -30,6 +30,7 @@ nfsstat4 GetTime(xdr::Decoder& from, std::optional<vfs::Time>& time, bool& now) 
 nfsstat4 GetOwner(xdr::Decoder& from, std::optional<uint32_t>& id) {
   std::string_view text;
   if (!from.GetString(text, kOwnerBytesMax)) return NFS4ERR_BADXDR;
+  if (text.empty()) return NFS4ERR_INVAL;
   id = ParseOwner(text);
   return id ? NFS4_OK : NFS4ERR_BADOWNER;
 }

@@ -13,6 +13,9 @@ constexpr uint32_t kTagBytesMax = 4096;
 constexpr uint32_t kMinorMax = 1;
 // In 4.0 no session says how many operations a compound may have.
 constexpr uint32_t kOperationsMax40 = 256;
+// Nor how long its reply may get: no operation begins beyond this, so that a request of a few
+// hundred bytes cannot ask for as many READs of 1 MiB.
+constexpr size_t kReplyBytesMax40 = 1 << 20;
 // The RPC reply header, which counts against a session's limits too.
 constexpr size_t kReplyHeaderBytes = 24;
 // No operation that changes something answers success with more than this.
@@ -74,6 +77,7 @@ nfsstat4 Compound::Admit(nfs_opnum4 number, uint32_t index) {
     if (index > 0 && session && !slot_) return NFS4ERR_RETRY_UNCACHED_REP;
   }
   if (op.run == nullptr || minor > op.minor_max) return NFS4ERR_NOTSUPP;
+  if (minor == 0 && to.size() > kReplyBytesMax40) return NFS4ERR_RESOURCE;
   if (op.needs_file && !current) return NFS4ERR_NOFILEHANDLE;
   if (slot_ && op.changes) return CheckReplySize(number);
   return NFS4_OK;

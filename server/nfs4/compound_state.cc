@@ -93,7 +93,7 @@ nfsstat4 Compound::InTurn(Sequence& sequence, uint32_t seqid,
   if (sequence.started && seqid == sequence.last) {
     to.PutRaw(sequence.reply);
     keep_body = sequence.has_body;
-    if (sequence.opened) SetCurrent(sequence.opened);
+    if (auto opened = sequence.opened_export.lock()) SetCurrent(opened, sequence.opened);
     return sequence.status;
   }
   if (sequence.started && seqid != sequence.last + 1) return NFS4ERR_BAD_SEQID;
@@ -107,7 +107,11 @@ nfsstat4 Compound::InTurn(Sequence& sequence, uint32_t seqid,
   sequence.has_body = status == NFS4_OK || keep_body;
   sequence.reply = sequence.has_body ? to.Flatten(body_at) : std::vector<std::byte>();
   bool moved = current.exported != before.exported || current.id != before.id;
-  sequence.opened = status == NFS4_OK && moved ? current : CurrentFile();
+  sequence.opened_export.reset();
+  if (status == NFS4_OK && moved) {
+    sequence.opened_export = current.exported;
+    sequence.opened = current.id;
+  }
   return status;
 }
 

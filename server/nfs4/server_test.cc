@@ -44,6 +44,28 @@ TEST(Compound, MinorVersionsAndTheirOperations) {
   EXPECT_EQ(client.Run(many).status(), NFS4ERR_TOO_MANY_OPS);
 }
 
+TEST(Compound, ASmallRequestCannotAskForAHugeReply) {
+  Harness h;
+  Client41 client(h, "client");
+  client.Start();
+  std::string handle;
+  stateid4 open = client.OpenFile("f", handle);
+  vfs::AttributeChange grow;
+  grow.size = 8 << 20;
+  vfs::Caller root;
+  root.uid = 0;
+  vfs::FileId file = h.files->Lookup(root, h.root->root, "f")->id;
+  ASSERT_TRUE(h.files->SetAttributes(root, file, grow).ok());
+  ASSERT_EQ(client.Run({PutFh(Keep(handle)), Op(OP_CLOSE, CLOSE4args{0, open})}).status(), NFS4_OK);
+  std::vector<nfs_argop4> ops = {PutFh(Keep(handle))};
+  for (int i = 0; i < 100; ++i) {
+    ops.push_back(Op(OP_READ, READ4args{.stateid = {}, .offset = 0, .count = 1 << 20}));
+  }
+  Reply reply = h.Run(0, ops);
+  EXPECT_EQ(reply.status(), NFS4ERR_RESOURCE);
+  EXPECT_LT(reply.bytes.size(), 3U << 20);
+}
+
 CREATE4args Directory(std::string_view name) {
   CREATE4args create;
   create.objtype.type = NF4DIR;
@@ -61,6 +83,14 @@ TEST(Session, ARetransmissionGetsTheSameReplyAndChangesNothing) {
   ASSERT_EQ(first.status(), NFS4_OK);
   Reply again = h.RunRaw(request);
   EXPECT_EQ(again.bytes, first.bytes);
+  // Linux tells its highest slot anew when it sends a request again after a reconnect.
+  nfs_argop4 sequence = client.NextSequence();
+  auto remove = [&](uint32_t highest) {
+    std::get<SEQUENCE4args>(sequence.u).sa_highest_slotid = highest;
+    return h.Run(1, {sequence, Op(OP_PUTROOTFH), Op(OP_REMOVE, REMOVE4args{.target = "made"})});
+  };
+  EXPECT_EQ(remove(1).status(), NFS4_OK);
+  EXPECT_EQ(remove(2).status(), NFS4_OK);
   // The same slot and sequence for another request.
   --client.sequences[0];
   EXPECT_EQ(client.Run({Op(OP_PUTROOTFH)}).status(), NFS4ERR_SEQ_FALSE_RETRY);
@@ -110,6 +140,7 @@ TEST(Session, CreateSessionIsExactlyOnceToo) {
                                 .ca_maxoperations = 4,
                                 .ca_maxrequests = 4,
                                 .ca_rdma_ird = {}};
+  create.csa_back_chan_attrs = create.csa_fore_chan_attrs;
   Reply first = h.Run(1, {Op(OP_CREATE_SESSION, create)});
   ASSERT_EQ(first.status(), NFS4_OK);
   EXPECT_EQ(h.Run(1, {Op(OP_CREATE_SESSION, create)}).bytes, first.bytes);

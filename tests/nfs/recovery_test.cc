@@ -23,6 +23,12 @@ class RecoveryTest : public NfsTest {
     request.access = access;
     return back.OpenClaim(fh, claim, request);
   }
+  // An open that excludes others: what grace is there for, beside locks.
+  const OpenRequest exclusive = [] {
+    OpenRequest request;
+    request.deny = nfs4::OPEN4_SHARE_DENY_WRITE;
+    return request;
+  }();
   void SayComplete(Client& back) {
     if (minor() > 0) {
       EXPECT_EQ(back.ReclaimComplete(), NFS4_OK);
@@ -107,8 +113,10 @@ TEST_P(RecoveryTest, NewStateWaitsForTheEndOfGrace) {
   auto back = Return("client");
   auto newcomer = Return("newcomer");
   SayComplete(*newcomer);
-  EXPECT_EQ(newcomer->Open(root, "f").status, NFS4ERR_GRACE);
-  EXPECT_EQ(newcomer->Create(root, "new").status, NFS4ERR_GRACE);
+  EXPECT_EQ(newcomer->Open(root, "f", exclusive).status, NFS4ERR_GRACE);
+  auto harmless = newcomer->Create(root, "new");
+  ASSERT_EQ(harmless.status, NFS4_OK) << "it is in nobody's way";
+  EXPECT_EQ(newcomer->Lock(*harmless, "me", WRITE_LT, 0, 10).status, NFS4ERR_GRACE);
   EXPECT_EQ(newcomer->GetAttributes(file->fh).status, NFS4_OK) << "no state, no waiting";
   EXPECT_EQ(newcomer->Lookup(root, "f").status, NFS4_OK);
   auto reopened = Reclaim(*back, file->fh);
@@ -119,8 +127,9 @@ TEST_P(RecoveryTest, NewStateWaitsForTheEndOfGrace) {
   if (minor() == 0) world.EndGrace();
   world.Advance(seconds(1));
   if (minor() == 0) back->Renew();
-  EXPECT_EQ(newcomer->minor() == 0 ? Another("newcomer2")->Open(root, "f").status
-                                   : newcomer->Open(root, "f").status,
+  EXPECT_EQ(back->Close(*reopened), NFS4_OK);
+  EXPECT_EQ(newcomer->minor() == 0 ? Another("newcomer2")->Open(root, "f", exclusive).status
+                                   : newcomer->Open(root, "f", exclusive).status,
             NFS4_OK)
       << "grace ends when everybody has reclaimed";
 }
@@ -146,12 +155,12 @@ TEST_P(RecoveryTest, GraceEndsByTime) {
   world.Restart();
   auto newcomer = Return("newcomer");
   SayComplete(*newcomer);
-  EXPECT_EQ(newcomer->Open(root, "f").status, NFS4ERR_GRACE);
+  EXPECT_EQ(newcomer->Open(root, "f", exclusive).status, NFS4ERR_GRACE);
   world.Advance(World::kLease / 2);
   EXPECT_EQ(newcomer->Renew(), NFS4_OK);
   world.Advance(World::kLease / 2 + seconds(1));
   EXPECT_EQ(newcomer->Renew(), NFS4_OK);
-  EXPECT_EQ(newcomer->Open(root, "f").status, NFS4_OK);
+  EXPECT_EQ(newcomer->Open(root, "f", exclusive).status, NFS4_OK);
   auto late = Return("client");
   EXPECT_EQ(Reclaim(*late, file->fh).status, NFS4ERR_NO_GRACE);
 }

@@ -9,9 +9,20 @@ namespace {
 constexpr uint32_t kFlags = CREATE_SESSION4_FLAG_PERSIST | CREATE_SESSION4_FLAG_CONN_BACK_CHAN |
                             CREATE_SESSION4_FLAG_CONN_RDMA;
 
+// No compound fits into less than these; a callback is CB_SEQUENCE and one operation.
+constexpr uint32_t kForeBytesMin = 256;
+constexpr uint32_t kBackBytesMin = 128;
+constexpr uint32_t kBackOperationsMin = 2;
+
+nfsstat4 CheckBack(const channel_attrs4& back) {
+  bool small = back.ca_maxrequestsize < kBackBytesMin || back.ca_maxresponsesize < kBackBytesMin ||
+               back.ca_maxoperations < kBackOperationsMin;
+  return small ? NFS4ERR_TOOSMALL : NFS4_OK;
+}
+
 nfsstat4 Negotiate(channel_attrs4& fore) {
-  bool small = fore.ca_maxrequestsize < kRequestBytesMin ||
-               fore.ca_maxresponsesize < kResponseBytesMin || fore.ca_maxoperations == 0;
+  bool small = fore.ca_maxrequestsize < kForeBytesMin || fore.ca_maxresponsesize < kForeBytesMin ||
+               fore.ca_maxoperations == 0;
   if (small) return NFS4ERR_TOOSMALL;
   fore.ca_headerpadsize = 0;
   fore.ca_maxrequestsize = std::min(fore.ca_maxrequestsize, kRequestBytesMax);
@@ -28,6 +39,7 @@ nfsstat4 Run(Compound& c, const CREATE_SESSION4args& args, const std::shared_ptr
   if ((args.csa_flags & ~kFlags) != 0) return NFS4ERR_INVAL;
   channel_attrs4 fore = args.csa_fore_chan_attrs;
   NFS_TRY(Negotiate(fore));
+  NFS_TRY(CheckBack(args.csa_back_chan_attrs));
   std::shared_ptr<Session> session;
   NFS_TRY(c.services.clients.CreateSession(client, c.principal(), fore, session));
   CREATE_SESSION4resok ok;

@@ -6,8 +6,8 @@ namespace tarn::nfs4::ops {
 namespace {
 
 constexpr uint32_t kFlags = EXCHGID4_FLAG_SUPP_MOVED_REFER | EXCHGID4_FLAG_SUPP_MOVED_MIGR |
-                            EXCHGID4_FLAG_SUPP_FENCE_OPS | EXCHGID4_FLAG_BIND_PRINC_STATEID |
-                            EXCHGID4_FLAG_MASK_PNFS | EXCHGID4_FLAG_UPD_CONFIRMED_REC_A;
+                            EXCHGID4_FLAG_BIND_PRINC_STATEID | EXCHGID4_FLAG_MASK_PNFS |
+                            EXCHGID4_FLAG_UPD_CONFIRMED_REC_A;
 
 nfsstat4 CheckArguments(const EXCHANGE_ID4args& args) {
   if ((args.eia_flags & ~kFlags) != 0) return NFS4ERR_INVAL;

@@ -26,7 +26,7 @@ nfsstat4 CheckClaim(Compound& c, const Client& client, const OPEN4args& args) {
       if (c.minor == 0) return NFS4ERR_INVAL;
       [[fallthrough]];
     case CLAIM_NULL:
-      NFS_TRY(CheckGrace(c, client, false));
+      NFS_TRY(CheckGrace(c, client, false, args.share_deny == OPEN4_SHARE_DENY_NONE));
       break;
     case CLAIM_PREVIOUS:
       NFS_TRY(CheckGrace(c, client, true));
@@ -54,18 +54,30 @@ Opened Share(Compound& c, const std::shared_ptr<Client>& client,
   }
 }
 
-void Answer(Compound& c, const Opened& opened, const OpenedFile& file, OpenOwner& owner,
-            bool reclaim) {
+// A client that said what delegation it wants is told why it gets none.
+open_delegation4 NoDelegation(const OPEN4args& args) {
+  open_delegation4 none{.delegation_type = OPEN_DELEGATE_NONE};
+  uint32_t wants = args.share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK;
+  if (wants == OPEN4_SHARE_ACCESS_WANT_NO_PREFERENCE) return none;
+  none.delegation_type = OPEN_DELEGATE_NONE_EXT;
+  none.od_whynone.ond_why = wants == OPEN4_SHARE_ACCESS_WANT_NO_DELEG ? WND4_NOT_WANTED
+                            : wants == OPEN4_SHARE_ACCESS_WANT_CANCEL ? WND4_CANCELLED
+                                                                      : WND4_NOT_SUPP_FTYPE;
+  return none;
+}
+
+void Answer(Compound& c, const OPEN4args& args, const Opened& opened, const OpenedFile& file,
+            OpenOwner& owner) {
   OPEN4resok ok;
   ok.stateid = opened.stateid;
   ok.cinfo = file.cinfo;
   ok.rflags = OPEN4_RESULT_LOCKTYPE_POSIX;
-  if (reclaim) owner.confirmed = true;
+  if (args.claim.claim == CLAIM_PREVIOUS) owner.confirmed = true;
   if (c.minor == 0 && !owner.confirmed) ok.rflags |= OPEN4_RESULT_CONFIRM;
   // Open files stay when their last name goes, over a restart too: no need to rename them away.
   if (c.minor >= 1) ok.rflags |= OPEN4_RESULT_PRESERVE_UNLINKED;
   ok.attrset = file.set;
-  ok.delegation.delegation_type = OPEN_DELEGATE_NONE;
+  ok.delegation = NoDelegation(args);
   Encode(c.to, ok);
   c.SetCurrent(file.file);
   c.fresh = file.attributes;
@@ -80,15 +92,16 @@ nfsstat4 Run(Compound& c, const OPEN4args& args, const std::shared_ptr<Client>& 
   NFS_TRY(OpenFile(c, args, file));
   Opened opened = Share(c, client, owner, args, file);
   NFS_TRY(opened.status);
-  nfsstat4 status = ToStatus(c.services.recovery->Record(*client));
+  // Its record from before a restart stays when grace ends.
+  if (c.services.recovery->InGrace()) c.services.recovery->Returned(client->key);
+  nfsstat4 status =
+      ToStatus(c.services.recovery->Record(*client, args.share_deny != OPEN4_SHARE_DENY_NONE));
   if (status == NFS4_OK) status = TruncateOpened(c, file);
   if (status != NFS4_OK) {
     c.services.files.Close(opened.state, c.services.clock.Monotonic());
     return status;
   }
-  bool reclaim = args.claim.claim == CLAIM_PREVIOUS;
-  if (reclaim) c.services.recovery->Returned(client->key);
-  Answer(c, opened, file, *owner, reclaim);
+  Answer(c, args, opened, file, *owner);
   return NFS4_OK;
 }
 

@@ -13,10 +13,7 @@ nfsstat4 OpenDowngrade(Compound& c, const OPEN_DOWNGRADE4args& args) {
     stateid4 stateid;
     {
       std::lock_guard lock(open->file->mutex);
-      bool widens = (access & ~open->access) != 0 || (args.share_deny & ~open->deny) != 0;
-      if (access == 0 || widens) return NFS4ERR_INVAL;
-      open->access = access;
-      open->deny = args.share_deny;
+      if (!open->Narrow(access, args.share_deny)) return NFS4ERR_INVAL;
       open->Bump();
       stateid = open->stateid();
     }

@@ -1,5 +1,6 @@
 // READDIR (RFC 8881 section 18.23). Cookies are the engine's, which are stable, so that the cookie
 // verifier never changes.
+#include "server/nfs4/attributes.h"
 #include "server/nfs4/ops/files.h"
 
 namespace tarn::nfs4::ops {
@@ -10,8 +11,11 @@ constexpr uint64_t kReservedCookies = 2;
 constexpr verifier4 kCookieVerifier = {std::byte{'t'}, std::byte{'a'}, std::byte{'r'},
                                        std::byte{'n'}, std::byte{'d'}, std::byte{'i'},
                                        std::byte{'r'}, std::byte{1}};
-// The head and end of the reply: status, verifier, end of the list, end of the directory.
-constexpr size_t kFrameBytes = 20;
+// Attributes that the entry itself tells; for others each file's inode is read.
+constexpr xdr::Bitmap kOfEntry = {FATTR4_TYPE,   FATTR4_FSID,         FATTR4_FILEHANDLE,
+                                  FATTR4_FILEID, FATTR4_RDATTR_ERROR, FATTR4_MOUNTED_ON_FILEID};
+// What maxcount counts beside the entries: verifier, end of the list, end of the directory.
+constexpr size_t kFrameBytes = 16;
 constexpr size_t kReplyBytesMax = 1 << 20;
 
 struct Listing {
@@ -70,7 +74,7 @@ nfsstat4 ReadDir(Compound& c, const READDIR4args& args) {
                   .names_room = args.dircount == 0 ? SIZE_MAX : args.dircount,
                   .start = c.to.size(),
                   .space = {}};
-  bool with_attributes = !wanted.empty();
+  bool with_attributes = !(wanted & SupportedAttributes(c.minor)).In(kOfEntry);
   auto end = c.engine().ReadDirectory(
       c.caller(), c.current.id, args.cookie, with_attributes,
       [&listing](const vfs::DirectoryEntry& entry) { return listing.Put(entry); });

@@ -12,10 +12,18 @@ nfsstat4 ClientOf(Compound& c, clientid4 id, std::shared_ptr<Client>& client) {
   return NFS4_OK;
 }
 
-nfsstat4 CheckGrace(Compound& c, const Client& client, bool reclaim) {
-  bool grace = c.services.recovery->InGrace();
+nfsstat4 CheckGrace(Compound& c, const Client& client, bool reclaim, bool harmless) {
+  Recovery& recovery = *c.services.recovery;
+  bool grace = recovery.InGrace();
   bool complete = c.minor >= 1 && client.reclaim_complete;
-  if (!reclaim) return grace || (c.minor >= 1 && !complete) ? NFS4ERR_GRACE : NFS4_OK;
+  if (!reclaim) {
+    // A client that is new to this run has to say RECLAIM_COMPLETE first. One whose session
+    // outlived a restart may not know of it yet, and has to only where it could get in someone's
+    // way: so an open that it sends again, with an exclusive create, finds its own file.
+    bool known = c.minor == 0 || complete || (client.restored && harmless);
+    bool safe = !grace || (harmless && !recovery.DenyPossible());
+    return known && safe ? NFS4_OK : NFS4ERR_GRACE;
+  }
   if (!grace || complete) return NFS4ERR_NO_GRACE;
   return client.may_reclaim ? NFS4_OK : NFS4ERR_RECLAIM_BAD;
 }

@@ -45,6 +45,7 @@ std::shared_ptr<OpenOwner> Client::OpenOwnerOf(std::string_view name) {
   std::lock_guard lock(mutex);
   auto found = open_owners.find(name);
   if (found != open_owners.end()) return found->second;
+  if (open_owners.size() >= kStatesMax) return nullptr;
   std::string own(name);
   return open_owners.emplace(own, std::make_shared<OpenOwner>(*this, own)).first->second;
 }
@@ -53,7 +54,7 @@ std::shared_ptr<LockOwner> Client::LockOwnerOf(std::string_view name, bool make)
   std::lock_guard lock(mutex);
   auto found = lock_owners.find(name);
   if (found != lock_owners.end()) return found->second;
-  if (!make) return nullptr;
+  if (!make || lock_owners.size() >= kStatesMax) return nullptr;
   std::string own(name);
   return lock_owners.emplace(own, std::make_shared<LockOwner>(*this, own)).first->second;
 }

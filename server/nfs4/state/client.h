@@ -56,7 +56,9 @@ struct Sequence {
   nfsstat4 status = NFS4_OK;
   bool has_body = false;
   std::vector<std::byte> reply;  // after the status
-  CurrentFile opened;            // what OPEN made the current file
+  // What OPEN made the current file. Weak: an owner does not keep a deleted access point's export.
+  std::weak_ptr<const Export> opened_export;
+  vfs::FileId opened;
   std::chrono::nanoseconds used{};
 };
 
@@ -115,6 +117,7 @@ class Client {
   // Is a durable record of this client there? Held while it is written or deleted.
   std::mutex record_mutex;
   bool recorded = false;
+  bool recorded_deny = false;  // and that it has used a share deny mode
 
   std::mutex mutex;  // guards what follows
   std::unordered_map<uint32_t, std::shared_ptr<State>> states;

@@ -164,7 +164,8 @@ void ClientTable::Tick() {
       continue;
     }
     ReleaseUnusedOwners(*client);
-    recovery_.ForgetIfIdle(*client, now - kForgetAfter);
+    // In grace it may only not have come back yet.
+    if (!recovery_.InGrace()) recovery_.ForgetIfIdle(*client, now - kForgetAfter);
   }
 }
 

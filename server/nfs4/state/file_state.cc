@@ -24,6 +24,20 @@ std::shared_ptr<Client> HolderOf(const FileState& file, const LockOwner* owner) 
 
 }  // namespace
 
+bool OpenState::Narrow(uint32_t to_access, uint32_t to_deny) {
+  bool known = to_access != 0 && (to_access & ~access) == 0 && (to_deny & ~deny) == 0 &&
+               ((accesses >> to_access) & 1) != 0 && ((denies >> to_deny) & 1) != 0;
+  if (!known) return false;
+  access = to_access;
+  deny = to_deny;
+  // Only modes within the new one can be gone back to from here.
+  for (uint32_t mode = 0; mode <= OPEN4_SHARE_ACCESS_BOTH; ++mode) {
+    if ((mode & ~access) != 0) accesses &= ~(1U << mode);
+    if ((mode & ~deny) != 0) denies &= ~(1U << mode);
+  }
+  return true;
+}
+
 Opened FileTable::Open(const std::shared_ptr<Client>& client,
                        const std::shared_ptr<OpenOwner>& owner, const FileKey& key, uint32_t access,
                        uint32_t deny, Pin& pin) {
@@ -33,26 +47,24 @@ Opened FileTable::Open(const std::shared_ptr<Client>& client,
   auto& file = stripe.files[key];
   if (!file) file = std::make_shared<FileState>(key, stripe.mutex);
   for (const auto& open : file->opens) {
-    if (open->owner == owner) {
-      out.state = open;
-    } else if ((access & open->deny) != 0 || (deny & open->access) != 0) {
+    // What an owner denies, it denies itself too (RFC 7530 section 9.9).
+    if ((access & open->deny) != 0 || (deny & open->access) != 0) {
       out.status = NFS4ERR_SHARE_DENIED;
       out.blocker = open->client;
       out.state = nullptr;
       return out;
     }
+    if (open->owner == owner) out.state = open;
   }
   if (out.state) {
-    out.state->access |= access;
-    out.state->deny |= deny;
+    out.state->Widen(access, deny);
     out.state->Bump();
     out.stateid = out.state->stateid();
     return out;
   }
   auto state = std::make_shared<OpenState>(client);
   state->owner = owner;
-  state->access = access;
-  state->deny = deny;
+  state->Widen(access, deny);
   state->file = file;
   if (!client->Add(state)) {
     out.status = client->dead ? NFS4ERR_EXPIRED : NFS4ERR_DELAY;

@@ -70,6 +70,17 @@ struct OpenState : State {
   std::shared_ptr<OpenOwner> owner;
   uint32_t access = 0;  // OPEN4_SHARE_ACCESS_*
   uint32_t deny = 0;
+  // The modes of the single OPENs that made it up, as sets of 1 << mode: OPEN_DOWNGRADE goes back
+  // to one of them (RFC 8881 section 18.18.3).
+  uint32_t accesses = 0;
+  uint32_t denies = 0;
+  void Widen(uint32_t with_access, uint32_t with_deny) {
+    access |= with_access;
+    deny |= with_deny;
+    accesses |= 1U << access | 1U << with_access;
+    denies |= 1U << deny | 1U << with_deny;
+  }
+  bool Narrow(uint32_t to_access, uint32_t to_deny);  // false: it was never opened so
   Pin pin;
 };
 

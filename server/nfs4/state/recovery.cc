@@ -14,6 +14,7 @@ constexpr std::string_view kEpoch = "nfs/epoch";
 constexpr std::string_view kHandleKey = "nfs/handle-key";
 constexpr std::string_view kServerId = "nfs/server-id";
 constexpr std::string_view kClients = "nfs/client/";
+constexpr std::string_view kDeny = "deny";  // a client's record that says more than "open"
 
 std::string RandomBytes(size_t size) {
   std::random_device source;
@@ -62,8 +63,8 @@ Result<void> Recovery::Load(std::chrono::seconds lease) {
   TRY(std::string key, GetOrMake(records_, kHandleKey, handle_key_.size(), RandomBytes(16)));
   std::memcpy(handle_key_.data(), key.data(), handle_key_.size());
   TRY(server_id_, GetOrMake(records_, kServerId, 32, Hex(RandomBytes(16))));
-  TRY(records_.Scan(kClients, [this](std::string_view record, std::string_view) {
-    before_.emplace(record.substr(kClients.size()), Before{});
+  TRY(records_.Scan(kClients, [this](std::string_view record, std::string_view value) {
+    before_.emplace(record.substr(kClients.size()), Before{.deny = value == kDeny});
     return true;
   }));
   TRY(LoadSessions());
@@ -90,37 +91,42 @@ void Recovery::Returned(const std::string& client_key) {
 void Recovery::ReclaimComplete(const std::string& client_key) {
   std::lock_guard lock(mutex_);
   auto found = before_.find(client_key);
-  if (found != before_.end()) found->second = {.returned = true, .complete = true};
+  if (found != before_.end()) found->second.returned = found->second.complete = true;
 }
 
 bool Recovery::EndGraceIfDue() {
   if (!InGrace()) return false;
-  std::vector<std::string> lost;
-  {
-    std::lock_guard lock(mutex_);
-    bool all = std::all_of(before_.begin(), before_.end(),
-                           [](const auto& one) { return one.second.complete; });
-    if (!grace_ || (!all && clock_.Monotonic() < grace_ends_)) return false;
-    for (const auto& [key, before] : before_) {
-      if (!before.returned) lost.push_back(key);
-    }
-    dropped_.insert(lost.begin(), lost.end());
-    before_.clear();
+  std::lock_guard lock(mutex_);
+  bool all = std::all_of(before_.begin(), before_.end(),
+                         [](const auto& one) { return one.second.complete; });
+  if (!grace_ || (!all && clock_.Monotonic() < grace_ends_)) return false;
+  // The records of those who did not come back go first: were they still there after a crash, their
+  // owners could reclaim what others got since. With the lock held, so that none of them is made
+  // again meanwhile; it is once in a run.
+  for (const auto& [key, before] : before_) {
+    if (before.returned) continue;
+    dropped_.insert(key);
+    Delete(key);
   }
-  // Their records go first: were they still there after a crash, their owners could reclaim what
-  // others got since.
-  for (const std::string& key : lost) Delete(key);
+  before_.clear();
   grace_.store(false, std::memory_order_release);
-  spdlog::info("nfs: grace period over, {} clients did not come back", lost.size());
+  spdlog::info("nfs: grace period over, {} clients did not come back", dropped_.size());
   return true;
 }
 
-Result<void> Recovery::Record(Client& client) {
+bool Recovery::DenyPossible() {
+  std::lock_guard lock(mutex_);
+  return std::any_of(before_.begin(), before_.end(),
+                     [](const auto& one) { return one.second.deny; });
+}
+
+Result<void> Recovery::Record(Client& client, bool deny) {
   std::lock_guard lock(client.record_mutex);
-  if (WasDropped(client.key)) client.recorded = false;
-  if (client.recorded) return Ok();
-  TRY(records_.Put(std::string(kClients) + client.key, "1"));
+  if (WasDropped(client.key)) client.recorded = client.recorded_deny = false;
+  if (client.recorded && (client.recorded_deny || !deny)) return Ok();
+  TRY(records_.Put(std::string(kClients) + client.key, deny ? kDeny : "open"));
   client.recorded = true;
+  client.recorded_deny = deny;
   return Ok();
 }
 
@@ -135,7 +141,7 @@ void Recovery::Forget(Client& client) {
   std::lock_guard lock(client.record_mutex);
   if (!client.recorded) return;
   Delete(client.key);
-  client.recorded = false;
+  client.recorded = client.recorded_deny = false;
 }
 
 void Recovery::ForgetIfIdle(Client& client, std::chrono::nanoseconds before) {
@@ -146,7 +152,7 @@ void Recovery::ForgetIfIdle(Client& client, std::chrono::nanoseconds before) {
     if (!client.states.empty() || client.idle_since > before) return;
   }
   Delete(client.key);
-  client.recorded = false;
+  client.recorded = client.recorded_deny = false;
 }
 
 void Recovery::Delete(const std::string& client_key) {

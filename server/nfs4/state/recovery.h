@@ -63,8 +63,12 @@ class Recovery {
   // Ends grace if it is over; true once, when it has just ended.
   bool EndGraceIfDue();
 
-  // On stable storage when it returns ok. Does nothing if it is recorded already.
-  Result<void> Record(Client& client);
+  // May an open have excluded others before the restart? If not, new opens do no harm in grace.
+  bool DenyPossible();
+
+  // On stable storage when it returns ok. Does nothing if that is recorded already. `deny`: the
+  // client uses a share deny mode.
+  Result<void> Record(Client& client, bool deny);
   void Forget(Client& client);
   // Sessions: kept when made, forgotten with all that vfs::ReplayTag remembers of them.
   Result<void> KeepSession(const SessionRecord& session);
@@ -99,6 +103,7 @@ class Recovery {
   std::mutex mutex_;
   std::set<std::string> dropped_;  // at the end of grace; at most the clients of the last run
   struct Before {
+    bool deny = false;
     bool returned = false;
     bool complete = false;
   };

@@ -21,9 +21,6 @@ inline constexpr uint32_t kCachedReplyBytesMax = 8192;
 inline constexpr uint32_t kOperationsMax = 64;
 inline constexpr uint32_t kRequestBytesMax = (1 << 20) + 8192;
 inline constexpr uint32_t kResponseBytesMax = (1 << 20) + 8192;
-// Below these no useful compound fits (NFS4ERR_TOOSMALL).
-inline constexpr uint32_t kRequestBytesMin = 512;
-inline constexpr uint32_t kResponseBytesMin = 512;
 
 class Session {
  public:
