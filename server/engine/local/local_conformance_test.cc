@@ -56,7 +56,7 @@ std::unique_ptr<Subject> NewLocalSubject() {
 
 // Names of large directories collide with one another.
 std::unique_ptr<Subject> NewCollidingSubject() {
-  return std::make_unique<LocalSubject>(11);
+  return std::make_unique<LocalSubject>(12);
 }
 
 INSTANTIATE_TEST_SUITE_P(Local, Conformance, ::testing::Values(&NewLocalSubject));
