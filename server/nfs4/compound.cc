@@ -22,7 +22,7 @@ constexpr size_t kReplyHeaderBytes = 24;
 constexpr size_t kChangeReplyBytesMax = 96;
 constexpr size_t kFingerprintBytes = 4096;
 // 4.0: so many of a client address's last changes are known again after a restart.
-constexpr uint32_t kXidsRemembered = 256;
+constexpr uint32_t kXidsRemembered = 1024;
 
 }  // namespace
 

@@ -22,9 +22,14 @@ std::set<std::string> AccessPoints(const World& world) {
   control_pb::DescribeAccessPointsRequest request;
   request.set_max_results(1000);
   control_pb::DescribeAccessPointsResponse response;
-  auto called = rpcs::Call(*stub, &control_pb::Control::Stub::DescribeAccessPoints, request,
-                           response, std::chrono::seconds(10));
-  EXPECT_TRUE(called.ok());
+  // The server may have been started a moment ago.
+  EXPECT_TRUE(Eventually(
+      [&] {
+        return rpcs::Call(*stub, &control_pb::Control::Stub::DescribeAccessPoints, request,
+                          response, std::chrono::seconds(10))
+            .ok();
+      },
+      std::chrono::seconds(30)));
   std::set<std::string> ids;
   for (const auto& one : response.access_points()) ids.insert(one.access_point_id());
   return ids;
