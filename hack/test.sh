@@ -37,7 +37,7 @@ for suite in "${order[@]}"; do
   start=$SECONDS log=$logs/$suite.log
   timeout --kill-after=30 $suite_seconds_max ${suites[$suite]} >"$log" 2>&1 </dev/null
   status=$?
-  counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
+  counts=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
   read -r good _ bad _ <<<"${counts:-0 passed, 0 failed}"
   if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi       # it broke off
   if [ "$good" = 0 ] && [ "$bad" = 0 ]; then bad=1; fi          # it ran nothing
