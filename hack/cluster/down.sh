@@ -53,6 +53,8 @@ done
 mapfile -t found < <(names '^node[0-9]$'); stop "${found[@]}"
 kill_cgroups
 rm -rf --one-file-system "$STATE"
+# Where the CSI plugin puts its FUSE processes.
+for group in /sys/fs/cgroup/*/tarn-mounts; do [ ! -d "$group" ] || rmdir "$group" 2>/dev/null; done
 # Mount points of the nodes' own folders, if nobody else's files are in them.
 rmdir "$(dirname "$STATE")" /var/lib/kubelet /var/lib/tarn /run/containerd /run/nri /var/lib/cni \
   /usr/libexec/kubernetes 2>/dev/null

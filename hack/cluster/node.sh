@@ -14,7 +14,8 @@ mounts() {
   unshare --mount --propagation slave bash -c 'exec -a "node of $0" sleep infinity' "$dir" \
     </dev/null >/dev/null 2>&1 &
   echo $! >"$PIDS/$node"
-  wait_for "$node mount namespace" 10 grep -qa 'node of' "/proc/$!/cmdline"
+  # Its name changes only after it has left the machine's mount namespace.
+  wait_for "$node mount namespace" 10 grep -qa '^node of' "/proc/$!/cmdline"
   in_node "$n" bash -euc '
     mount --bind "$1/kubelet" /var/lib/kubelet
     mount --make-rshared /var/lib/kubelet
