@@ -32,7 +32,7 @@ wait_for kube-apiserver 120 in_control kubectl get --raw /readyz
 start controller-manager control kube-controller-manager --leader-elect=false \
   --kubeconfig "$PKI/controller-manager.conf" --use-service-account-credentials=true \
   --root-ca-file "$PKI/ca.crt" --service-account-private-key-file "$PKI/service-account.key" \
-  --cluster-cidr "$POD_CIDR" --bind-address 127.0.0.1
+  --cluster-cidr "$POD_CIDR" --bind-address 127.0.0.1 --flex-volume-plugin-dir "$STATE/flexvolume"
 start scheduler control kube-scheduler --kubeconfig "$PKI/scheduler.conf" --leader-elect=false \
   --bind-address 127.0.0.1
 wait_for kube-controller-manager 60 in_control kubectl -n default get serviceaccount default
