@@ -278,7 +278,7 @@ void LocalEngine::Run() {
 bool LocalEngine::MaintainAll() {
   store_->CheckDisk();
   if (store_->failed()) store_->Recover();
-  if (store_->DiskIsFull(0)) store_->ReclaimSpace(stop_);
+  if (store_->NeedsSpace()) store_->ReclaimSpace(stop_);
   bool more = false;
   for (LocalFileSystem* fs : All()) {
     if (stop_) return false;

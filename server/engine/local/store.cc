@@ -348,7 +348,8 @@ void Store::CheckDisk() {
   uint64_t reserve = std::min<uint64_t>(options_.reserve_bytes,
                                         static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize / 8);
   uint64_t ballast = reserve / 2;
-  if (ballast_bytes_ == 0 && ballast > 0 && free > reserve * 2) {
+  // Enough stays free beside it that the disk does not count as full.
+  if (ballast_bytes_ == 0 && ballast > 0 && free > reserve + ballast) {
     int fd = ::open(ballast_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     if (fd >= 0) {
       if (::posix_fallocate(fd, 0, static_cast<off_t>(ballast)) == 0) ballast_bytes_ = ballast;
@@ -357,6 +358,7 @@ void Store::CheckDisk() {
     free -= std::min(free, ballast_bytes_);
   }
   disk_full_ = free + ballast_bytes_ < reserve;
+  ballast_missing_ = ballast > 0 && ballast_bytes_ == 0;
   grown_max_ = reserve / 8;
   grown_ = 0;
 }

@@ -80,6 +80,8 @@ class Store {
   bool DiskIsFull(uint64_t growth);
   // A write said so.
   void NoteDiskFull() { disk_full_ = true; }
+  // Must space be found, for writers or for the ballast file?
+  bool NeedsSpace() { return DiskIsFull(0) || ballast_missing_; }
   // Looks at the disk's free space again, and keeps the ballast file.
   void CheckDisk();
   // On a full disk: lets the database give back what removed records still take. May take long;
@@ -102,6 +104,7 @@ class Store {
   const LocalOptions options_;
   const std::string ballast_;  // a file that is given up when the disk is full
   uint64_t ballast_bytes_ = 0;
+  std::atomic<bool> ballast_missing_{false};  // there was no room for it yet
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kTables> handles_{};
   std::atomic<bool> disk_full_{false};

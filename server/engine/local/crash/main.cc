@@ -150,6 +150,59 @@ bool RemoveAll(FileSystem& fs, FileId directory, int made) {
   return true;
 }
 
+// To the last byte, so that the log itself cannot grow.
+bool OthersFillTheDisk(FileSystem& fs, FileId top, const std::string& directory) {
+  constexpr int kNames = 20'000;
+  constexpr int kRemoved = 2000;
+  int made = 0;
+  for (int waits = 0; made < kRemoved && waits < 500;) {
+    if (fs.Create(kRoot, top, "g" + std::to_string(made), {}).ok()) {
+      ++made;
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      ++waits;
+    }
+  }
+  // What keeps removing possible comes back as soon as there is room for it.
+  std::string ballast = directory + "/data/ballast";
+  for (int i = 0; i < 3000 && !std::filesystem::exists(ballast); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  if (!std::filesystem::exists(ballast)) {
+    std::cerr << "the reserve does not come back although there is room for it\n";
+    return false;
+  }
+  std::string filler = directory + "/filler";
+  FILE* file = std::fopen(filler.c_str(), "w");
+  std::string block(4096, 'x');
+  while (file != nullptr && std::fwrite(block.data(), 1, block.size(), file) == block.size() &&
+         std::fflush(file) == 0) {
+  }
+  if (file != nullptr) std::fclose(file);
+  Code code = Code::kOk;
+  std::string longest(200, 'g');
+  for (; made < kNames && code == Code::kOk; ++made) {
+    code = fs.Create(kRoot, top, longest + std::to_string(made), {}).code();
+  }
+  if (code != Code::kNoSpace) {
+    std::cerr << "creation on a full disk: " << CodeName(code) << "\n";
+    return false;
+  }
+  for (int i = 0; i < kRemoved; ++i) {
+    auto removed = fs.Remove(kRoot, top, "g" + std::to_string(i));
+    if (removed.ok()) continue;
+    std::cerr << "g" << i << ": " << removed.error().ToString() << "\n";
+    return false;
+  }
+  std::filesystem::remove(filler);
+  for (int i = 0; i < 500; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (fs.Create(kRoot, top, "h", {}).ok()) return true;
+  }
+  std::cerr << "no space although the filler is gone\n";
+  return false;
+}
+
 int Full(const std::string& directory) {
   if (!EnterNamespace(directory)) {
     std::cerr << "cannot mount a tmpfs: " << std::strerror(errno) << "\n";
@@ -188,6 +241,7 @@ int Full(const std::string& directory) {
     REQUIRE(Fill(fs, top, 9000, &made) == Code::kNoSpace);
     REQUIRE(fs.Read(kRoot, kept, false, 0, std::as_writable_bytes(std::span(back))).ok());
     REQUIRE(RemoveAll(fs, top, made));
+    REQUIRE(OthersFillTheDisk(fs, top, directory));
     auto problems = fs.Check([](std::string_view line) { std::cerr << line << "\n"; });
     REQUIRE(problems.ok() && *problems == 0);
   }
