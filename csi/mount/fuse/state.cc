@@ -68,6 +68,32 @@ Status State::EnsureClient(const Caller& caller) {
   return registered_ ? NFS4_OK : RegisterClient(caller);
 }
 
+Status State::UntilAnswered(const Caller& caller, BadSeqid bad_seqid,
+                            const std::function<Status()>& attempt) {
+  Backoff backoff;
+  for (;;) {
+    Status status = EnsureClient(caller);
+    if (status != NFS4_OK) return status;
+    uint64_t epoch = 0;
+    {
+      Shared shared;
+      status = Enter(caller, shared);
+      if (status != NFS4_OK) return status;
+      epoch = epoch_;
+      status = attempt();
+    }
+    bool bad = status == NFS4ERR_BAD_SEQID;
+    if (IsLater(status) || (bad && bad_seqid == BadSeqid::kTryAgain)) {
+      if (!client_.Pause(caller, backoff)) return client_.WhyNot();
+    } else if (IsLost(status) || (bad && bad_seqid == BadSeqid::kRecover)) {
+      status = Recover(caller, epoch);
+      if (status != NFS4_OK) return status;
+    } else {
+      return status;
+    }
+  }
+}
+
 // Precondition: recovery_ is held alone.
 Status State::RegisterClient(const Caller& caller) {
   Backoff backoff;

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -99,6 +100,11 @@ class State {
   template <typename Lock>
   Status Enter(const Caller& caller, Lock& lock);
   Status EnsureClient(const Caller& caller);
+  // Runs `attempt` while no recovery runs, and again: later when the server says so, and after a
+  // recovery when it has lost our client or state. `bad_seqid`: what NFS4ERR_BAD_SEQID means to it.
+  enum class BadSeqid { kIsTheAnswer, kTryAgain, kRecover };
+  Status UntilAnswered(const Caller& caller, BadSeqid bad_seqid,
+                       const std::function<Status()>& attempt);
   Status RegisterClient(const Caller& caller);
   // Brings everything back if nobody has since `epoch`.
   Status Recover(const Caller& caller, uint64_t epoch);

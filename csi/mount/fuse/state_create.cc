@@ -39,31 +39,12 @@ Status State::Create(const Caller& caller, const FileHandle& directory, std::str
   } else {
     request.attributes = attributes;
   }
-  Backoff backoff;
-  for (;;) {
-    Status status = EnsureClient(caller);
-    if (status != NFS4_OK) return status;
-    uint64_t epoch = 0;
-    {
-      Shared shared;
-      status = Enter(caller, shared);
-      if (status != NFS4_OK) return status;
-      epoch = epoch_;
-      auto owner = TakeOwner();
-      status = CreateOnce(caller, directory, request, later, *owner, created);
-      if (OwnerIsUsable(status)) GiveOwner(std::move(owner));
-    }
-    if (IsLater(status)) {
-      if (!client_.Pause(caller, backoff)) return client_.WhyNot();
-    } else if (IsLost(status)) {
-      status = Recover(caller, epoch);
-      if (status != NFS4_OK) return status;
-    } else if (status == NFS4ERR_BAD_SEQID) {
-      if (!client_.Pause(caller, backoff)) return client_.WhyNot();  // with another owner
-    } else {
-      return status;
-    }
-  }
+  return UntilAnswered(caller, BadSeqid::kTryAgain, [&] {  // with another owner
+    auto owner = TakeOwner();
+    Status status = CreateOnce(caller, directory, request, later, *owner, created);
+    if (OwnerIsUsable(status)) GiveOwner(std::move(owner));
+    return status;
+  });
 }
 
 Status State::CreateOnce(const Caller& caller, const FileHandle& directory, OpenRequest& request,

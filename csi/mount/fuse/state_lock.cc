@@ -174,70 +174,36 @@ Status State::SetLock(const Caller& caller, const LockTarget& target, uint64_t o
                       uint64_t offset, uint64_t length) {
   if (kind == LockKind::kUnlock && !any_locks()) return NFS4_OK;
   LockRange range{offset, length, kind == LockKind::kWrite};
-  Backoff backoff;
-  for (;;) {
-    Status status = EnsureClient(caller);
-    if (status != NFS4_OK) return status;
-    uint64_t epoch = 0;
+  return UntilAnswered(caller, BadSeqid::kRecover, [&] {
+    auto file = FindFile(target, kind != LockKind::kUnlock);
+    if (!file) return NFS4_OK;
+    Status status = NFS4_OK;
     {
-      Shared shared;
-      status = Enter(caller, shared);
-      if (status != NFS4_OK) return status;
-      epoch = epoch_;
-      auto file = FindFile(target, kind != LockKind::kUnlock);
-      if (!file) return NFS4_OK;
-      {
-        std::lock_guard lock(file->mutex);
-        file->target = target;  // its name may have changed
-        status = SetLockOnce(caller, *file, owner, kind, range);
-        if (file->lockers.empty() && !IsLost(status)) CloseLocked(caller, *file);
-      }
-      ForgetIfIdle(file);
+      std::lock_guard lock(file->mutex);
+      file->target = target;  // its name may have changed
+      status = SetLockOnce(caller, *file, owner, kind, range);
+      if (file->lockers.empty() && !IsLost(status)) CloseLocked(caller, *file);
     }
-    if (IsLater(status)) {
-      if (!client_.Pause(caller, backoff)) return client_.WhyNot();
-    } else if (IsLost(status) || status == NFS4ERR_BAD_SEQID) {
-      status = Recover(caller, epoch);
-      if (status != NFS4_OK) return status;
-    } else {
-      return status;
-    }
-  }
+    ForgetIfIdle(file);
+    return status;
+  });
 }
 
 Status State::TestLock(const Caller& caller, const LockTarget& target, uint64_t owner, bool write,
                        uint64_t offset, uint64_t length, LockConflict& conflict) {
-  Backoff backoff;
-  for (;;) {
-    Status status = EnsureClient(caller);
-    if (status != NFS4_OK) return status;
-    uint64_t epoch = 0;
-    {
-      Shared shared;
-      status = Enter(caller, shared);
-      if (status != NFS4_OK) return status;
-      epoch = epoch_;
-      uint64_t number = 0;  // an owner that holds nothing
-      if (auto file = FindFile(target, false)) {
-        std::lock_guard lock(file->mutex);
-        auto found = file->lockers.find(owner);
-        if (found != file->lockers.end()) number = found->second.number;
-      }
-      Results results = client_.Once(
-          caller, Compound().PutFh(target.file).LockTest(write, offset, length, NameOf(number)));
-      results.Op(OP_PUTFH);
-      results.LockTest(conflict);
-      status = results.status();
+  return UntilAnswered(caller, BadSeqid::kIsTheAnswer, [&] {
+    uint64_t number = 0;  // an owner that holds nothing
+    if (auto file = FindFile(target, false)) {
+      std::lock_guard lock(file->mutex);
+      auto found = file->lockers.find(owner);
+      if (found != file->lockers.end()) number = found->second.number;
     }
-    if (IsLater(status)) {
-      if (!client_.Pause(caller, backoff)) return client_.WhyNot();
-    } else if (IsLost(status)) {
-      status = Recover(caller, epoch);
-      if (status != NFS4_OK) return status;
-    } else {
-      return status;
-    }
-  }
+    Results results = client_.Once(
+        caller, Compound().PutFh(target.file).LockTest(write, offset, length, NameOf(number)));
+    results.Op(OP_PUTFH);
+    results.LockTest(conflict);
+    return results.status();
+  });
 }
 
 Status State::ReleaseLocks(const Caller& caller, const FileHandle& handle, uint64_t owner) {
