@@ -256,9 +256,9 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
     status.Waiting("ServerNotReady", WhyNotRunning(fs));
     return Outcome{kWhileWaiting};
   }
-  TRY(Configure(fs, HostPort(ip, kControlPort), status));
+  TRY(Configure(fs, JoinHostPort(ip, kControlPort), status));
   TRY(PutInRegistry(context_, fs, ip));
-  status.Ready("Available", "serves NFS at " + HostPort(ip, kNfsPort));
+  status.Ready("Available", "serves NFS at " + JoinHostPort(ip, kNfsPort));
   return Outcome{kRefresh};
 }
 

@@ -45,10 +45,10 @@ Json ServerContainer(const Settings& settings, const Json& fs) {
   std::string log_level = Str(server, "logLevel");
   Json args = {Flag("data-dir", kDataDir),
                Flag("file-system-id", FileSystemIdOf(fs)),
-               Flag("listen", HostPort("0.0.0.0", kNfsPort)),
-               Flag("control-listen", HostPort("0.0.0.0", kControlPort)),
+               Flag("listen", JoinHostPort("0.0.0.0", kNfsPort)),
+               Flag("control-listen", JoinHostPort("0.0.0.0", kControlPort)),
                Flag("control-tls-dir", kTlsDir),
-               Flag("http-listen", HostPort("0.0.0.0", kHttpPort)),
+               Flag("http-listen", JoinHostPort("0.0.0.0", kHttpPort)),
                Flag("log-level", log_level.empty() ? "info" : log_level)};
   if (int64_t lease = Int(server, "leaseSeconds"); lease > 0) {
     args.push_back(Flag("lease", std::to_string(lease)));

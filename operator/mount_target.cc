@@ -132,7 +132,7 @@ Result<Outcome> MountTargetReconciler::Serve(const Json& mt, StatusDraft& status
     return Outcome{};  // the FileSystem's change brings us back
   }
   status["lifeCycleState"] = "available";
-  status.Ready("Available", "serves NFS at " + HostPort(address, kNfsPort));
+  status.Ready("Available", "serves NFS at " + JoinHostPort(address, kNfsPort));
   return Outcome{};
 }
 

@@ -1,30 +1,11 @@
 #include "operator/names.h"
 
-#include <openssl/evp.h>
-
 namespace tarn::op {
 
 using kube::Array;
 using kube::Json;
 using kube::Object;
 using kube::Str;
-
-std::string HostPort(const std::string& ip, int port) {
-  bool v6 = ip.find(':') != std::string::npos;
-  return (v6 ? "[" + ip + "]:" : ip + ":") + std::to_string(port);
-}
-
-std::string Sha256Hex(const std::string& text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr);
-  std::string out;
-  for (unsigned int i = 0; i < size; ++i) {
-    out += "0123456789abcdef"[digest[i] >> 4];
-    out += "0123456789abcdef"[digest[i] & 15];
-  }
-  return out;
-}
 
 std::string IdFromUid(const std::string& prefix, const std::string& uid) {
   return prefix + Sha256Hex(uid).substr(0, 17);

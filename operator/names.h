@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "common/text.h"
 #include "operator/kube/client.h"
 #include "operator/kube/text.h"
 
@@ -38,10 +39,6 @@ inline const kube::ResourceType kServiceMonitor{"monitoring.coreos.com", "v1", "
 inline const kube::ResourceType kBudget{"policy", "v1", "poddisruptionbudgets",
                                         "PodDisruptionBudget", true};
 
-// "10.96.0.1:9400", "[fd00::1]:9400".
-std::string HostPort(const std::string& ip, int port);
-
-std::string Sha256Hex(const std::string& text);
 // `prefix` ("fs-", "fsmt-") and 17 hex digits that follow from the custom resource's uid, so that a
 // repeated or restarted reconcile always means the same resource.
 std::string IdFromUid(const std::string& prefix, const std::string& uid);

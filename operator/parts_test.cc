@@ -81,8 +81,8 @@ TEST(Names, IdsFollowFromTheUid) {
   EXPECT_EQ(id.size(), 20u);
   EXPECT_EQ(id, IdFromUid("fs-", "u-1"));
   EXPECT_NE(id, IdFromUid("fs-", "u-2"));
-  EXPECT_EQ(HostPort("10.0.0.1", 9400), "10.0.0.1:9400");
-  EXPECT_EQ(HostPort("fd00::1", 9400), "[fd00::1]:9400");
+  EXPECT_EQ(JoinHostPort("10.0.0.1", 9400), "10.0.0.1:9400");
+  EXPECT_EQ(JoinHostPort("fd00::1", 9400), "[fd00::1]:9400");
 }
 
 TEST(Pki, ALeafIsGoodForItsNamesAndItsAuthorityOnly) {

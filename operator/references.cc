@@ -88,7 +88,7 @@ Result<std::string> ControlAddress(const Json& file_system) {
     return Error(Code::kUnavailable,
                  "FileSystem " + kube::NameOf(file_system).Key() + " has no address yet");
   }
-  return HostPort(ip, kControlPort);
+  return JoinHostPort(ip, kControlPort);
 }
 
 Result<std::string> ReadyAddress(const Json& file_system) {

@@ -31,13 +31,13 @@ std::string EntryOf(Context& context, const Json& fs, const std::string& endpoin
     if (ip.empty()) continue;
     targets.push_back({{"mountTargetId", IdFromUid("fsmt-", UidOf(mt))},
                        {"zone", Str(Object(mt, "spec"), "availabilityZoneName")},
-                       {"nfs", HostPort(ip, kNfsPort)}});
+                       {"nfs", JoinHostPort(ip, kNfsPort)}});
   }
   Json entry = {{"fileSystemId", id},
                 {"namespace", name.ns},
                 {"name", name.name},
-                {"control", HostPort(endpoint, kControlPort)},
-                {"nfs", HostPort(endpoint, kNfsPort)},
+                {"control", JoinHostPort(endpoint, kControlPort)},
+                {"nfs", JoinHostPort(endpoint, kNfsPort)},
                 {"mountTargets", targets}};
   return entry.dump();
 }

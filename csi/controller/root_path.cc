@@ -1,6 +1,6 @@
 // Client tokens and root directories of access points (controller/parameters.h).
-#include <openssl/sha.h>
 
+#include "common/text.h"
 #include "csi/controller/parameters.h"
 #include "csi/volume_id.h"
 
@@ -9,18 +9,6 @@ namespace {
 
 constexpr size_t kTokenBytesMax = 64;
 constexpr std::string_view kForbidden = "$#<>;`|&?{}^*\n";
-
-std::string Sha256Hex(const std::string& text) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  for (unsigned char byte : digest) {
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
-  }
-  return hex;
-}
 
 // In the form of a UUID, but always the same for the same text: a repeated CreateVolume must mean
 // the same directory.

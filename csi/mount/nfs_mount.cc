@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "common/text.h"
 #include "csi/mount/mount_options.h"
 
 namespace tarn::csi {
@@ -107,8 +108,7 @@ Result<HostPort> SplitHostPort(const std::string& text) {
 }
 
 std::string JoinHostPort(const HostPort& at) {
-  bool brackets = at.host.find(':') != std::string::npos;
-  return (brackets ? "[" + at.host + "]" : at.host) + ":" + std::to_string(at.port);
+  return ::tarn::JoinHostPort(at.host, static_cast<uint32_t>(at.port));
 }
 
 Result<void> NfsMount(const std::string& server, const std::string& export_path,

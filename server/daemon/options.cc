@@ -7,6 +7,7 @@
 
 #include "common/grpc/endpoint.h"
 #include "common/ids.h"
+#include "common/text.h"
 #include "common/version.h"
 
 namespace tarn::daemon {
@@ -126,8 +127,7 @@ Result<void> Check(Options& options, const Raw& raw) {
 }  // namespace
 
 std::string HostPort::Text() const {
-  bool v6 = host.find(':') != std::string::npos;
-  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return JoinHostPort(host, port);
 }
 
 Result<HostPort> ParseHostPort(const std::string& flag, const std::string& text) {

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "common/log.h"
+#include "common/text.h"
 
 namespace tarn::nfs4 {
 namespace {
@@ -21,16 +22,6 @@ std::string RandomBytes(size_t size) {
   std::string bytes(size, '\0');
   for (char& byte : bytes) byte = static_cast<char>(source());
   return bytes;
-}
-
-std::string Hex(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (unsigned char byte : bytes) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
 }
 
 // The record, made from `fresh` the first time.
@@ -56,7 +47,10 @@ Result<std::unique_ptr<Recovery>> Recovery::Start(vfs::RecordStore& records, con
 
 Result<void> Recovery::Load(std::chrono::seconds lease) {
   TRY(auto last, records_.Get(kEpoch));
-  if (last) std::from_chars(last->data(), last->data() + last->size(), epoch_);
+  if (last) {
+    const std::string& text = *last;
+    std::from_chars(text.data(), text.data() + text.size(), epoch_);
+  }
   ++epoch_;
   if (epoch_ == 0 || epoch_ == UINT32_MAX) epoch_ = 1;  // those two are in special stateids
   TRY(records_.Put(kEpoch, std::to_string(epoch_)));
