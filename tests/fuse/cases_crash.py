@@ -97,7 +97,10 @@ def change_names(load, path, directory):
         os.rename(base + '-l', base + '-r')
         if number % 2 == 0:
             os.unlink(base + '-d/moved')
-            os.rmdir(base + '-d')
+            try:
+                os.rmdir(base + '-d')
+            except OSError as error:
+                raise AssertionError(f'{error}; in it: {os.listdir(base + "-d")}') from error
             os.unlink(base + '-s')
         there[number] = number % 2
         number += 1

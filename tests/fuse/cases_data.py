@@ -7,7 +7,8 @@ import random
 import threading
 
 from cases_names import fresh
-from harness import ROOT, errno_of, expect, in_child, read, run, start_child, succeeded, write
+from harness import (ROOT, errno_of, expect, in_child, read, run, start_child, succeeded, wait_for,
+                     write)
 
 
 def close_to_open(world):
@@ -63,7 +64,7 @@ def open_unlinked(world):
     write(f'{a}/f', b'another')
     expect(os.pread(f.fileno(), 100, 0), b'before after')
     f.close()
-    expect(os.listdir(b), ['f'])
+    wait_for('end of the hidden name', lambda: os.listdir(b) == ['f'])
     # The same for a file that another is renamed over, and its name is never gone.
     f = open(f'{a}/f', 'rb', buffering=0)
     write(f'{a}/g', b'the new one')
@@ -71,7 +72,25 @@ def open_unlinked(world):
     expect(f.read(), b'another')
     expect(read(f'{b}/f'), b'the new one')
     f.close()
-    expect(os.listdir(a), ['f'])
+    wait_for('end of the hidden name', lambda: os.listdir(a) == ['f'])
+
+
+def closed_unlinked(world):
+    """After the close nothing is left, although the kernel tells of a close later than it returns."""
+    a, b = fresh(world, 'closed')
+    for number in range(300):
+        os.mkdir(f'{a}/{number}')
+        f = open(f'{a}/{number}/f', 'w+b', buffering=0)
+        f.write(b'some')
+        os.unlink(f'{a}/{number}/f')
+        f.close()
+        os.rmdir(f'{a}/{number}')
+    expect(os.listdir(b), [])
+    os.mkdir(f'{a}/held')
+    with open(f'{a}/held/f', 'wb', buffering=0):
+        os.unlink(f'{a}/held/f')
+        expect(errno_of(os.rmdir, f'{a}/held'), errno.ENOTEMPTY)
+    os.rmdir(f'{a}/held')
 
 
 def sparse(world):
@@ -236,6 +255,7 @@ def git(world):
 
 
 CASES = [('close_to_open', close_to_open), ('append', append), ('open_unlinked', open_unlinked),
+         ('closed_unlinked', closed_unlinked),
          ('sparse', sparse), ('allocate', allocate), ('memory_maps', memory_maps),
          ('concurrent_writers', concurrent_writers), ('random_io', random_io),
          ('threads_on_one_mount', threads_on_one_mount), ('source_tree', source_tree), ('git', git)]

@@ -94,7 +94,7 @@ void FileSystem::Open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) 
   info->keep_cache = 1;  // what is stale has been dropped
   if (fuse_reply_open(request, info) != 0) {
     delete &FileOf(info);
-    CloseNode(node);
+    CloseNode(node, false);
   }
 }
 
@@ -194,12 +194,13 @@ void FileSystem::Release(fuse_req_t request, fuse_ino_t ino, fuse_file_info* inf
   Node& node = nodes_->At(ino);
   File* file = &FileOf(info);
   Caller caller{file->credential, 0};
+  nodes_->Releasing(node);
   // Pages of a memory map may have been written after the last close.
   write_back_->Sync(BufferOf(node, false), caller);
   if (info->flock_release != 0) state_->ReleaseLocks(caller, node.handle, ~info->lock_owner);
   delete file;
   fuse_reply_err(request, 0);
-  CloseNode(node);
+  CloseNode(node, true);
 }
 
 // mode 0: makes the file long enough, if the server has the room. NFS 4.0 can reserve nothing.

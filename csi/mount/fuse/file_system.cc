@@ -258,11 +258,12 @@ std::string FileSystem::HiddenName(const Node& node) {
 }
 
 // One open less; after the last, an unlinked file's hidden name goes.
-void FileSystem::CloseNode(Node& node) {
-  NodeTable::Hidden hidden = nodes_->Close(node);
+void FileSystem::CloseNode(Node& node, bool released) {
+  NodeTable::Hidden hidden = nodes_->Close(node, released);
   if (hidden.name.empty()) return;
   Caller remover{hidden.remover, 0};
   client_->Run(remover, Compound().PutFh(hidden.directory).Remove(hidden.name));
+  nodes_->HiddenGone(hidden);
 }
 
 }  // namespace tarn::fuse

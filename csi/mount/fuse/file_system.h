@@ -94,7 +94,7 @@ class FileSystem {
   void ReplyEntry(fuse_req_t request, const Caller& caller, const FileHandle& handle,
                   const Attributes& attributes, const FileHandle& directory, std::string_view name);
   std::string HiddenName(const Node& node);
-  void CloseNode(Node& node);
+  void CloseNode(Node& node, bool released);
 
   // Names (names.cc).
   void Lookup(fuse_req_t request, fuse_ino_t parent, const char* name);
@@ -105,6 +105,9 @@ class FileSystem {
   void Create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode,
               fuse_file_info* info);
   void MakeNode(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev);
+  static constexpr std::chrono::milliseconds kHiddenPatience{1000};
+  bool HiddenLeft(const Caller& caller, const FileHandle& parent, const char* name,
+                  uint64_t gone_before);
   void Remove(fuse_req_t request, fuse_ino_t parent, const char* name, bool directory);
   Node* PinTarget(const Caller& caller, const FileHandle& directory, const char* name);
   Status Hide(const Caller& caller, Node& node, const FileHandle& directory, const char* name,

@@ -149,7 +149,7 @@ void FileSystem::Create(fuse_req_t request, fuse_ino_t parent, const char* name,
   }
   if (fuse_reply_create(request, &entry, info) != 0) {
     delete &FileOf(info);
-    CloseNode(node);
+    CloseNode(node, false);
     nodes_->Forget(entry.ino, 1);
   }
 }
@@ -214,12 +214,17 @@ Status FileSystem::Hide(const Caller& caller, Node& node, const FileHandle& dire
   bool twice = results.retransmitted && (status == NFS4ERR_EXIST || status == NFS4ERR_NOENT);
   if (twice && Find(*client_, caller, directory, hidden).handle == node.handle) status = NFS4_OK;
   if (status != NFS4_OK) return status;
-  std::lock_guard lock(node.mutex);
-  node.silly = true;
-  node.directory = directory;
-  node.name = hidden;
-  node.remover = caller.credential;
+  nodes_->Hide(node, {directory, hidden, caller.credential});
   return NFS4_OK;
+}
+
+// The directory of that name is not empty: is that because of hidden names of ours that are about
+// to go? The kernel sends RELEASE some time after close() has returned, so a program that closed
+// its files and then removes the directory must not meet them.
+bool FileSystem::HiddenLeft(const Caller& caller, const FileHandle& parent, const char* name,
+                            uint64_t gone_before) {
+  Found found = Find(*client_, caller, parent, name);
+  return found.status == NFS4_OK && nodes_->AwaitHidden(found.handle, gone_before, kHiddenPatience);
 }
 
 void FileSystem::Remove(fuse_req_t request, fuse_ino_t parent, const char* name, bool directory) {
@@ -233,17 +238,22 @@ void FileSystem::Remove(fuse_req_t request, fuse_ino_t parent, const char* name,
       hidden = open->silly;
     }
     Status status = hidden ? NFS4_OK : Hide(caller, *open, from, name, false);
-    CloseNode(*open);
+    CloseNode(*open, false);
     if (!hidden) {
       fuse_reply_err(request, ErrnoOf(status));
       return;
     }
   }
-  Results results = client_->Run(caller, Compound().PutFh(from).Remove(name));
-  results.Op(OP_PUTFH);
-  results.Remove();
-  Status status = results.status();
-  if (status == NFS4ERR_NOENT && results.retransmitted) status = NFS4_OK;
+  Status status = NFS4_OK;
+  uint64_t gone = 0;
+  do {
+    gone = nodes_->hidden_gone();
+    Results results = client_->Run(caller, Compound().PutFh(from).Remove(name));
+    results.Op(OP_PUTFH);
+    results.Remove();
+    status = results.status();
+    if (status == NFS4ERR_NOENT && results.retransmitted) status = NFS4_OK;
+  } while (status == NFS4ERR_NOTEMPTY && HiddenLeft(caller, from, name, gone));
   fuse_reply_err(request, ErrnoOf(status));
 }
 
@@ -314,8 +324,14 @@ void FileSystem::Rename(fuse_req_t request, fuse_ino_t parent, const char* name,
     }
     if (!hidden) status = Hide(caller, *replaced, to, new_name, true);
   }
-  if (status == NFS4_OK) status = RenameOnce(caller, from, name, to, new_name);
-  if (replaced != nullptr) CloseNode(*replaced);
+  if (status == NFS4_OK) {
+    uint64_t gone = 0;
+    do {
+      gone = nodes_->hidden_gone();
+      status = RenameOnce(caller, from, name, to, new_name);
+    } while (status == NFS4ERR_NOTEMPTY && HiddenLeft(caller, to, new_name, gone));
+  }
+  if (replaced != nullptr) CloseNode(*replaced, false);
   fuse_reply_err(request, ErrnoOf(status));
 }
 

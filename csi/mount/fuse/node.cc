@@ -39,15 +39,22 @@ void NodeTable::Open(Node& node) {
   if (node.opens++ == 0) ++open_files_;
 }
 
-NodeTable::Hidden NodeTable::Close(Node& node) {
+void NodeTable::Releasing(Node& node) {
+  std::lock_guard lock(mutex_);
+  ++node.releasing;
+}
+
+NodeTable::Hidden NodeTable::Close(Node& node, bool released) {
   Hidden hidden;
   std::lock_guard lock(mutex_);
+  if (released) --node.releasing;
   if (--node.opens > 0) return hidden;
   --open_files_;
   {
     std::lock_guard of_node(node.mutex);
     if (node.silly) hidden = {node.directory, node.name, node.remover};
   }
+  if (!hidden.name.empty()) ++hidden_[std::string(hidden.directory.view())].leaving;
   EraseIfUnused(node);
   return hidden;
 }
@@ -55,9 +62,40 @@ NodeTable::Hidden NodeTable::Close(Node& node) {
 Node* NodeTable::PinOpen(const FileHandle& handle) {
   std::lock_guard lock(mutex_);
   auto found = nodes_.find(handle.view());
-  if (found == nodes_.end() || found->second->opens == 0) return nullptr;
+  if (found == nodes_.end() || found->second->opens == found->second->releasing) return nullptr;
   ++found->second->opens;
   return found->second.get();
+}
+
+void NodeTable::Hide(Node& node, Hidden hidden) {
+  std::lock_guard lock(mutex_);
+  std::lock_guard of_node(node.mutex);
+  if (node.silly) return;
+  ++hidden_[std::string(hidden.directory.view())].there;
+  node.silly = true;
+  node.directory = std::move(hidden.directory);
+  node.name = std::move(hidden.name);
+  node.remover = std::move(hidden.remover);
+}
+
+void NodeTable::HiddenGone(const Hidden& hidden) {
+  std::lock_guard lock(mutex_);
+  auto found = hidden_.find(hidden.directory.view());
+  --found->second.leaving;
+  if (--found->second.there == 0) hidden_.erase(found);
+  ++hidden_gone_;
+  hidden_went_.notify_all();
+}
+
+bool NodeTable::AwaitHidden(const FileHandle& directory, uint64_t gone_before,
+                            std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  auto found = hidden_.find(directory.view());
+  hidden_went_.wait_for(lock, patience, [&] {
+    found = hidden_.find(directory.view());
+    return found == hidden_.end() || hidden_gone_ != gone_before;
+  });
+  return hidden_gone_ != gone_before || (found != hidden_.end() && found->second.leaving > 0);
 }
 
 FileHandle NodeTable::FindByName(const FileHandle& directory, std::string_view name) {

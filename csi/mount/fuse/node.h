@@ -9,6 +9,9 @@
 #include <fuse3/fuse_lowlevel.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,6 +36,7 @@ struct Node {
   // Guarded by the table's mutex.
   uint64_t lookups = 0;
   int opens = 0;
+  int releasing = 0;  // those of the opens whose RELEASE the kernel has sent
 
   // Guarded by `mutex`.
   std::mutex mutex;
@@ -62,16 +66,30 @@ class NodeTable {
   Node& Remember(const FileHandle& handle, const Attributes& attributes);
   void Forget(fuse_ino_t ino, uint64_t lookups);
 
-  // Counts opens. Close tells after the last one which hidden name is to be removed, if any.
+  // Counts opens. Close tells after the last one which hidden name is to be removed, if any; call
+  // HiddenGone when that is done.
   struct Hidden {
     FileHandle directory;
     std::string name;
     Credential remover;
   };
   void Open(Node& node);
-  Hidden Close(Node& node);
-  // The open node of the handle, opened once more so that it stays, or null.
+  // No program has this open any more; `Close` with `released` follows.
+  void Releasing(Node& node);
+  Hidden Close(Node& node, bool released);
+  // The node of the handle when a program has it open, opened once more so that it stays, or null.
   Node* PinOpen(const FileHandle& handle);
+
+  // The file is from now on under a hidden name.
+  void Hide(Node& node, Hidden hidden);
+  void HiddenGone(const Hidden& hidden);
+  // How many hidden names have gone so far.
+  uint64_t hidden_gone() const { return hidden_gone_; }
+  // For whoever was told, after it asked for hidden_gone(), that the directory is not empty: waits
+  // until a hidden name has gone from it, at most for `patience`. True: worth another try, since
+  // one has gone since then or is being removed.
+  bool AwaitHidden(const FileHandle& directory, uint64_t gone_before,
+                   std::chrono::milliseconds patience);
   // The handle of the node that was last seen under the name, or an empty one. Slow.
   FileHandle FindByName(const FileHandle& directory, std::string_view name);
   bool any_open() const { return open_files_ > 0; }
@@ -82,6 +100,13 @@ class NodeTable {
   std::mutex mutex_;
   std::unordered_map<std::string_view, std::unique_ptr<Node>> nodes_;  // by handle
   std::atomic<int> open_files_{0};
+  struct HiddenNames {
+    int there = 0;
+    int leaving = 0;  // of these, closed and being removed
+  };
+  std::map<std::string, HiddenNames, std::less<>> hidden_;  // by directory's handle; none empty
+  std::atomic<uint64_t> hidden_gone_{0};
+  std::condition_variable hidden_went_;
   Node* root_;
 };
 
