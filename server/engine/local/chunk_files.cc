@@ -1,9 +1,5 @@
 #include "server/engine/local/chunk_files.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -33,48 +29,46 @@ bool FromHex(std::string_view text, uint64_t* number) {
 
 }  // namespace
 
-Error SystemError(const char* what) {
+Error SystemError(const char* what, const std::string& path) {
   int error = errno;
-  std::string message = std::string(what) + ": " + std::strerror(error);
+  std::string message = std::string(what) + " " + path + ": " + std::strerror(error);
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) return Error(Code::kNoSpace, message);
-  spdlog::error("chunk files: {}", message);
+  spdlog::error("disk: {}", message);
   return Error(Code::kIo, message);
 }
 
-Result<void> SyncDirectory(const std::string& path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return SystemError("open a directory");
-  int status = ::fsync(fd);
-  int error = errno;
-  ::close(fd);
-  errno = error;
-  if (status != 0) return SystemError("fsync a directory");
+Error SystemError(const char* what, const std::string& path, uint64_t offset) {
+  return SystemError(what, path + " at byte " + std::to_string(offset));
+}
+
+Result<void> SyncDirectory(Disk& disk, const std::string& path) {
+  if (disk.SyncDirectory(path) != 0) return SystemError("sync the directory", path);
   return Ok();
 }
 
-Result<void> MakeDirectories(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return Ok();
-  if (errno != ENOENT) return SystemError("mkdir");
+Result<void> MakeDirectories(Disk& disk, const std::string& path) {
+  if (disk.MakeDirectory(path) == 0 || errno == EEXIST) return Ok();
+  if (errno != ENOENT) return SystemError("make the directory", path);
   std::string above = std::filesystem::path(path).parent_path();
-  TRY(MakeDirectories(above));
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return SystemError("mkdir");
-  TRY(SyncDirectory(above));
+  TRY(MakeDirectories(disk, above));
+  if (disk.MakeDirectory(path) != 0 && errno != EEXIST) {
+    return SystemError("make the directory", path);
+  }
+  TRY(SyncDirectory(disk, above));
   // A directory that another thread made at the same time is synced by that thread too late for us.
-  return SyncDirectory(std::filesystem::path(above).parent_path());
-}
-
-ChunkFile::~ChunkFile() {
-  ::close(fd_);
+  return SyncDirectory(disk, std::filesystem::path(above).parent_path());
 }
 
 Result<void> ChunkFile::Read(uint64_t offset, std::span<std::byte> buffer) const {
   while (!buffer.empty()) {
-    ssize_t got = ::pread(fd_, buffer.data(), buffer.size(), static_cast<off_t>(offset));
+    ssize_t got = file_->Read(offset, buffer);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return SystemError("read a chunk file");
+    if (got < 0) return SystemError("read", path_, offset);
     if (got == 0) {
-      spdlog::error("chunk files: a file in {} is shorter than its block map says", directory_);
-      return Error(Code::kCorrupt, "a chunk file is shorter than its block map says");
+      std::string message =
+          path_ + " ends at byte " + std::to_string(offset) + ", before its block map says so";
+      spdlog::error("chunk files: {}", message);
+      return Error(Code::kCorrupt, message);
     }
     buffer = buffer.subspan(static_cast<size_t>(got));
     offset += static_cast<uint64_t>(got);
@@ -94,9 +88,9 @@ Result<void> ChunkFile::Write(uint64_t offset, size_t head, std::span<const std:
       ++part;
       continue;
     }
-    ssize_t done = ::pwritev(fd_, part, static_cast<int>(end - part), static_cast<off_t>(offset));
+    ssize_t done = file_->Write(offset, std::span<const iovec>(part, end));
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return SystemError("write a chunk file");
+    if (done < 0) return SystemError("write", path_, offset);
     offset += static_cast<uint64_t>(done);
     for (auto left = static_cast<size_t>(done); left > 0;) {
       size_t step = std::min(left, part->iov_len);
@@ -109,30 +103,31 @@ Result<void> ChunkFile::Write(uint64_t offset, size_t head, std::span<const std:
   // So that a later sync of much data finds most of it done.
   if ((unstarted_ += data.size()) >= kWriteBehindBytes) {
     unstarted_ = 0;
-    (void)::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+    file_->StartWriteback();
   }
   return Ok();
 }
 
 Result<void> ChunkFile::Truncate(uint64_t bytes) {
-  struct stat now {};
-  if (::fstat(fd_, &now) != 0) return SystemError("stat a chunk file");
-  if (static_cast<uint64_t>(now.st_size) <= bytes) return Ok();
-  if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return SystemError("cut a chunk file");
+  int64_t now = file_->Size();
+  if (now < 0) return SystemError("stat", path_);
+  if (static_cast<uint64_t>(now) <= bytes) return Ok();
+  if (file_->Truncate(bytes) != 0) return SystemError("cut", path_);
   return Ok();
 }
 
 Result<void> ChunkFile::Sync() {
-  if (::fdatasync(fd_) != 0) return SystemError("fdatasync a chunk file");
+  if (file_->Sync() != 0) return SystemError("sync", path_);
   if (made_.load()) {
-    TRY(SyncDirectory(directory_));
+    TRY(SyncDirectory(disk_, std::filesystem::path(path_).parent_path()));
     made_ = false;
   }
   return Ok();
 }
 
-ChunkFiles::ChunkFiles(std::string directory, size_t open_max, bool after_crash)
-    : root_(std::move(directory)),
+ChunkFiles::ChunkFiles(Disk& disk, std::string directory, size_t open_max, bool after_crash)
+    : disk_(disk),
+      root_(std::move(directory)),
       open_max_(std::max<size_t>(1, open_max / kShards)),
       after_crash_(after_crash) {}
 
@@ -155,18 +150,18 @@ Result<std::shared_ptr<ChunkFile>> ChunkFiles::Open(const ChunkId& id, bool crea
   }
   std::string path = PathOf(id);
   bool made = after_crash_;
-  int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) {
+  auto opened = disk_.Open(path, Disk::Mode::kWrite);
+  if (!opened && errno == ENOENT) {
     if (!create) return std::shared_ptr<ChunkFile>();
     made = true;
-    fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == ENOENT) {
-      TRY(MakeDirectories(DirectoryOf(id)));
-      fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    opened = disk_.Open(path, Disk::Mode::kCreate);
+    if (!opened && errno == ENOENT) {
+      TRY(MakeDirectories(disk_, DirectoryOf(id)));
+      opened = disk_.Open(path, Disk::Mode::kCreate);
     }
   }
-  if (fd < 0) return SystemError("open a chunk file");
-  auto file = std::make_shared<ChunkFile>(fd, DirectoryOf(id), made);
+  if (!opened) return SystemError("open", path);
+  auto file = std::make_shared<ChunkFile>(disk_, std::move(opened), path, made);
   at.recent.emplace_front(id, file);
   at.open[id] = at.recent.begin();
   if (at.recent.size() > open_max_) {
@@ -177,9 +172,9 @@ Result<std::shared_ptr<ChunkFile>> ChunkFiles::Open(const ChunkId& id, bool crea
 }
 
 std::optional<uint64_t> ChunkFiles::SizeOf(const ChunkId& id) const {
-  struct stat now {};
-  if (::stat(PathOf(id).c_str(), &now) != 0) return {};
-  return static_cast<uint64_t>(now.st_size);
+  uint64_t size = 0;
+  if (disk_.Stat(PathOf(id), nullptr, &size) != 0) return {};
+  return size;
 }
 
 Result<void> ChunkFiles::Remove(const ChunkId& id) {
@@ -189,9 +184,8 @@ Result<void> ChunkFiles::Remove(const ChunkId& id) {
     at.recent.erase(found->second);
     at.open.erase(found);
   }
-  if (::unlink(PathOf(id).c_str()) != 0 && errno != ENOENT) {
-    return SystemError("remove a chunk file");
-  }
+  std::string path = PathOf(id);
+  if (disk_.Remove(path) != 0 && errno != ENOENT) return SystemError("remove", path);
   return Ok();
 }
 
@@ -207,28 +201,35 @@ Result<void> ChunkFiles::RemoveFileSystem(uint32_t fs) {
       }
     }
   }
-  std::error_code error;
-  std::filesystem::remove_all(root_ + "/" + Hex(fs), error);
-  if (error) return Error(Code::kIo, "remove chunk files: " + error.message());
+  std::string path = root_ + "/" + Hex(fs);
+  if (RemoveTree(disk_, path) != 0) return SystemError("remove", path);
   return Ok();
 }
 
 Result<void> ChunkFiles::Scan(uint32_t fs, const std::function<bool(const ChunkId&)>& visit) const {
-  std::error_code error;
-  std::filesystem::recursive_directory_iterator at(root_ + "/" + Hex(fs), error);
-  if (error == std::errc::no_such_file_or_directory) return Ok();
-  while (!error && at != std::filesystem::recursive_directory_iterator()) {
-    std::string name = at->path().filename();
-    size_t dot = name.find('.');
-    ChunkId id{fs, 0, 0};
-    std::string_view text = name;
-    if (dot != std::string::npos && FromHex(text.substr(0, dot), &id.inode) &&
-        FromHex(text.substr(dot + 1), &id.index) && !visit(id)) {
-      return Ok();
+  std::vector<std::string> folders{root_ + "/" + Hex(fs)};
+  while (!folders.empty()) {
+    std::string path = std::move(folders.back());
+    folders.pop_back();
+    std::vector<Disk::Entry> entries;
+    if (disk_.List(path, &entries) != 0) {
+      if (errno == ENOENT) continue;
+      return SystemError("list", path);
     }
-    at.increment(error);
+    for (const Disk::Entry& entry : entries) {
+      if (entry.type == Disk::Type::kDirectory) {
+        folders.push_back(path + "/" + entry.name);
+        continue;
+      }
+      std::string_view text = entry.name;
+      size_t dot = text.find('.');
+      ChunkId id{fs, 0, 0};
+      if (dot != std::string::npos && FromHex(text.substr(0, dot), &id.inode) &&
+          FromHex(text.substr(dot + 1), &id.index) && !visit(id)) {
+        return Ok();
+      }
+    }
   }
-  if (error) return Error(Code::kIo, "list chunk files: " + error.message());
   return Ok();
 }
 

@@ -4,8 +4,6 @@
 // Threads: any. Errors: kNoSpace, kIo.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <array>
 #include <atomic>
 #include <compare>
@@ -19,6 +17,7 @@
 #include <unordered_map>
 
 #include "common/result.h"
+#include "server/engine/local/disk.h"
 
 namespace tarn::local {
 
@@ -32,11 +31,9 @@ struct ChunkId {
 // An open chunk file; closed with its last pointer.
 class ChunkFile {
  public:
-  ChunkFile(int fd, std::string directory, bool made)
-      : fd_(fd), directory_(std::move(directory)), made_(made) {}
-  ~ChunkFile();
-  ChunkFile(const ChunkFile&) = delete;
-  ChunkFile& operator=(const ChunkFile&) = delete;
+  // `made`: its name may not be on stable storage.
+  ChunkFile(Disk& disk, std::unique_ptr<DiskFile> file, std::string path, bool made)
+      : disk_(disk), file_(std::move(file)), path_(std::move(path)), made_(made) {}
 
   // The whole buffer: kCorrupt when the file is shorter.
   Result<void> Read(uint64_t offset, std::span<std::byte> buffer) const;
@@ -47,8 +44,9 @@ class ChunkFile {
   Result<void> Sync();
 
  private:
-  const int fd_;
-  const std::string directory_;
+  Disk& disk_;
+  const std::unique_ptr<DiskFile> file_;
+  const std::string path_;
   std::atomic<bool> made_;
   std::atomic<uint64_t> unstarted_{0};  // bytes whose way to the disk has not begun
 };
@@ -57,7 +55,7 @@ class ChunkFiles {
  public:
   // `after_crash`: names that a crashed process made may not be on the disk, so they are synced
   // with the first sync of their file.
-  ChunkFiles(std::string directory, size_t open_max, bool after_crash);
+  ChunkFiles(Disk& disk, std::string directory, size_t open_max, bool after_crash);
 
   // nullptr: there is none, and `create` is false.
   Result<std::shared_ptr<ChunkFile>> Open(const ChunkId& id, bool create);
@@ -88,6 +86,7 @@ class ChunkFiles {
   std::string PathOf(const ChunkId& id) const;
   Shard& shard(const ChunkId& id) { return shards_[(Hash()(id) >> 20) % kShards]; }
 
+  Disk& disk_;
   const std::string root_;
   const size_t open_max_;  // of a shard
   const bool after_crash_;
@@ -95,9 +94,11 @@ class ChunkFiles {
 };
 
 // Makes a directory, and those above it, durably.
-Result<void> MakeDirectories(const std::string& path);
-Result<void> SyncDirectory(const std::string& path);
-// The error that errno tells.
-Error SystemError(const char* what);
+Result<void> MakeDirectories(Disk& disk, const std::string& path);
+Result<void> SyncDirectory(Disk& disk, const std::string& path);
+// The error that errno tells, logged unless the disk is full. `what` was done to `path`.
+Error SystemError(const char* what, const std::string& path);
+// The same at a byte of a file.
+Error SystemError(const char* what, const std::string& path, uint64_t offset);
 
 }  // namespace tarn::local

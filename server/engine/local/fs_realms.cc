@@ -3,8 +3,6 @@
 // A tree that moves between realms moves one inode at a time, each in a batch of its own with the
 // usage; the realm's record says that the move goes on, and the next start finishes it. Meanwhile
 // nobody changes names (StructureLock).
-#include <sys/statvfs.h>
-
 #include <algorithm>
 
 #include "common/log.h"
@@ -254,14 +252,13 @@ Result<SpaceInfo> LocalFileSystem::GetSpace(RealmId realm) {
   auto count = [](int64_t value) { return static_cast<uint64_t>(std::max<int64_t>(value, 0)); };
   info.usage = {count(found->bytes.load()), count(found->files.load())};
   info.quota = {found->bytes_max.load(), found->files_max.load()};
-  struct statvfs disk {};
-  if (::statvfs(options_.data_dir.c_str(), &disk) != 0) return SystemError("statvfs");
-  uint64_t disk_free = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
-  info.bytes_total = info.quota.bytes_max != 0
-                         ? info.quota.bytes_max
-                         : static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize;
+  Disk::Space disk;
+  if (options_.disk->GetSpace(options_.data_dir, &disk) != 0) {
+    return SystemError("find the free space of", options_.data_dir);
+  }
+  info.bytes_total = info.quota.bytes_max != 0 ? info.quota.bytes_max : disk.total;
   info.files_total = info.quota.files_max != 0 ? info.quota.files_max : kFilesTotal;
-  info.bytes_free = disk_free;
+  info.bytes_free = disk.free;
   info.files_free = Rest(info.files_total, found->files.load());
   for (Realm* at = found; at != nullptr; at = at->parent.load()) {
     uint64_t bytes_max = at->bytes_max.load();

@@ -1,12 +1,10 @@
 #include "server/engine/local/local_engine.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <charconv>
 #include <condition_variable>
-#include <fstream>
 #include <map>
 #include <random>
 #include <thread>
@@ -54,10 +52,12 @@ class Records final : public vfs::RecordStore {
 
 class LocalEngine final : public vfs::Engine {
  public:
-  LocalEngine(const LocalOptions& options, int lock)
+  // `options` name a disk. `lock`: held as long as this lives.
+  LocalEngine(const LocalOptions& options, std::unique_ptr<DiskFile> lock)
       : options_(options),
+        disk_(*options.disk),
         clock_(options.clock != nullptr ? *options.clock : SystemClock()),
-        lock_(lock) {}
+        lock_(std::move(lock)) {}
   ~LocalEngine() override;
   Result<void> Open();
 
@@ -68,6 +68,7 @@ class LocalEngine final : public vfs::Engine {
 
  private:
   Result<void> CheckFormat();
+  Result<void> WriteFormat(const std::string& path);
   Result<void> LoadFileSystems();
   std::unique_ptr<LocalFileSystem> Make(uint32_t number, const FileSystemRecord& record);
   std::vector<LocalFileSystem*> All();
@@ -77,8 +78,9 @@ class LocalEngine final : public vfs::Engine {
   Result<bool> ReclaimFileSystem();
 
   const LocalOptions options_;
+  Disk& disk_;
   const Clock& clock_;
-  const int lock_;
+  const std::unique_ptr<DiskFile> lock_;
   bool after_crash_ = false;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChunkFiles> chunks_;
@@ -112,34 +114,36 @@ LocalEngine::~LocalEngine() {
   deleted_.clear();
   chunks_.reset();
   store_.reset();
-  ::close(lock_);
+}
+
+Result<void> LocalEngine::WriteFormat(const std::string& path) {
+  if (disk_.Stat(options_.data_dir + "/meta", nullptr, nullptr) == 0) {
+    // The file is written before the database is made.
+    return Error(Code::kCorrupt, path + " is missing beside a database; restore it from a backup");
+  }
+  std::string temporary = path + ".new";
+  std::string text = std::to_string(kFormatVersion) + "\n";
+  iovec part{text.data(), text.size()};
+  auto file = disk_.Open(temporary, Disk::Mode::kTruncate);
+  if (!file || file->Write(0, {&part, 1}) != static_cast<ssize_t>(text.size()) ||
+      file->Sync() != 0) {
+    return SystemError("write", temporary);
+  }
+  if (disk_.Rename(temporary, path) != 0) return SystemError("name", path);
+  return SyncDirectory(disk_, options_.data_dir);
 }
 
 // A version in a file of its own: it is read before anything of the database is.
 Result<void> LocalEngine::CheckFormat() {
   std::string path = options_.data_dir + "/format";
-  std::ifstream in(path);
-  if (!in) {
-    struct stat meta {};
-    if (::stat((options_.data_dir + "/meta").c_str(), &meta) == 0) {
-      // The file is written before the database is made.
-      return Error(Code::kCorrupt,
-                   path + " is missing beside a database; restore it from a backup");
-    }
-    std::string temporary = path + ".new";
-    int fd = ::open(temporary.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd < 0) return SystemError("write the format file");
-    std::string text = std::to_string(kFormatVersion) + "\n";
-    bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                   ::fsync(fd) == 0;
-    Error failed = written ? Error(Code::kOk) : SystemError("write the format file");
-    ::close(fd);
-    if (!written) return failed;
-    if (::rename(temporary.c_str(), path.c_str()) != 0) return SystemError("name the format file");
-    return SyncDirectory(options_.data_dir);
+  std::string text;
+  if (ReadWholeFile(disk_, path, &text) != 0) {
+    if (errno == ENOENT) return WriteFormat(path);
+    return SystemError("read", path);
   }
   uint32_t version = 0;
-  if (!(in >> version) || version == 0) {
+  auto end = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (end.ec != std::errc() || version == 0) {
     return Error(Code::kCorrupt, path + " holds no version; restore it from a backup");
   }
   if (version > kFormatVersion) {
@@ -161,7 +165,7 @@ Result<void> LocalEngine::Open() {
   batch.Put(Table::kMeta, FormatKey(), EncodeNumber(kFormatVersion));
   batch.Delete(Table::kMeta, CleanKey());
   TRY(store_->WriteAndSync(batch));
-  chunks_ = std::make_unique<ChunkFiles>(options_.data_dir + "/chunks", options_.files_open,
+  chunks_ = std::make_unique<ChunkFiles>(disk_, options_.data_dir + "/chunks", options_.files_open,
                                          after_crash_);
   TRY(LoadFileSystems());
   records_ = std::make_unique<Records>(*store_);
@@ -320,18 +324,18 @@ Result<bool> LocalEngine::ReclaimFileSystem() {
   return true;
 }
 
-Result<int> LockDirectory(const std::string& directory) {
+Result<std::unique_ptr<DiskFile>> LockDirectory(Disk& disk, const std::string& directory) {
   std::string path = directory + "/lock";
-  int fd = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0) return SystemError("open the lock file");
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
+  auto file = disk.Open(path, Disk::Mode::kCreate);
+  if (!file) return SystemError("open", path);
+  if (file->Lock() == 0) {
     std::string text = std::to_string(::getpid()) + "\n";
-    if (::ftruncate(fd, 0) == 0) (void)!::pwrite(fd, text.data(), text.size(), 0);
-    return fd;
+    iovec part{text.data(), text.size()};
+    if (file->Truncate(0) == 0) (void)file->Write(0, {&part, 1});
+    return file;
   }
   char owner[32] = {};
-  ssize_t bytes = ::pread(fd, owner, sizeof(owner) - 1, 0);
-  ::close(fd);
+  ssize_t bytes = file->Read(0, std::as_writable_bytes(std::span(owner)));
   std::string pid(owner, bytes > 0 ? static_cast<size_t>(bytes) : 0);
   while (!pid.empty() && pid.back() == '\n') pid.pop_back();
   return Error(Code::kInUse, "the data directory " + directory + " is in use by process " + pid +
@@ -345,9 +349,11 @@ Result<std::unique_ptr<vfs::Engine>> OpenLocalEngine(const LocalOptions& options
   if (options.data_dir.empty()) {
     return Error(Code::kInvalid, "data_dir is empty: name the directory that holds the data");
   }
-  TRY(local::MakeDirectories(options.data_dir));
-  TRY(int lock, local::LockDirectory(options.data_dir));
-  auto engine = std::make_unique<local::LocalEngine>(options, lock);
+  LocalOptions full = options;
+  if (full.disk == nullptr) full.disk = &local::SystemDisk();
+  TRY(local::MakeDirectories(*full.disk, full.data_dir));
+  TRY(auto lock, local::LockDirectory(*full.disk, full.data_dir));
+  auto engine = std::make_unique<local::LocalEngine>(full, std::move(lock));
   TRY(engine->Open());
   return std::unique_ptr<vfs::Engine>(std::move(engine));
 }

@@ -16,9 +16,14 @@
 
 namespace tarn {
 
+namespace local {
+class Disk;
+}
+
 struct LocalOptions {
   std::string data_dir;          // made when it is not there, mode 0700
   const Clock* clock = nullptr;  // nullptr: SystemClock()
+  local::Disk* disk = nullptr;   // nullptr: local::SystemDisk(). Outlives the engine
 
   // Limits. The defaults suit a server with 2 GiB of memory.
   size_t block_cache_bytes = 256u << 20;

@@ -1,13 +1,10 @@
 #include "server/engine/local/store.h"
 
-#include <fcntl.h>
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/table.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdarg>
@@ -66,20 +63,20 @@ class Log : public rocksdb::Logger {
 };
 
 // Logs stay until every table that they speak of was written; a small disk has less room for that.
-uint64_t LogBytesMax(const std::string& directory) {
-  struct statvfs disk {};
-  if (::statvfs(directory.c_str(), &disk) != 0) return kLogBytesMax;
-  return std::min<uint64_t>(kLogBytesMax,
-                            static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize / 16);
+uint64_t LogBytesMax(const LocalOptions& local) {
+  Disk::Space space;
+  if (local.disk->GetSpace(local.data_dir, &space) != 0) return kLogBytesMax;
+  return std::min(kLogBytesMax, space.total / 16);
 }
 
-rocksdb::DBOptions DatabaseOptions(const std::string& directory) {
+rocksdb::DBOptions DatabaseOptions(const LocalOptions& local) {
   rocksdb::DBOptions options;
+  options.env = local.disk->DatabaseEnv();
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.max_open_files = kTablesOpenMax;
   options.max_background_jobs = 2;
-  options.max_total_wal_size = LogBytesMax(directory);
+  options.max_total_wal_size = LogBytesMax(local);
   // A torn tail is what a crash leaves; anything else wrong in the log is an error, never a silent
   // loss. It is also the mode that allows log files to be reused, which saves the file system
   // below a journal commit per sync.
@@ -135,7 +132,7 @@ void Batch::AddUsage(const std::string& key, const UsageDelta& delta) {
 }
 
 Store::Store(const LocalOptions& options)
-    : options_(options), ballast_(options.data_dir + "/ballast") {}
+    : options_(options), disk_(*options.disk), ballast_(options.data_dir + "/ballast") {}
 
 Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& options) {
   std::unique_ptr<Store> store(new Store(options));
@@ -144,11 +141,11 @@ Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& options) {
   for (size_t i = 0; i < kTables; ++i) {
     tables.emplace_back(kTableNames[i], TableOptions(options, static_cast<Table>(i), cache));
   }
-  TRY(MakeDirectories(options.data_dir + "/meta"));
+  TRY(MakeDirectories(*options.disk, options.data_dir + "/meta"));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  auto status = rocksdb::DB::Open(DatabaseOptions(options.data_dir), options.data_dir + "/meta",
-                                  tables, &handles, &db);
+  auto status = rocksdb::DB::Open(DatabaseOptions(options), options.data_dir + "/meta", tables,
+                                  &handles, &db);
   if (!status.ok()) {
     Error error = store->Translate(status);
     return Error(error.code(),
@@ -156,10 +153,7 @@ Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& options) {
   }
   store->db_.reset(db);
   std::copy(handles.begin(), handles.end(), store->handles_.begin());
-  struct stat ballast {};
-  if (::stat(store->ballast_.c_str(), &ballast) == 0) {
-    store->ballast_bytes_ = static_cast<uint64_t>(ballast.st_size);
-  }
+  (void)store->disk_.Stat(store->ballast_, nullptr, &store->ballast_bytes_);
   store->CheckDisk();
   return store;
 }
@@ -334,27 +328,23 @@ bool Store::DiskIsFull(uint64_t growth) {
 void Store::DropBallast() {
   if (ballast_bytes_ == 0) return;
   spdlog::warn("the disk of {} is full: its ballast file is given up", options_.data_dir);
-  (void)::unlink(ballast_.c_str());
+  (void)disk_.Remove(ballast_);
   ballast_bytes_ = 0;
   disk_full_ = true;
 }
 
 void Store::CheckDisk() {
   std::lock_guard lock(recover_mutex_);
-  struct statvfs disk {};
-  if (::statvfs(options_.data_dir.c_str(), &disk) != 0) return;
-  uint64_t free = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+  Disk::Space space;
+  if (disk_.GetSpace(options_.data_dir, &space) != 0) return;
+  uint64_t free = space.free;
   // A small disk keeps a small part.
-  uint64_t reserve = std::min<uint64_t>(options_.reserve_bytes,
-                                        static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize / 8);
+  uint64_t reserve = std::min(options_.reserve_bytes, space.total / 8);
   uint64_t ballast = reserve / 2;
   // Enough stays free beside it that the disk does not count as full.
   if (ballast_bytes_ == 0 && ballast > 0 && free > reserve + ballast) {
-    int fd = ::open(ballast_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-      if (::posix_fallocate(fd, 0, static_cast<off_t>(ballast)) == 0) ballast_bytes_ = ballast;
-      ::close(fd);
-    }
+    auto file = disk_.Open(ballast_, Disk::Mode::kCreate);
+    if (file && file->Allocate(0, ballast) == 0) ballast_bytes_ = ballast;
     free -= std::min(free, ballast_bytes_);
   }
   disk_full_ = free + ballast_bytes_ < reserve;

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "common/result.h"
+#include "server/engine/local/disk.h"
 #include "server/engine/local/format.h"
 #include "server/engine/local/local_engine.h"
 
@@ -48,6 +49,7 @@ class Store {
   // A point in the order of changes, to wait for.
   using Ticket = uint64_t;
 
+  // `options` name a disk.
   static Result<std::unique_ptr<Store>> Open(const LocalOptions& options);
   ~Store();
 
@@ -102,6 +104,7 @@ class Store {
   Error Failed(const rocksdb::Status& status);
 
   const LocalOptions options_;
+  Disk& disk_;
   const std::string ballast_;  // a file that is given up when the disk is full
   uint64_t ballast_bytes_ = 0;
   std::atomic<bool> ballast_missing_{false};  // there was no room for it yet
