@@ -84,6 +84,59 @@ class FileSystem {
   // Changes when unstable writes may have been lost, so at each start.
   virtual uint64_t WriteVerifier() const = 0;
 
+  // --- sparse files, clones, copies (RFC 7862) ---
+  // Of regular files only, with rights and `opened` as for Read and Write. What changes something
+  // moves mtime, ctime and change as a write does, drops privilege bits as one, is durable on
+  // return together with all earlier writes to that file, and takes part in ReplayTag.
+
+  // Reserves storage for the range, so that writes into it fail neither with kNoSpace nor kQuota;
+  // those errors come now. What was a hole reads as zeros, and may count as data for Seek. The file
+  // grows if the range ends behind its end. After an error, a part may stay reserved, but the size
+  // is as before. kInvalid: length is 0; kFileTooBig.
+  virtual Result<void> Allocate(const Caller& caller, FileId file, bool opened, uint64_t offset,
+                                uint64_t length) = 0;
+  // The range reads as zeros afterwards; the size stays, so what lies behind it is ignored. Whole
+  // blocks of kCloneBlockBytes in it become holes and their storage is free. kInvalid: length is 0.
+  virtual Result<void> Deallocate(const Caller& caller, FileId file, bool opened, uint64_t offset,
+                                  uint64_t length) = 0;
+  // kRange: `offset` is not within the file, which an empty one's never is (ENXIO of lseek).
+  virtual Result<SeekResult> Seek(const Caller& caller, FileId file, bool opened, uint64_t offset,
+                                  ExtentKind what) = 0;
+  // The target's range becomes what the source's is, holes included, at one moment and without
+  // copying: both share storage until one is written. `length` 0: up to the source's end. The
+  // target grows if need be. Both are seen through one caller; files of two realms are fine.
+  // kInvalid: an offset is no multiple of kCloneBlockBytes; the length is none, and the range does
+  // not end at the source's end or ends within the target; the range reaches behind the source's
+  // end; two ranges of one file overlap. kQuota, kNoSpace, kFileTooBig; nothing is changed then.
+  virtual Result<void> Clone(const Caller& caller, const DataPlace& source, const DataPlace& target,
+                             uint64_t length) = 0;
+  // As Clone without its rules of alignment; shares whole blocks where it can, and may stop early
+  // (after at least one byte): the result says how far it came. 0 bytes: the source ended, or the
+  // range was empty. `length` 0: up to the source's end. kInvalid: two ranges of one file overlap.
+  // Not atomic to changes of the source between calls.
+  virtual Result<uint64_t> Copy(const Caller& caller, const DataPlace& source,
+                                const DataPlace& target, uint64_t length) = 0;
+
+  // --- extended attributes (RFC 8276): the user namespace ---
+  // Of regular files and directories; kInvalid for others. A name is 1 to kXattrNameBytesMax bytes
+  // (kNameTooLong) without NUL (kInvalid). To get and list, a caller must be allowed to read the
+  // file, to set and remove, to write it; in a sticky directory's case only its owner
+  // (kPermission). A change moves ctime and change, is durable on return, counts in space_used and
+  // usage, and takes part in ReplayTag.
+
+  // kNoData: there is none of that name.
+  virtual Result<std::string> GetXattr(const Caller& caller, FileId file,
+                                       std::string_view name) = 0;
+  // kRange: the value has more than kXattrValueBytesMax bytes. kNoSpace: the file would have more
+  // than kXattrsMax or kXattrFileBytesMax. kQuota.
+  virtual Result<FileChange> SetXattr(const Caller& caller, FileId file, std::string_view name,
+                                      std::string_view value, XattrMode mode) = 0;
+  // Those after `cookie` (0: from the start). True when the last one was reached.
+  virtual Result<bool> ListXattrs(const Caller& caller, FileId file, uint64_t cookie,
+                                  const XattrVisitor& visit) = 0;
+  virtual Result<FileChange> RemoveXattr(const Caller& caller, FileId file,
+                                         std::string_view name) = 0;
+
   // Drops the replay records of all slots that begin with `prefix`: their session is gone.
   virtual Result<void> ForgetReplays(std::string_view /*prefix*/) { return Ok(); }
 

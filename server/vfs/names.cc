@@ -15,6 +15,12 @@ Result<void> CheckName(std::string_view name) {
   return Ok();
 }
 
+Result<void> CheckXattrName(std::string_view name) {
+  if (name.size() > kXattrNameBytesMax) return Error(Code::kNameTooLong);
+  if (name.empty() || name.find('\0') != std::string_view::npos) return Error(Code::kInvalid);
+  return Ok();
+}
+
 Result<std::vector<std::string_view>> SplitPath(std::string_view path) {
   if (path.empty() || path.front() != '/') {
     return Error(Code::kInvalid,

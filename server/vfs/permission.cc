@@ -70,6 +70,13 @@ Result<void> CheckChange(const Caller& caller, const Attributes& file,
   return Ok();
 }
 
+Result<void> CheckXattrChange(const Caller& caller, const Attributes& file) {
+  TRY(CheckAccess(caller, file, kMayWrite));
+  bool sticky = file.type == FileType::kDirectory && (file.mode & kSticky) != 0;
+  if (sticky && !Owns(caller, file)) return Error(Code::kPermission);
+  return Ok();
+}
+
 uint32_t ModeAfterChange(const Caller& caller, const Attributes& file,
                          const AttributeChange& change) {
   uint32_t mode = change.mode.value_or(file.mode) & 07777;

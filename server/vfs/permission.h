@@ -34,6 +34,10 @@ Result<void> CheckRemove(const Caller& caller, const Attributes& directory, cons
 Result<void> CheckChange(const Caller& caller, const Attributes& file,
                          const AttributeChange& change);
 
+// May the caller set or remove extended attributes? Who may write; of a sticky directory only its
+// owner (kPermission), as others may write into it.
+Result<void> CheckXattrChange(const Caller& caller, const Attributes& file);
+
 // The mode after `change` by this caller: setgid is dropped when the caller is not in the file's
 // group, setuid and setgid are dropped by a chown or a write that root did not do.
 uint32_t ModeAfterChange(const Caller& caller, const Attributes& file,

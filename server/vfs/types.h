@@ -21,6 +21,18 @@ inline constexpr uint64_t kFileBytesMax = 52'673'613'135'872;
 inline constexpr uint32_t kDirectoryDepthMax = 1000;
 inline constexpr size_t kIoBytesMax = 1 << 20;  // one READ or WRITE
 
+// Extended attributes (RFC 8276; Linux's limits where EFS has none). Names are those of the user
+// namespace, without "user.". All of one file fit into what Linux's listxattr takes (64 KiB).
+inline constexpr size_t kXattrNameBytesMax = 255;
+inline constexpr size_t kXattrValueBytesMax = 64 << 10;
+inline constexpr uint32_t kXattrsMax = 128;                // of a file
+inline constexpr uint64_t kXattrFileBytesMax = 256 << 10;  // names and values of a file
+
+// Clone works on blocks of this size (clone_blksize, RFC 7862 section 12.2.1).
+inline constexpr uint64_t kCloneBlockBytes = 4096;
+// The bytes that one Copy moves at most, besides those that it shares; a longer copy is several.
+inline constexpr uint64_t kCopyBytesMax = 16 << 20;
+
 // A file for as long as it exists, over restarts. Never reused: `generation` differs when an inode
 // number returns.
 struct FileId {
@@ -40,11 +52,11 @@ inline constexpr RealmId kRootRealm = 1;  // the whole file system
 // comes again after a restart. `slot` says where the client numbers its requests (a slot of an NFS
 // 4.1 session, or a client address and a residue of its xids for 4.0, and the operation's place in
 // the compound); `sequence` is the number there. An engine keeps the last successful change of each
-// slot, in the same transaction as the change itself; after a restart, Create, Link, Remove and
-// Rename with the same slot and sequence give the recorded result instead of changing anything.
-// Without it, a server that dies between its log write and its reply makes a retried rename or
-// remove fail at the client, although it was done. Within one run the protocol's reply cache
-// answers.
+// slot, in the same transaction as the change itself; after a restart, Create, Link, Remove,
+// Rename, Allocate, Deallocate, Clone, Copy, SetXattr and RemoveXattr with the same slot and
+// sequence give the recorded result instead of changing anything. Without it, a server that dies
+// between its log write and its reply makes a retried rename or remove fail at the client, although
+// it was done. Within one run the protocol's reply cache answers.
 struct ReplayTag {
   std::string slot;  // at most 64 bytes
   uint64_t sequence = 0;
@@ -76,8 +88,10 @@ struct Attributes {
   uint32_t links = 0;
   uint32_t uid = 0;
   uint32_t gid = 0;
-  uint64_t size = 0;        // bytes
-  uint64_t space_used = 0;  // bytes of storage; holes cost nothing
+  uint64_t size = 0;  // bytes
+  // Bytes of storage: those of data or reserved by Allocate, shared ones (Clone) too, since a write
+  // may need them any time; holes cost nothing; names and values of extended attributes.
+  uint64_t space_used = 0;
   uint64_t change = 0;  // grows with every change of data or metadata (RFC 8881 section 5.8.1.4)
   Time access_time;
   Time modify_time;
@@ -106,6 +120,9 @@ struct DirectoryChange {
   uint64_t before = 0;
   uint64_t after = 0;
 };
+
+// The same of a file whose extended attributes change.
+using FileChange = DirectoryChange;
 
 struct Created {
   Attributes attributes;
@@ -179,5 +196,31 @@ struct CreationInfo {
 };
 
 enum class ExtentKind : uint8_t { kData, kHole };
+
+// Where Seek ended: `offset` is the first byte of that kind at or after the one asked for. At the
+// end of the file, `offset` is its size: there is no more data, or what follows is the hole that
+// every file ends with.
+struct SeekResult {
+  uint64_t offset = 0;
+  bool end_of_file = false;
+};
+
+// One side of a clone or copy. `opened` as for Read and Write.
+struct DataPlace {
+  FileId file;
+  bool opened = false;
+  uint64_t offset = 0;
+};
+
+enum class XattrMode : uint8_t {
+  kEither,   // made, or its value replaced
+  kCreate,   // kExists if there is one of that name
+  kReplace,  // kNoData if there is none
+};
+
+// `cookie`: give it back to go on after this one; never 0, stable over restarts and changes of
+// others. `name` is valid during the visit only. Return false to stop; the one at which it stopped
+// counts as not seen.
+using XattrVisitor = std::function<bool(uint64_t cookie, std::string_view name)>;
 
 }  // namespace tarn::vfs

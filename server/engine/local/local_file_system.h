@@ -91,6 +91,25 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<void> Commit(const vfs::Caller& caller, vfs::FileId file, uint64_t offset,
                       uint64_t length) override;
   uint64_t WriteVerifier() const override { return verifier_.load(); }
+  Result<void> Allocate(const vfs::Caller& caller, vfs::FileId file, bool opened, uint64_t offset,
+                        uint64_t length) override;
+  Result<void> Deallocate(const vfs::Caller& caller, vfs::FileId file, bool opened, uint64_t offset,
+                          uint64_t length) override;
+  Result<vfs::SeekResult> Seek(const vfs::Caller& caller, vfs::FileId file, bool opened,
+                               uint64_t offset, vfs::ExtentKind what) override;
+  Result<void> Clone(const vfs::Caller& caller, const vfs::DataPlace& source,
+                     const vfs::DataPlace& target, uint64_t length) override;
+  Result<uint64_t> Copy(const vfs::Caller& caller, const vfs::DataPlace& source,
+                        const vfs::DataPlace& target, uint64_t length) override;
+  Result<std::string> GetXattr(const vfs::Caller& caller, vfs::FileId file,
+                               std::string_view name) override;
+  Result<vfs::FileChange> SetXattr(const vfs::Caller& caller, vfs::FileId file,
+                                   std::string_view name, std::string_view value,
+                                   vfs::XattrMode mode) override;
+  Result<bool> ListXattrs(const vfs::Caller& caller, vfs::FileId file, uint64_t cookie,
+                          const vfs::XattrVisitor& visit) override;
+  Result<vfs::FileChange> RemoveXattr(const vfs::Caller& caller, vfs::FileId file,
+                                      std::string_view name) override;
   Result<void> ForgetReplays(std::string_view prefix) override;
   Result<vfs::RealmId> EnsureRealm(std::string_view path,
                                    const std::optional<vfs::CreationInfo>& creation) override;

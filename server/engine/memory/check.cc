@@ -40,9 +40,12 @@ void MemoryFileSystem::CheckInode(const Inode& inode, uint32_t links, const Repo
             std::to_string(attributes.links));
   }
   if (!realms_.contains(attributes.realm)) problem(where + "is in no realm");
+  uint64_t xattr_bytes = 0;
+  for (const auto& [name, xattr] : inode.xattrs) xattr_bytes += name.size() + xattr.value.size();
+  if (inode.xattr_bytes != xattr_bytes) problem(where + "counts its extended attributes wrongly");
   bool regular = attributes.type == FileType::kRegular;
-  if (regular &&
-      (attributes.size != inode.data.size() || attributes.space_used != inode.data.allocated())) {
+  if (regular && (attributes.size != inode.data.size() ||
+                  attributes.space_used != inode.data.allocated() + xattr_bytes)) {
     problem(where + "shows another size than its data has");
   }
 }

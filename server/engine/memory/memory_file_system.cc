@@ -108,7 +108,7 @@ void MemoryFileSystem::DataChanged(Inode& inode) {
 
 void MemoryFileSystem::ShowSize(Inode& inode) {
   inode.attributes.size = inode.data.size();
-  inode.attributes.space_used = inode.data.allocated();
+  inode.attributes.space_used = inode.data.allocated() + inode.xattr_bytes;
 }
 
 Result<FileId> MemoryFileSystem::RealmRoot(RealmId realm) {

@@ -1,7 +1,7 @@
 // MemoryFileSystem: one file system as maps under one lock. See memory_engine.h.
 //
-// The methods are spread by topic: names.cc, rename.cc, attributes.cc, data.cc, realms.cc, check.cc
-// and memory_file_system.cc for what they share.
+// The methods are spread by topic: names.cc, rename.cc, attributes.cc, data.cc, sparse.cc,
+// xattrs.cc, realms.cc, check.cc and memory_file_system.cc for what they share.
 #pragma once
 
 #include <map>
@@ -54,6 +54,25 @@ class MemoryFileSystem : public vfs::FileSystem {
   Result<void> Commit(const vfs::Caller& caller, vfs::FileId file, uint64_t offset,
                       uint64_t length) override;
   uint64_t WriteVerifier() const override;
+  Result<void> Allocate(const vfs::Caller& caller, vfs::FileId file, bool opened, uint64_t offset,
+                        uint64_t length) override;
+  Result<void> Deallocate(const vfs::Caller& caller, vfs::FileId file, bool opened, uint64_t offset,
+                          uint64_t length) override;
+  Result<vfs::SeekResult> Seek(const vfs::Caller& caller, vfs::FileId file, bool opened,
+                               uint64_t offset, vfs::ExtentKind what) override;
+  Result<void> Clone(const vfs::Caller& caller, const vfs::DataPlace& source,
+                     const vfs::DataPlace& target, uint64_t length) override;
+  Result<uint64_t> Copy(const vfs::Caller& caller, const vfs::DataPlace& source,
+                        const vfs::DataPlace& target, uint64_t length) override;
+  Result<std::string> GetXattr(const vfs::Caller& caller, vfs::FileId file,
+                               std::string_view name) override;
+  Result<vfs::FileChange> SetXattr(const vfs::Caller& caller, vfs::FileId file,
+                                   std::string_view name, std::string_view value,
+                                   vfs::XattrMode mode) override;
+  Result<bool> ListXattrs(const vfs::Caller& caller, vfs::FileId file, uint64_t cookie,
+                          const vfs::XattrVisitor& visit) override;
+  Result<vfs::FileChange> RemoveXattr(const vfs::Caller& caller, vfs::FileId file,
+                                      std::string_view name) override;
   Result<void> ForgetReplays(std::string_view prefix) override;
   Result<vfs::RealmId> EnsureRealm(std::string_view path,
                                    const std::optional<vfs::CreationInfo>& creation) override;
@@ -69,6 +88,10 @@ class MemoryFileSystem : public vfs::FileSystem {
     uint64_t inode = 0;
     uint64_t cookie = 0;
   };
+  struct Xattr {
+    uint64_t cookie = 0;
+    std::string value;
+  };
   struct Inode {
     vfs::Attributes attributes;
     SparseBytes data;
@@ -76,6 +99,9 @@ class MemoryFileSystem : public vfs::FileSystem {
     std::optional<SparseBytes> committed;
     std::optional<uint64_t> verifier;  // of the exclusive create that made it
     std::string target;                // of a symlink
+    std::map<std::string, Xattr, std::less<>> xattrs;
+    uint64_t xattr_bytes = 0;  // of names and values
+    uint64_t next_xattr = 1;
     uint64_t pins = 0;
     // Of a directory. The names in order of their cookies are in `by_cookie`.
     uint64_t parent = 0;  // 0: the root, or removed
@@ -88,13 +114,14 @@ class MemoryFileSystem : public vfs::FileSystem {
     vfs::Quota quota;
     vfs::Usage usage;
   };
-  // A change that was made, for ReplayTag. `made` is of a Create.
+  // A change that was made, for ReplayTag. `made` is of a Create, `copied` of a Copy.
   struct Replay {
     uint64_t sequence = 0;
     vfs::FileId made;
     bool existed = false;
     vfs::DirectoryChange source;
     vfs::DirectoryChange target;
+    uint64_t copied = 0;
   };
   struct Delta {
     int64_t bytes = 0;
@@ -153,6 +180,22 @@ class MemoryFileSystem : public vfs::FileSystem {
 
   // --- attributes.cc ---
   void Apply(const vfs::Caller& caller, Inode& inode, const vfs::AttributeChange& change);
+
+  // --- sparse.cc ---
+  Result<Inode*> FindToWrite(const vfs::Caller& caller, vfs::FileId file, bool opened);
+  // The data is what it shall be: all of it is durable, counted and seen. kQuota is not looked at.
+  void DataStored(const vfs::Caller& caller, Inode& inode);
+  struct Sides {
+    Inode* source;
+    Inode* target;
+  };
+  Result<Sides> FindSides(const vfs::Caller& caller, const vfs::DataPlace& source,
+                          const vfs::DataPlace& target);
+  void CopyBytes(const Inode& source, uint64_t from, Inode& target, uint64_t to, uint64_t length);
+
+  // --- xattrs.cc ---
+  Result<Inode*> FindWithXattrs(const vfs::Caller& caller, vfs::FileId file, uint32_t wanted);
+  vfs::FileChange XattrsChanged(const vfs::Caller& caller, Inode& inode);
 
   // --- realms.cc ---
   Result<uint64_t> MakePath(std::string_view path,

@@ -25,6 +25,17 @@ class SparseBytes {
   void Write(uint64_t offset, std::span<const std::byte> data);
   // Cuts, or grows by a hole.
   void Resize(uint64_t size);
+  // Holes in the range become pages of zeros. The size stays.
+  void Reserve(uint64_t offset, uint64_t length);
+  // The range reads as zeros; pages that lie whole in it are holes.
+  void Punch(uint64_t offset, uint64_t length);
+  // The first byte at or after `offset`, below size(), of a page or of a hole; size() for none.
+  uint64_t Next(uint64_t offset, bool hole) const;
+  // The range of whole pages becomes what `source` has `length` bytes on from `source_offset`;
+  // pages are shared. The size stays.
+  void Share(const SparseBytes& source, uint64_t source_offset, uint64_t offset, uint64_t length);
+  // The pages there are in the range.
+  uint64_t PagesIn(uint64_t offset, uint64_t length) const;
 
  private:
   using Page = std::array<std::byte, kPageBytes>;
