@@ -134,7 +134,9 @@ void Batch::AddUsage(const std::string& key, const UsageDelta& delta) {
 Store::Store(const LocalOptions& options)
     : options_(options), disk_(*options.disk), ballast_(options.data_dir + "/ballast") {}
 
-Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& options) {
+Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& given) {
+  LocalOptions options = given;
+  if (options.disk == nullptr) options.disk = &SystemDisk();
   std::unique_ptr<Store> store(new Store(options));
   auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> tables;

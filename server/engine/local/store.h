@@ -49,7 +49,6 @@ class Store {
   // A point in the order of changes, to wait for.
   using Ticket = uint64_t;
 
-  // `options` name a disk.
   static Result<std::unique_ptr<Store>> Open(const LocalOptions& options);
   ~Store();
 
