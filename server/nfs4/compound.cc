@@ -10,7 +10,7 @@ namespace tarn::nfs4 {
 namespace {
 
 constexpr uint32_t kTagBytesMax = 4096;
-constexpr uint32_t kMinorMax = 1;
+constexpr uint32_t kMinorMax = 2;
 // In 4.0 no session says how many operations a compound may have.
 constexpr uint32_t kOperationsMax40 = 256;
 // Nor how long its reply may get: no operation begins beyond this, so that a request of a few
@@ -234,7 +234,7 @@ nfsstat4 Compound::RootExport(std::shared_ptr<const Export>& root) {
 std::string Compound::ClientKey(xdr::Opaque owner) {
   std::shared_ptr<const Export> root;
   uint32_t file_system = RootExport(root) == NFS4_OK ? root->file_system : 0;
-  std::string key = std::to_string(file_system) + (minor == 0 ? "/0/" : "/1/");
+  std::string key = std::to_string(file_system) + "/" + std::to_string(minor) + "/";
   key.append(reinterpret_cast<const char*>(owner.data()), owner.size());
   return key;
 }

@@ -1,4 +1,4 @@
-// The NFS 4.0 and 4.1 server: RPC program 100003, version 4 (RFC 7530, RFC 8881).
+// The NFS 4.0, 4.1 and 4.2 server: RPC program 100003, version 4 (RFC 7530, RFC 8881, RFC 7862).
 //
 // It serves what Exports shows, on any number of listeners, with one table of clients. Clients and
 // what they hold survive a restart by the records of their recovery (state/recovery.h).

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [--server tarn|ganesha] [--only PATTERN] [SUITE...]: the Linux kernel's NFS client, in
 # User-Mode Linux, against a real tarn-server. Suites (default: both):
-#   cases  what people do with files, over vers=4.1 and 4.0, with two clients
+#   cases  what people do with files, over vers=4.2, 4.1 and 4.0, with a client for each
 #   crash  the same work while the server is killed (-9) and started again
 # Ends with "N passed, N failed". Logs: build/tests/kernel/.
 #

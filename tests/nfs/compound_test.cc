@@ -171,6 +171,11 @@ TEST_P(CompoundTest, OperationsOfTheOtherMinorVersion) {
   Compound newer;
   newer.Add(OP_DESTROY_SESSION, DESTROY_SESSION4args{});
   EXPECT_EQ(client->RunMinor(0, newer).status, NFS4ERR_OP_ILLEGAL);
+  if (minor() != 2) {
+    Compound seek;
+    seek.Root().Add(OP_SEEK, SEEK4args{});
+    EXPECT_EQ(Status(seek), NFS4ERR_OP_ILLEGAL);
+  }
   if (minor() == 0) return;
   for (auto add : {+[](Compound& c) { c.Add(OP_RENEW, RENEW4args{}); },
                    +[](Compound& c) { c.Add(OP_SETCLIENTID, SETCLIENTID4args{}); },

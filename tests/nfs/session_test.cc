@@ -134,7 +134,7 @@ TEST_P(SessionTest, DestroyClientId) {
 }
 
 TEST_P(SessionTest, CreateSessionReplayAndOrder) {
-  auto fresh = Client::Connect(world.Options(1, "fresh"));
+  auto fresh = Client::Connect(world.Options(minor(), "fresh"));
   ASSERT_TRUE(fresh.ok());
   Client& c = **fresh;
   ASSERT_EQ(c.ExchangeId(), NFS4_OK);
@@ -170,7 +170,7 @@ TEST_P(SessionTest, CreateSessionReplayAndOrder) {
 }
 
 TEST_P(SessionTest, ChannelLimitsAreKept) {
-  ClientOptions options = world.Options(1, "small");
+  ClientOptions options = world.Options(minor(), "small");
   options.slots = 100'000;
   options.request_bytes = 64 << 20;
   options.reply_bytes = 2048;
@@ -205,7 +205,7 @@ TEST_P(SessionTest, ReplyTooBigToCache) {
 TEST_P(SessionTest, ANewLifeOfAClientDropsTheStateOfTheOld) {
   auto file = client->Create(root, "f");
   ASSERT_TRUE(client->Lock(*file, "me", WRITE_LT, 0, 10).ok());
-  auto reborn = world.Mount(1, "client", 2);
+  auto reborn = world.Mount(minor(), "client", 2);
   ASSERT_TRUE(reborn);
   auto again = reborn->Open(root, "f");
   ASSERT_TRUE(again.ok());
@@ -215,7 +215,7 @@ TEST_P(SessionTest, ANewLifeOfAClientDropsTheStateOfTheOld) {
 
 TEST_P(SessionTest, ExchangeIdOfTheSameLifeKeepsTheState) {
   auto file = client->Create(root, "f");
-  auto second = Client::Connect(world.Options(1, "client", 1));
+  auto second = Client::Connect(world.Options(minor(), "client", 1));
   ASSERT_TRUE(second.ok());
   ASSERT_EQ((*second)->ExchangeId(), NFS4_OK);
   EXPECT_EQ((*second)->client_id(), client->client_id());

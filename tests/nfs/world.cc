@@ -204,7 +204,7 @@ std::string NameOf(const ::testing::TestParamInfo<Setting>& info) {
 }
 
 const std::vector<Setting>& EverySetting() {
-  static const std::vector<Setting> settings = With({0, 1});
+  static const std::vector<Setting> settings = With({0, 1, 2});
   return settings;
 }
 const std::vector<Setting>& Settings40() {
@@ -212,7 +212,11 @@ const std::vector<Setting>& Settings40() {
   return settings;
 }
 const std::vector<Setting>& Settings41() {
-  static const std::vector<Setting> settings = With({1});
+  static const std::vector<Setting> settings = With({1, 2});
+  return settings;
+}
+const std::vector<Setting>& Settings42() {
+  static const std::vector<Setting> settings = With({2});
   return settings;
 }
 

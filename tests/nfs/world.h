@@ -119,9 +119,10 @@ struct Setting {
 
 void PrintTo(const Setting& setting, std::ostream* out);
 std::string NameOf(const ::testing::TestParamInfo<Setting>& info);
-const std::vector<Setting>& EverySetting();  // each engine with 4.0 and 4.1
+const std::vector<Setting>& EverySetting();  // each engine with 4.0, 4.1 and 4.2
 const std::vector<Setting>& Settings40();    // each engine with 4.0
-const std::vector<Setting>& Settings41();
+const std::vector<Setting>& Settings41();    // each engine with 4.1 and 4.2
+const std::vector<Setting>& Settings42();    // each engine with 4.2
 
 // One client, "client", mounted as root, and the root's handle. The grace period is over.
 class NfsTest : public ::testing::TestWithParam<Setting> {
@@ -144,6 +145,7 @@ class NfsTest : public ::testing::TestWithParam<Setting> {
 
 class Nfs40Test : public NfsTest {};
 class Nfs41Test : public NfsTest {};
+class Nfs42Test : public NfsTest {};
 
 #define NFS_SUITE(suite, settings) \
   INSTANTIATE_TEST_SUITE_P(All, suite, ::testing::ValuesIn(settings), NameOf)

@@ -58,7 +58,7 @@ nfsstat4 Run(Compound& c, const CREATE_SESSION4args& args, const std::shared_ptr
 
 nfsstat4 CreateSession(Compound& c, const CREATE_SESSION4args& args) {
   std::shared_ptr<Client> client = c.services.clients.Find(args.csa_clientid);
-  if (!client || !client->sessions_used) return NFS4ERR_STALE_CLIENTID;
+  if (!client || !client->sessions_used || client->minor != c.minor) return NFS4ERR_STALE_CLIENTID;
   std::lock_guard lock(client->create_session_mutex);
   uint32_t next = client->create_session_sequence;
   if (args.csa_sequence == next - 1 && client->create_session_status != NFS4ERR_SEQ_MISORDERED) {

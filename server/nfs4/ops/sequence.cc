@@ -23,7 +23,7 @@ nfsstat4 ToStatus(Session::Turn turn) {
 
 nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
   auto session = c.services.clients.FindSession(args.sa_sessionid);
-  if (!session || session->dead) return NFS4ERR_BADSESSION;
+  if (!session || session->dead || session->client->minor != c.minor) return NFS4ERR_BADSESSION;
   if (args.sa_slotid >= session->slot_count()) return NFS4ERR_BADSLOT;
   if (args.sa_highest_slotid < args.sa_slotid) return NFS4ERR_BAD_HIGH_SLOT;
   if (c.operations > session->fore.ca_maxoperations) return NFS4ERR_TOO_MANY_OPS;

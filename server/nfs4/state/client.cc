@@ -5,8 +5,23 @@
 
 namespace tarn::nfs4 {
 
+namespace {
+
+// Of a key "file system/minor version/owner", as Compound::ClientKey makes it.
+uint32_t MinorOf(std::string_view key) {
+  size_t slash = key.find('/');
+  bool told = slash != std::string_view::npos && slash + 1 < key.size();
+  return told ? static_cast<uint32_t>(key[slash + 1] - '0') : 0;
+}
+
+}  // namespace
+
 Client::Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who)
-    : id(client_id), sessions_used(with_sessions), key(std::move(owner_key)), principal(who) {}
+    : id(client_id),
+      sessions_used(with_sessions),
+      key(std::move(owner_key)),
+      minor(MinorOf(key)),
+      principal(who) {}
 
 bool Client::Add(const std::shared_ptr<State>& state) {
   std::lock_guard lock(mutex);

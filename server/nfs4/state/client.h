@@ -93,6 +93,7 @@ class Client {
   const clientid4 id;
   const bool sessions_used;  // made by EXCHANGE_ID (4.1), not SETCLIENTID (4.0)
   const std::string key;     // file system of the listener, minor version, client owner
+  const uint32_t minor;      // what it got is not used in another one (RFC 8881 section 2.7)
   const Principal principal;
   verifier4 verifier{};
   verifier4 confirm_verifier{};                     // 4.0, guarded by ClientTable's mutex

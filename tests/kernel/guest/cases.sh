@@ -1,7 +1,7 @@
 #!/bin/bash
-# One of two clients: runs every case of guest/cases/ over its version of the protocol (client 1:
-# 4.1, client 2: 4.0), each in a directory of its own, and writes "PASS|FAIL NAME" to the results.
-# Meanwhile it does what the other client's cases ask of it (peer in lib.sh).
+# One of the clients: runs every case of guest/cases/ over its version of the protocol, T_VERS, each
+# in a directory of its own, and writes "PASS|FAIL NAME" to the results.
+# Meanwhile it does what another client's cases ask of it (peer in lib.sh).
 . "$T_HERE/guest/lib.sh"
 set +e
 results=$T_WORK/results-cases
@@ -27,10 +27,10 @@ run_case() {  # run_case FILE NAME
   [ "$outcome" = PASS ] || tail -n 12 $output >>"$results"
 }
 
-# serve_peer: runs the jobs that come, until the other client is done too.
+# serve_peer: runs the jobs that come, until all clients are done.
 serve_peer() {
-  local job base
-  while [ ! -e "$T_WORK/cases-done-1" ] || [ ! -e "$T_WORK/cases-done-2" ]; do
+  local job base done=()
+  while done=("$T_WORK"/cases-done-*) && [ ${#done[@]} -lt "$T_CLIENTS" ]; do
     for job in "$T_WORK/peer-$T_ID"/*.job; do
       [ -e "$job" ] || continue
       base=${job%.job}
@@ -46,12 +46,12 @@ serve_peer() {
   wait
 }
 
-for VERS in 4.1 4.0; do
+for VERS in 4.2 4.1 4.0; do
   nfs_mount / "/run/nfs-$VERS" || echo "FAIL client $T_ID mounts vers=$VERS" >>"$results"
 done
 serve_peer &
 server=$!
-VERS=4.$((2 - T_ID))
+VERS=$T_VERS
 for file in "$T_HERE"/guest/cases/*.sh; do
   [ -e "$T_WORK/access-points-$VERS" ] || [ "$(basename "$file")" != access_points.sh ] || continue
   for name in $(sed -nE 's/^case_(\w+)\(\).*/\1/p' "$file"); do

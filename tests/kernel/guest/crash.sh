@@ -1,10 +1,10 @@
 #!/bin/bash
-# One of two clients (1: vers=4.1, 2: 4.0) that work while the server is killed: trees are unpacked
-# and compared, a repository is cloned and checked, and journal.py makes names and bytes and writes
-# down, outside of the mount, what the server acknowledged. No command may fail.
+# One of the clients, each over its version T_VERS, that work while the server is killed: trees are
+# unpacked and compared, a repository is cloned and checked, and journal.py makes names and bytes
+# and writes down, outside of the mount, what the server acknowledged. No command may fail.
 . "$T_HERE/guest/lib.sh"
 set +e
-VERS=4.$((2 - T_ID))
+VERS=$T_VERS
 results=$T_WORK/results-crash-$T_ID
 work=/run/nfs/work-$T_ID
 

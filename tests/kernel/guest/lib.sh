@@ -28,10 +28,10 @@ nfs_mount() {
 }
 drop_caches() { sync; echo 3 >/proc/sys/vm/drop_caches; }
 
-# peer COMMAND: runs it in the other client, in the same directory of its mount; its output and
+# peer COMMAND: runs it in another client, in the same directory of its mount; its output and
 # outcome are those of the command. Several run at once there.
 peer() {
-  local job=$T_WORK/peer-$((3 - T_ID))/$BASHPID-$RANDOM
+  local job=$T_WORK/peer-$((T_ID % T_CLIENTS + 1))/$BASHPID-$RANDOM
   printf 'cd %q\n%s\n' "$PWD" "$1" >"$job.new"
   mv "$job.new" "$job.job"
   eventually 60 test -e "$job.status" || fail "the other client does not answer: $1"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Suite "cases": guest/cases/*.sh in both clients, one over vers=4.1 and one over 4.0.
+# Suite "cases": guest/cases/*.sh in every client, each over its version of the protocol.
 
 run_cases() {
   SUITE=cases
@@ -10,12 +10,14 @@ run_cases() {
     make_access_points || result FAIL "cases: access points are made"
   fi
   make_source_tree || result FAIL "cases: the source tree is packed"
-  mkdir -p "$WORK/peer-1" "$WORK/peer-2"
   : >>"$WORK/results-cases"
-  for id in 1 2; do boot_guest $id cases.sh $seconds; done
+  for id in "${!VERSIONS[@]}"; do
+    mkdir -p "$WORK/peer-$id"
+    boot_guest "$id" cases.sh $seconds
+  done
   tail -n +1 -s 0.2 -F "$WORK/results-cases" 2>/dev/null &  # results as they come
   tail_pid=$!
-  for id in 1 2; do wait_guest $id || lost+=("$id"); done
+  for id in "${!VERSIONS[@]}"; do wait_guest "$id" || lost+=("$id"); done
   sleep 0.3
   kill $tail_pid 2>/dev/null
   for id in "${lost[@]}"; do result FAIL "client $id comes to its end"; done

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Suite "crash": the server is killed (-9) at random points while both clients work (guest/crash.sh,
+# Suite "crash": the server is killed (-9) at random points while the clients work (guest/crash.sh,
 # guest/journal.py), and started again at once on the same data. The clients must see no error, and
 # all that was acknowledged must be there. Every fourth kill comes soon after the one before, in the
-# grace period; the others wait until both clients have got on with their work.
+# grace period; the others wait until all clients have got on with their work.
 KILLS=$((20 * SCALE))
 
 run_crash() {
@@ -14,8 +14,8 @@ run_crash() {
     result FAIL "crash: the source tree is packed"
   : >>"$WORK/results-crash"
   if [ -n "${TARN_KERNEL_CAPTURE:-}" ]; then capture_packets; fi
-  for id in 1 2; do boot_guest $id crash.sh $((KILLS * 12 + 300)); done
-  for id in 1 2; do await "crash-ready-$id" 60 || lost+=("$id"); done
+  for id in "${!VERSIONS[@]}"; do boot_guest "$id" crash.sh $((KILLS * 12 + 300)); done
+  for id in "${!VERSIONS[@]}"; do await "crash-ready-$id" 60 || lost+=("$id"); done
   while [ $kills -lt $KILLS ] && [ ${#lost[@]} = 0 ]; do
     [ $((kills % 4)) = 3 ] || await_progress
     sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))"
@@ -23,14 +23,14 @@ run_crash() {
     kills=$((kills + 1))
   done
   touch "$WORK/crash-stop"
-  for id in 1 2; do await "crash-idle-$id" 240 || lost+=("$id"); done
+  for id in "${!VERSIONS[@]}"; do await "crash-idle-$id" 240 || lost+=("$id"); done
   # Once more with nothing in flight: what is read now comes from the disk.
   restart_after_kill || result FAIL "crash: the server starts after the last kill"
   touch "$WORK/crash-verify"
-  for id in 1 2; do wait_guest $id || lost+=("$id"); done
+  for id in "${!VERSIONS[@]}"; do wait_guest "$id" || lost+=("$id"); done
   for id in "${lost[@]}"; do result FAIL "crash: client $id comes to its end"; done
   if [ $kills = $KILLS ]; then result PASS "the server was killed $kills times"; fi
-  cat "$WORK"/results-crash-[12] 2>/dev/null
+  cat "$WORK"/results-crash-[0-9] 2>/dev/null
   [ "$SERVER" != tarn ] || check_after_crash
   stop_server
   rm -rf "$DATA" "$WORK"/done-*
@@ -39,24 +39,24 @@ run_crash() {
 # TARN_KERNEL_CAPTURE=1 keeps the heads of all packets, to look into a failure.
 capture_packets() {
   local id
-  for id in 1 2; do
+  for id in "${!VERSIONS[@]}"; do
     tcpdump -q -Z root -i "tap$id" -s 512 -w "$LOGS/client$id.pcap" >/dev/null 2>&1 &
   done
 }
 
 journal_bytes() { stat -c %s "$WORK/journal-$1" 2>/dev/null || echo 0; }
 
-# Until both journals have grown since the last start.
+# Until all journals have grown since the last start.
 await_progress() {
   local id before=() begin=$EPOCHREALTIME deadline=$((SECONDS + 30))
-  for id in 1 2; do before[id]=$(journal_bytes $id); done
-  for id in 1 2; do
-    until [ "$(journal_bytes $id)" -gt "${before[id]}" ]; do
+  for id in "${!VERSIONS[@]}"; do before[id]=$(journal_bytes "$id"); done
+  for id in "${!VERSIONS[@]}"; do
+    until [ "$(journal_bytes "$id")" -gt "${before[id]}" ]; do
       [ $SECONDS -lt $deadline ] || { echo "client $id does not get on"; break; }
       sleep 0.1
     done
   done
-  echo "both clients work after $(echo "scale=1; ($EPOCHREALTIME - $begin) / 1" | bc) s"
+  echo "all clients work after $(echo "scale=1; ($EPOCHREALTIME - $begin) / 1" | bc) s"
 }
 
 restart_after_kill() {

@@ -11,6 +11,7 @@ boot_guest() {
     linux.uml rootfstype=hostfs rw mem=1G quiet init="$HERE/guest/init.sh" \
     vec0:transport=tap,ifname="tap$id",depth=128,gro=1 con=null con0=fd:0,fd:1 \
     T_MAIN="$main" T_ID="$id" T_HERE="$HERE" T_WORK="$WORK" T_ADDRESS="$(client_address "$id")" \
+    T_VERS="${VERSIONS[$id]}" T_CLIENTS="${#VERSIONS[@]}" \
     T_BIN="$(realpath "$BUILD")/bin" \
     T_SERVER="$SERVER_ADDRESS" T_SCALE="$SCALE" T_ONLY="$ONLY" </dev/null >"$log" 2>&1 &
   GUEST_PID[$id]=$!

@@ -58,7 +58,7 @@ control() { "$BUILD/bin/tarnctl" --server "unix:$WORK/control.sock" "$@"; }
 # make_access_points: two siblings for each client, and their ids in WORK/access-points-VERSION.
 make_access_points() {
   local version one two
-  for version in 4.1 4.0; do
+  for version in "${VERSIONS[@]}"; do
     one=$(make_access_point "/points-$version/one" --quota 64MiB --user 1234:1234 \
       --owner 1234:1234) &&
       two=$(make_access_point "/points-$version/two" --owner 0:0) || return 1
