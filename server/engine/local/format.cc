@@ -1,5 +1,6 @@
 #include "server/engine/local/format.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -7,6 +8,10 @@ namespace tarn::local {
 namespace {
 
 constexpr uint8_t kRecordVersion = 1;
+
+// Flags of an inode.
+constexpr uint8_t kHasVerifier = 1;
+constexpr uint8_t kHasXattrs = 2;  // their number and bytes follow
 
 std::string Big(std::string key, uint64_t number, int bytes) {
   for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) {
@@ -139,6 +144,10 @@ std::string ChunkKey(uint32_t fs, uint64_t inode, uint64_t index) {
   return Big(InodeKey(fs, inode), index, 8);
 }
 
+std::string XattrKey(uint32_t fs, uint64_t inode, uint64_t hash) {
+  return Big(InodeKey(fs, inode), hash, 8);
+}
+
 std::string After(std::string prefix) {
   while (!prefix.empty()) {
     auto last = static_cast<uint8_t>(prefix.back());
@@ -159,10 +168,11 @@ uint64_t NumberAt(std::string_view key, size_t offset) {
 }
 
 std::string Encode(const InodeRecord& record) {
-  Writer out(160);
+  Writer out(172);
   out.U8(static_cast<uint8_t>(record.type));
   out.U8(static_cast<uint8_t>(record.place));
-  out.U8(record.has_verifier ? 1 : 0);
+  bool xattrs = record.xattrs > 0;
+  out.U8((record.has_verifier ? kHasVerifier : 0) | (xattrs ? kHasXattrs : 0));
   out.U32(record.mode);
   out.U32(record.links);
   out.U32(record.uid);
@@ -179,6 +189,10 @@ std::string Encode(const InodeRecord& record) {
   out.U64(record.parent);
   out.U64(record.entries);
   out.U64(record.verifier);
+  if (xattrs) {
+    out.U32(record.xattrs);
+    out.U64(record.xattr_bytes);
+  }
   return std::move(out).Take();
 }
 
@@ -192,8 +206,8 @@ Result<InodeRecord> DecodeInode(std::string_view bytes) {
   in.Require(place <= 1);
   record.place = static_cast<Place>(place);
   uint8_t flags = in.U8();
-  in.Require(flags <= 1);
-  record.has_verifier = flags != 0;
+  in.Require(flags <= (kHasVerifier | kHasXattrs));
+  record.has_verifier = (flags & kHasVerifier) != 0;
   record.mode = in.U32();
   in.Require(record.mode <= 07777);
   record.links = in.U32();
@@ -213,6 +227,11 @@ Result<InodeRecord> DecodeInode(std::string_view bytes) {
   record.parent = in.U64();
   record.entries = in.U64();
   record.verifier = in.U64();
+  if ((flags & kHasXattrs) != 0) {
+    record.xattrs = in.U32();
+    record.xattr_bytes = in.U64();
+    in.Require(record.xattrs <= vfs::kXattrsMax && record.xattr_bytes <= vfs::kXattrFileBytesMax);
+  }
   TRY(in.Finish());
   return record;
 }
@@ -237,6 +256,26 @@ Result<NameRecord> DecodeName(std::string_view bytes) {
   record.name = std::string(in.Rest());
   in.Require(record.name.size() <= vfs::kNameBytesMax);
   in.Require(record.inode == 0 || !record.name.empty());
+  TRY(in.Finish());
+  return record;
+}
+
+std::string Encode(const XattrRecord& record) {
+  Writer out(2 + record.name.size() + record.value.size());
+  out.U8(static_cast<uint8_t>(record.name.size()));
+  out.Bytes(record.name);
+  out.Bytes(record.value);
+  return std::move(out).Take();
+}
+
+Result<XattrRecord> DecodeXattr(std::string_view bytes) {
+  Reader in(bytes, "extended attribute");
+  XattrRecord record;
+  size_t name = in.U8();
+  std::string_view rest = in.Rest();
+  in.Require(name > 0 && rest.size() >= name && rest.size() - name <= vfs::kXattrValueBytesMax);
+  record.name = std::string(rest.substr(0, name));
+  record.value = std::string(rest.substr(std::min(name, rest.size())));
   TRY(in.Finish());
   return record;
 }

@@ -13,12 +13,13 @@
 
 namespace tarn::local {
 
-inline constexpr uint32_t kFormatVersion = 1;
+// 2: extended attributes.
+inline constexpr uint32_t kFormatVersion = 2;
 inline constexpr uint64_t kRootInode = 1;
 
 // Column families of the database. The default one is kMeta.
-enum class Table : uint8_t { kMeta = 0, kInodes, kNames, kInline, kChunks };
-inline constexpr size_t kTables = 5;
+enum class Table : uint8_t { kMeta = 0, kInodes, kNames, kInline, kChunks, kXattrs };
+inline constexpr size_t kTables = 6;
 
 // --- keys ---
 // kMeta: one letter, then the rest.
@@ -35,10 +36,12 @@ std::string FreedKey(uint32_t fs, uint64_t inode);      // "X" fs inode
 std::string RecordKey(std::string_view key);            // "K" key
 // A prefix of the keys above: one letter and a file system.
 std::string MetaPrefix(char letter, uint32_t fs);
-// kInodes, kInline: fs inode. kNames: fs directory hash. kChunks: fs inode index.
+// kInodes, kInline: fs inode. kNames: fs directory hash. kChunks: fs inode index. kXattrs: fs inode
+// hash.
 std::string InodeKey(uint32_t fs, uint64_t inode);
 std::string NameKey(uint32_t fs, uint64_t directory, uint64_t hash);
 std::string ChunkKey(uint32_t fs, uint64_t inode, uint64_t index);
+std::string XattrKey(uint32_t fs, uint64_t inode, uint64_t hash);
 std::string FileSystemPrefix(uint32_t fs);
 // The first key after all those that begin with `prefix`; empty: no such key.
 std::string After(std::string prefix);
@@ -68,6 +71,11 @@ struct InodeRecord {
   uint64_t entries = 0;   // of a directory
   uint64_t verifier = 0;  // of an exclusive create
   bool has_verifier = false;
+  uint32_t xattrs = 0;       // extended attributes: their number
+  uint64_t xattr_bytes = 0;  // of their names and values
+
+  // What usage counts. space_used is of data alone.
+  uint64_t Footprint() const { return space_used + xattr_bytes; }
 };
 
 struct NameRecord {
@@ -75,6 +83,11 @@ struct NameRecord {
   uint64_t generation = 0;
   vfs::FileType type = vfs::FileType::kRegular;
   std::string name;
+};
+
+struct XattrRecord {
+  std::string name;
+  std::string value;
 };
 
 enum class RealmState : uint8_t {
@@ -108,10 +121,12 @@ struct ReplayRecord {
 
 std::string Encode(const InodeRecord& record);
 std::string Encode(const NameRecord& record);
+std::string Encode(const XattrRecord& record);
 std::string Encode(const RealmRecord& record);
 std::string Encode(const FileSystemRecord& record);
 Result<InodeRecord> DecodeInode(std::string_view bytes);
 Result<NameRecord> DecodeName(std::string_view bytes);
+Result<XattrRecord> DecodeXattr(std::string_view bytes);
 Result<RealmRecord> DecodeRealm(std::string_view bytes);
 Result<FileSystemRecord> DecodeFileSystem(std::string_view bytes);
 std::string Encode(const ReplayRecord& record);

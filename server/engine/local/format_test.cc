@@ -21,6 +21,16 @@ TEST(LocalFormat, RecordsComeBack) {
   auto back = DecodeInode(Encode(inode));
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(Encode(*back), Encode(inode));
+  EXPECT_EQ(back->Footprint(), 0u);
+  inode.xattrs = 3;
+  inode.xattr_bytes = 1000;
+  back = DecodeInode(Encode(inode));
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(Encode(*back), Encode(inode));
+  EXPECT_EQ(back->Footprint(), 1000u);
+  XattrRecord xattr{std::string(vfs::kXattrNameBytesMax, 'n'), std::string("\0v", 2)};
+  EXPECT_EQ(DecodeXattr(Encode(xattr))->name, xattr.name);
+  EXPECT_EQ(DecodeXattr(Encode(xattr))->value, xattr.value);
   NameRecord name{5, 6, vfs::FileType::kFifo, "\xff name"};
   EXPECT_EQ(DecodeName(Encode(name))->name, name.name);
   RealmRecord realm;
@@ -45,6 +55,7 @@ TEST(LocalFormat, NoBytesAreTooBad) {
     (void)DecodeRealm(bytes);
     (void)DecodeFileSystem(bytes);
     (void)DecodeReplay(bytes);
+    (void)DecodeXattr(bytes);
     (void)DecodeUsage(bytes);
     (void)ChunkMap::Decode(bytes);
   }

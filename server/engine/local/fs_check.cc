@@ -22,6 +22,7 @@ class LocalFileSystem::Checker {
     TRY(ReadMarks());
     TRY(ReadInline());
     TRY(ReadChunks());
+    TRY(ReadXattrs());
     TRY(ReadRealms());
     for (auto& [number, inode] : inodes_) {
       CheckLinks(number, inode);
@@ -40,6 +41,8 @@ class LocalFileSystem::Checker {
     uint64_t subdirectories = 0;
     uint64_t named_in = 0;  // the directory of its last name seen
     uint64_t blocks = 0;    // bytes that block maps or the inline table say
+    uint32_t xattrs = 0;
+    uint64_t xattr_bytes = 0;
   };
 
   void Problem(uint64_t inode, const std::string& what) {
@@ -56,6 +59,7 @@ class LocalFileSystem::Checker {
   Result<void> ReadMarks();
   Result<void> ReadInline();
   Result<void> ReadChunks();
+  Result<void> ReadXattrs();
   Result<void> ReadRealms();
   void CheckName(uint64_t directory, uint64_t hash, const NameRecord& name);
   void CheckDirectory(uint64_t number, const Info& inode);
@@ -209,6 +213,27 @@ Result<void> LocalFileSystem::Checker::CheckChunkFile(const ChunkId& id, const C
   return Ok();
 }
 
+Result<void> LocalFileSystem::Checker::ReadXattrs() {
+  std::string prefix = FileSystemPrefix(fs_.number_);
+  return Scan(Table::kXattrs, prefix, [&](std::string_view key, std::string_view value) {
+    uint64_t number = NumberAt(key, prefix.size());
+    auto xattr = DecodeXattr(value);
+    auto inode = inodes_.find(number);
+    if (!xattr) {
+      Problem(number, xattr.error().message());
+    } else if (inode == inodes_.end()) {
+      Problem(number, "has extended attributes, but is not there");
+    } else {
+      ++inode->second.xattrs;
+      inode->second.xattr_bytes += xattr->name.size() + xattr->value.size();
+      if (fs_.XattrHash(xattr->name) != NumberAt(key, prefix.size() + 8)) {
+        Problem(number, "its attribute \"" + xattr->name + "\" is stored at a wrong place");
+      }
+    }
+    return true;
+  });
+}
+
 Result<void> LocalFileSystem::Checker::ReadRealms() {
   std::string prefix = MetaPrefix('R', fs_.number_);
   return Scan(Table::kMeta, prefix, [&](std::string_view key, std::string_view value) {
@@ -251,6 +276,11 @@ void LocalFileSystem::Checker::CheckLinks(uint64_t number, const Info& inode) {
 
 void LocalFileSystem::Checker::CheckSpace(uint64_t number, const Info& inode) {
   const InodeRecord& record = inode.record;
+  if (record.xattrs != inode.xattrs || record.xattr_bytes != inode.xattr_bytes) {
+    Problem(number, "counts " + std::to_string(record.xattrs) + " extended attributes of " +
+                        std::to_string(record.xattr_bytes) + " bytes, but has " +
+                        std::to_string(inode.xattrs) + " of " + std::to_string(inode.xattr_bytes));
+  }
   bool right = record.type == FileType::kSymlink ? inode.blocks == record.size
                                                  : inode.blocks == record.space_used;
   if (right) return;
@@ -272,7 +302,7 @@ void LocalFileSystem::Checker::CountUsage(uint64_t number, const Info& inode) {
     if (!moving) Problem(number, "is of another realm than its directory");
   }
   for (auto at = realms_.find(realm); at != realms_.end(); at = realms_.find(at->second.parent)) {
-    usage_[at->first].bytes += static_cast<int64_t>(inode.record.space_used);
+    usage_[at->first].bytes += static_cast<int64_t>(inode.record.Footprint());
     usage_[at->first].files += 1;
   }
 }

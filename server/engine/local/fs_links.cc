@@ -80,10 +80,16 @@ Result<void> LocalFileSystem::Free(Change& change, const InodePtr& inode) {
       return true;
     }));
   }
-  auto stored = static_cast<int64_t>(inode->stored.space_used);
+  if (record.xattrs > 0) {
+    TRY(store_.Scan(Table::kXattrs, key, After(key), [&](std::string_view at, std::string_view) {
+      change.batch.Delete(Table::kXattrs, std::string(at));
+      return true;
+    }));
+  }
+  auto stored = static_cast<int64_t>(inode->stored.space_used + record.xattr_bytes);
   realms_.Charge(change.batch, record.realm, -stored, -1);
   change.apply.push_back([this, inode] {
-    auto shown = static_cast<int64_t>(inode->record.space_used);
+    auto shown = static_cast<int64_t>(inode->record.Footprint());
     (void)realms_.Charge(inode->record.realm, -shown, -1);
   });
   change.freed.push_back(inode);

@@ -174,10 +174,10 @@ Result<bool> LocalFileSystem::MoveInode(uint64_t number, Realm& from, Realm& to)
   InodeRecord form = inode->StoredForm();
   form.realm = to.id;
   PutInode(batch, *inode, form);
-  auto stored = static_cast<int64_t>(inode->stored.space_used);
+  auto stored = static_cast<int64_t>(form.Footprint());
   CountMove(batch, from, to, stored, 1);
   TRY(inode->ticket, store_.Write(batch));
-  CountMoveInMemory(from, to, static_cast<int64_t>(inode->record.space_used), 1);
+  CountMoveInMemory(from, to, static_cast<int64_t>(inode->record.Footprint()), 1);
   inode->record.realm = to.id;
   return inode->IsDirectory();
 }

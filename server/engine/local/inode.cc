@@ -13,7 +13,7 @@ vfs::Attributes Inode::attributes() const {
   attributes.uid = record.uid;
   attributes.gid = record.gid;
   attributes.size = record.size;
-  attributes.space_used = record.space_used;
+  attributes.space_used = record.Footprint();
   attributes.change = record.change;
   attributes.access_time = record.access_time;
   attributes.modify_time = record.modify_time;

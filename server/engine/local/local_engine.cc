@@ -117,10 +117,6 @@ LocalEngine::~LocalEngine() {
 }
 
 Result<void> LocalEngine::WriteFormat(const std::string& path) {
-  if (disk_.Stat(options_.data_dir + "/meta", nullptr, nullptr) == 0) {
-    // The file is written before the database is made.
-    return Error(Code::kCorrupt, path + " is missing beside a database; restore it from a backup");
-  }
   std::string temporary = path + ".new";
   std::string text = std::to_string(kFormatVersion) + "\n";
   iovec part{text.data(), text.size()};
@@ -138,8 +134,13 @@ Result<void> LocalEngine::CheckFormat() {
   std::string path = options_.data_dir + "/format";
   std::string text;
   if (ReadWholeFile(disk_, path, &text) != 0) {
-    if (errno == ENOENT) return WriteFormat(path);
-    return SystemError("read", path);
+    if (errno != ENOENT) return SystemError("read", path);
+    if (disk_.Stat(options_.data_dir + "/meta", nullptr, nullptr) == 0) {
+      // The file is written before the database is made.
+      return Error(Code::kCorrupt,
+                   path + " is missing beside a database; restore it from a backup");
+    }
+    return WriteFormat(path);
   }
   uint32_t version = 0;
   auto end = std::from_chars(text.data(), text.data() + text.size(), version);
@@ -152,7 +153,8 @@ Result<void> LocalEngine::CheckFormat() {
                                           std::to_string(kFormatVersion) +
                                           ": run the newer version that wrote it");
   }
-  return Ok();
+  // All that older versions wrote is understood. What is written from now on they do not know.
+  return version < kFormatVersion ? WriteFormat(path) : Ok();
 }
 
 Result<void> LocalEngine::Open() {
@@ -311,7 +313,8 @@ Result<bool> LocalEngine::ReclaimFileSystem() {
   TRY(chunks_->RemoveFileSystem(number));
   Batch batch(*store_);
   std::string first = FileSystemPrefix(number);
-  for (Table table : {Table::kInodes, Table::kNames, Table::kInline, Table::kChunks}) {
+  for (Table table :
+       {Table::kInodes, Table::kNames, Table::kInline, Table::kChunks, Table::kXattrs}) {
     batch.DeleteRange(table, first, After(first));
   }
   for (char letter : {'I', 'R', 'U', 'O', 'T', 'X', 'P', 'F'}) {

@@ -113,6 +113,18 @@ TEST_F(LocalEngineTest, RefusesANewerFormat) {
   EXPECT_THAT(engine.error().message(), HasSubstr("newer version"));
 }
 
+TEST_F(LocalEngineTest, TakesAnOlderFormatOver) {
+  Open();
+  engine_.reset();
+  std::string path = options_.data_dir + "/format";
+  std::ofstream(path) << "1\n";
+  Open();
+  EXPECT_TRUE(fs_->GetAttributes(kRoot, top_).ok());
+  uint32_t version = 0;
+  std::ifstream(path) >> version;
+  EXPECT_EQ(version, kFormatVersion);
+}
+
 TEST_F(LocalEngineTest, RefusesADirectoryWithoutItsFormat) {
   Open();
   engine_.reset();

@@ -226,6 +226,13 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<uint64_t> DropChunks(Inode& inode, uint64_t first, Cut& cut);
   void RemoveCutFiles(Inode& inode, const Cut& cut);
 
+  // --- fs_xattrs.cc ---
+  uint64_t XattrHash(std::string_view name) const;
+  Result<std::optional<XattrRecord>> FindXattr(const Inode& inode, std::string_view name) const;
+  // Stores the inode with its attributes' number and bytes changed by so much.
+  Result<vfs::FileChange> StoreXattrs(const vfs::Caller& caller, Inode& inode, Batch& batch,
+                                      int count, int64_t bytes);
+
   // --- fs_realms.cc ---
   Result<vfs::FileId> EnsureDirectory(std::string_view path,
                                       const std::optional<vfs::CreationInfo>& creation);
