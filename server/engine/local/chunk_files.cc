@@ -46,17 +46,24 @@ Result<void> SyncDirectory(Disk& disk, const std::string& path) {
   return Ok();
 }
 
-Result<void> MakeDirectories(Disk& disk, const std::string& path) {
-  if (disk.MakeDirectory(path) == 0 || errno == EEXIST) return Ok();
-  if (errno != ENOENT) return SystemError("make the directory", path);
+std::string DirectoryAbove(const std::string& path) {
   std::string above = std::filesystem::path(path).parent_path();
-  TRY(MakeDirectories(disk, above));
-  if (disk.MakeDirectory(path) != 0 && errno != EEXIST) {
-    return SystemError("make the directory", path);
+  return above.empty() ? "." : above;
+}
+
+Result<void> MakeDirectories(Disk& disk, const std::string& path) {
+  std::string above = DirectoryAbove(path);
+  bool made = disk.MakeDirectory(path) == 0;
+  if (!made && errno == ENOENT) {
+    TRY(MakeDirectories(disk, above));
+    made = disk.MakeDirectory(path) == 0;
   }
-  TRY(SyncDirectory(disk, above));
-  // A directory that another thread made at the same time is synced by that thread too late for us.
-  return SyncDirectory(disk, std::filesystem::path(above).parent_path());
+  if (!made && errno == EEXIST) return Ok();
+  if (!made) return SystemError("make the directory", path);
+  auto synced = SyncDirectory(disk, above);
+  // So that the next one does not take it for a directory whose name is durable.
+  if (!synced) (void)disk.RemoveDirectory(path);
+  return synced;
 }
 
 Result<void> ChunkFile::Read(uint64_t offset, std::span<std::byte> buffer) const {
@@ -119,7 +126,7 @@ Result<void> ChunkFile::Truncate(uint64_t bytes) {
 Result<void> ChunkFile::Sync() {
   if (file_->Sync() != 0) return SystemError("sync", path_);
   if (made_.load()) {
-    TRY(SyncDirectory(disk_, std::filesystem::path(path_).parent_path()));
+    TRY(SyncDirectory(disk_, DirectoryAbove(path_)));
     made_ = false;
   }
   return Ok();
@@ -156,11 +163,12 @@ Result<std::shared_ptr<ChunkFile>> ChunkFiles::Open(const ChunkId& id, bool crea
     made = true;
     opened = disk_.Open(path, Disk::Mode::kCreate);
     if (!opened && errno == ENOENT) {
-      TRY(MakeDirectories(disk_, DirectoryOf(id)));
+      TRY(MakeFolder(DirectoryOf(id)));
       opened = disk_.Open(path, Disk::Mode::kCreate);
     }
   }
   if (!opened) return SystemError("open", path);
+  if (made) TRY(WaitForFolder(DirectoryOf(id)));
   auto file = std::make_shared<ChunkFile>(disk_, std::move(opened), path, made);
   at.recent.emplace_front(id, file);
   at.open[id] = at.recent.begin();
@@ -169,6 +177,28 @@ Result<std::shared_ptr<ChunkFile>> ChunkFiles::Open(const ChunkId& id, bool crea
     at.recent.pop_back();
   }
   return file;
+}
+
+Result<void> ChunkFiles::MakeFolder(const std::string& path) {
+  std::lock_guard lock(folders_mutex_);
+  return MakeDirectories(disk_, path);
+}
+
+// Another thread may have made the folder and not synced its name yet; so may a process that was
+// killed.
+Result<void> ChunkFiles::WaitForFolder(const std::string& path) {
+  constexpr size_t kFoldersMax = 1 << 16;
+  std::lock_guard lock(folders_mutex_);
+  if (!after_crash_ || durable_folders_.contains(path)) return Ok();
+  std::string above = path;
+  while (above.size() > root_.size()) {
+    above = DirectoryAbove(above);
+    TRY(SyncDirectory(disk_, above));
+  }
+  TRY(SyncDirectory(disk_, DirectoryAbove(root_)));
+  if (durable_folders_.size() >= kFoldersMax) durable_folders_.clear();
+  durable_folders_.insert(path);
+  return Ok();
 }
 
 std::optional<uint64_t> ChunkFiles::SizeOf(const ChunkId& id) const {

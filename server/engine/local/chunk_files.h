@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "common/result.h"
 #include "server/engine/local/disk.h"
@@ -82,6 +83,9 @@ class ChunkFiles {
   };
   static constexpr size_t kShards = 16;
 
+  Result<void> MakeFolder(const std::string& path);
+  // Until the folder's name, and those above it, are on stable storage.
+  Result<void> WaitForFolder(const std::string& path);
   std::string DirectoryOf(const ChunkId& id) const;
   std::string PathOf(const ChunkId& id) const;
   Shard& shard(const ChunkId& id) { return shards_[(Hash()(id) >> 20) % kShards]; }
@@ -91,10 +95,13 @@ class ChunkFiles {
   const size_t open_max_;  // of a shard
   const bool after_crash_;
   std::array<Shard, kShards> shards_;
+  std::mutex folders_mutex_;                         // after a shard's
+  std::unordered_set<std::string> durable_folders_;  // after a crash; guarded by folders_mutex_
 };
 
 // Makes a directory, and those above it, durably.
 Result<void> MakeDirectories(Disk& disk, const std::string& path);
+std::string DirectoryAbove(const std::string& path);
 Result<void> SyncDirectory(Disk& disk, const std::string& path);
 // The error that errno tells, logged unless the disk is full. `what` was done to `path`.
 Error SystemError(const char* what, const std::string& path);

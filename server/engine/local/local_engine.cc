@@ -160,6 +160,10 @@ Result<void> LocalEngine::CheckFormat() {
 Result<void> LocalEngine::Open() {
   TRY(CheckFormat());
   TRY(store_, Store::Open(options_));
+  // Made by this process, or by one that was killed before it could sync their names. What is above
+  // may not be ours to read.
+  TRY(SyncDirectory(disk_, options_.data_dir));
+  (void)disk_.SyncDirectory(DirectoryAbove(options_.data_dir));
   TRY(auto version, store_->Get(Table::kMeta, FormatKey()));
   TRY(auto clean, store_->Get(Table::kMeta, CleanKey()));
   after_crash_ = version && !clean;
