@@ -123,6 +123,23 @@ Result<void> ChunkFile::Truncate(uint64_t bytes) {
   return Ok();
 }
 
+Result<void> ChunkFile::Reserve(uint64_t offset, uint64_t bytes) {
+  if (file_->Punch(offset, bytes) == 0) {
+    if (file_->Allocate(offset, bytes) == 0) return Ok();
+    return SystemError("reserve", path_, offset);
+  }
+  if (errno != EOPNOTSUPP) return SystemError("punch", path_, offset);
+  for (uint64_t done = 0; done < bytes; done += kBlockBytes) {
+    TRY(Write(offset + done, std::min(kBlockBytes, bytes - done), {}, 0));
+  }
+  return Ok();
+}
+
+Result<void> ChunkFile::Punch(uint64_t offset, uint64_t bytes) {
+  if (file_->Punch(offset, bytes) == 0 || errno == EOPNOTSUPP) return Ok();
+  return SystemError("punch", path_, offset);
+}
+
 Result<void> ChunkFile::Sync() {
   if (file_->Sync() != 0) return SystemError("sync", path_);
   if (made_.load()) {

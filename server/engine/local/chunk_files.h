@@ -41,6 +41,10 @@ class ChunkFile {
   // `head` and `tail` zero bytes around the data.
   Result<void> Write(uint64_t offset, size_t head, std::span<const std::byte> data, size_t tail);
   Result<void> Truncate(uint64_t bytes);
+  // Zeros, whatever was there, for which the disk has room from now on.
+  Result<void> Reserve(uint64_t offset, uint64_t bytes);
+  // Gives their room back to the disk. What they read as is undefined.
+  Result<void> Punch(uint64_t offset, uint64_t bytes);
   // To stable storage: the bytes, and the name if the file is new.
   Result<void> Sync();
 

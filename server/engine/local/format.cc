@@ -60,6 +60,7 @@ class Reader {
     return time;
   }
   std::string_view Rest() { return std::exchange(rest_, {}); }
+  bool More() const { return !rest_.empty(); }
   void Require(bool condition) { ok_ = ok_ && condition; }
 
   Result<void> Finish() const {
@@ -328,7 +329,7 @@ Result<FileSystemRecord> DecodeFileSystem(std::string_view bytes) {
 }
 
 std::string Encode(const ReplayRecord& record) {
-  Writer out(57);
+  Writer out(65);
   out.U64(record.sequence);
   for (const vfs::DirectoryChange& change : {record.source, record.target}) {
     out.U64(change.before);
@@ -336,6 +337,7 @@ std::string Encode(const ReplayRecord& record) {
   }
   out.U64(record.made.inode);
   out.U64(record.made.generation);
+  if (record.copied > 0) out.U64(record.copied);
   return std::move(out).Take();
 }
 
@@ -349,6 +351,7 @@ Result<ReplayRecord> DecodeReplay(std::string_view bytes) {
   }
   record.made.inode = in.U64();
   record.made.generation = in.U64();
+  if (in.More()) record.copied = in.U64();
   TRY(in.Finish());
   return record;
 }

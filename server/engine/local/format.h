@@ -116,7 +116,8 @@ struct ReplayRecord {
   uint64_t sequence = 0;
   vfs::DirectoryChange source;
   vfs::DirectoryChange target;
-  vfs::FileId made;  // by a Create
+  vfs::FileId made;     // by a Create
+  uint64_t copied = 0;  // by a Copy
 };
 
 std::string Encode(const InodeRecord& record);

@@ -12,13 +12,7 @@ using namespace vfs;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
-// Files up to this size lie in the database: one log write makes them durable.
-constexpr uint64_t kInlineBytesMax = 16 << 10;
 constexpr int64_t kAccessTimeSeconds = int64_t{24} * 60 * 60;
-
-uint64_t RoundUp(uint64_t bytes) {
-  return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
-}
 
 Result<void> CheckRegular(const Inode& inode) {
   if (inode.IsDirectory()) return Error(Code::kIsDirectory);

@@ -111,7 +111,8 @@ void LocalFileSystem::PutBack(Inode& inode, Pending& pending) {
   }
 }
 
-Result<Store::Ticket> LocalFileSystem::StorePending(Inode& inode, Pending& pending) {
+Result<Store::Ticket> LocalFileSystem::StorePending(Inode& inode, Pending& pending,
+                                                    const Addition& also) {
   Batch batch(store_);
   std::string key = InodeKey(number_, inode.number);
   if (pending.cut_from && inode.stored.place == Place::kChunks) {
@@ -139,6 +140,7 @@ Result<Store::Ticket> LocalFileSystem::StorePending(Inode& inode, Pending& pendi
   uint64_t change_before = inode.change_stored;
   inode.change_stored = inode.record.change + (again ? kChangesReserved : 0);
   PutInode(batch, inode, inode.StoredForm());
+  if (also) also(batch);
   auto ticket = store_.Write(batch);
   if (!ticket) {
     inode.stored = before;
@@ -158,7 +160,7 @@ Result<Store::Ticket> LocalFileSystem::FlushOne(const InodePtr& inode) {
   return Flush(inode);
 }
 
-Result<Store::Ticket> LocalFileSystem::Flush(const InodePtr& inode) {
+Result<Store::Ticket> LocalFileSystem::Flush(const InodePtr& inode, const Addition& also) {
   std::unique_lock lock(inode->mutex);
   if (inode->gone) return *inode->gone;
   if (!inode->dirty) return inode->ticket;
@@ -178,7 +180,7 @@ Result<Store::Ticket> LocalFileSystem::Flush(const InodePtr& inode) {
   } else {
     inode->dirty = false;
   }
-  auto ticket = synced ? StorePending(*inode, pending) : Result<Ticket>(synced.error());
+  auto ticket = synced ? StorePending(*inode, pending, also) : Result<Ticket>(synced.error());
   if (!ticket) {
     if (inode->data) PutBack(*inode, pending);
     inode->dirty = true;
@@ -290,8 +292,8 @@ Result<uint64_t> LocalFileSystem::DropChunks(Inode& inode, uint64_t first, Cut& 
   return blocks;
 }
 
-// After the cut is durable. A chunk that was written again meanwhile keeps its file: what is not in
-// its map stays a hole.
+// After the cut is durable: what is a hole takes no room. A chunk that was written again meanwhile
+// keeps its file: what is not in its map stays a hole.
 void LocalFileSystem::RemoveCutFiles(Inode& inode, const Cut& cut) {
   constexpr size_t kFilesPerLock = 64;
   for (size_t from = 0; from < cut.size(); from += kFilesPerLock) {
@@ -306,6 +308,11 @@ void LocalFileSystem::RemoveCutFiles(Inode& inode, const Cut& cut) {
         (void)chunks_.Remove(id);
       } else if (auto file = chunks_.Open(id, false); file && *file) {
         (void)(*file)->Truncate(end * kBlockBytes);
+        for (uint64_t at = 0; at < end;) {
+          uint64_t run = (*chunk)->map.Run(at, end);
+          if (!(*chunk)->map.Has(at)) (void)(*file)->Punch(at * kBlockBytes, run * kBlockBytes);
+          at += run;
+        }
       }
     }
   }

@@ -55,7 +55,7 @@ Result<FileChange> LocalFileSystem::StoreXattrs(const Caller& caller, Inode& ino
   if (bytes > 0) TRY(RefuseIfFull(static_cast<uint64_t>(bytes)));
   TRY(realms_.Charge(next.realm, bytes, 0));
   realms_.Charge(batch, next.realm, bytes, 0);
-  KeepReplay(batch, caller, {0, {}, change, {}});
+  KeepReplay(batch, caller, {0, {}, change, {}, 0});
   InodeRecord before = std::exchange(inode.record, next);
   PutInode(batch, inode, inode.StoredForm());
   auto ticket = store_.Write(batch);

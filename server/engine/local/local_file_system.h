@@ -16,6 +16,14 @@
 
 namespace tarn::local {
 
+// Files up to this size lie in the database whole: one log write makes them durable.
+inline constexpr uint64_t kInlineBytesMax = 16 << 10;
+
+// To whole blocks.
+inline uint64_t RoundUp(uint64_t bytes) {
+  return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+}
+
 // A shared mutex in which a writer does not starve.
 class StructureLock {
  public:
@@ -214,10 +222,12 @@ class LocalFileSystem final : public vfs::FileSystem {
   void Undirty(Inode& inode);
   Result<void> ReserveChange(Inode& inode);
   bool TooDirty(const Inode& inode) const;
-  // Stores the file's data state; flush_mutex held, mutex not.
-  Result<Ticket> Flush(const InodePtr& inode);
+  // Stores the file's data state; flush_mutex held, mutex not. `also` goes into the same batch, if
+  // the file is dirty.
+  using Addition = std::function<void(Batch&)>;
+  Result<Ticket> Flush(const InodePtr& inode, const Addition& also = {});
   Result<Ticket> FlushOne(const InodePtr& inode);  // takes flush_mutex
-  Result<Ticket> StorePending(Inode& inode, Pending& pending);
+  Result<Ticket> StorePending(Inode& inode, Pending& pending, const Addition& also);
   void TakePending(Inode& inode, Pending& pending);
   void PutBack(Inode& inode, Pending& pending);
   using Cut = std::vector<uint64_t>;  // chunks whose files lose bytes
@@ -225,6 +235,31 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<Cut> Shrink(Inode& inode, uint64_t size);
   Result<uint64_t> DropChunks(Inode& inode, uint64_t first, Cut& cut);
   void RemoveCutFiles(Inode& inode, const Cut& cut);
+
+  // --- fs_sparse.cc, fs_copy.cc ---
+  Result<void> UsableData(const vfs::Caller& caller, Inode& inode, vfs::FileId id, bool opened,
+                          uint32_t wanted) const;
+  // Attributes after a change of data. Sizes are not its business.
+  void DataChanged(const vfs::Caller& caller, Inode& inode) const;
+  // The first chunk from `index` on that may have data.
+  Result<std::optional<uint64_t>> NextChunk(Inode& inode, uint64_t index);
+  Result<uint64_t> InlineBytes(const Inode& inode);
+  Result<vfs::SeekResult> SeekChunks(Inode& inode, uint64_t offset, bool data);
+  Result<void> CheckRoom(Inode& inode, uint64_t offset, uint64_t end);
+  Result<void> ReserveRange(Inode& inode, uint64_t offset, uint64_t end);
+  Result<void> ReserveInline(Inode& inode, uint64_t end);
+  Result<void> ReserveChunk(Inode& inode, uint64_t index, uint64_t first, uint64_t after);
+  Result<void> ZeroBlockPart(Inode& inode, uint64_t offset, uint64_t end);
+  Result<void> PunchInline(Inode& inode, uint64_t offset, uint64_t end);
+  Result<Cut> PunchChunks(Inode& inode, uint64_t offset, uint64_t end);
+  Result<void> PunchStep(const vfs::Caller& caller, const InodePtr& inode, uint64_t offset,
+                         uint64_t end, bool last);
+  Result<uint64_t> CheckCopy(const vfs::Caller& caller, const InodePtr& source,
+                             const InodePtr& target, const vfs::DataPlace& from,
+                             const vfs::DataPlace& to, uint64_t length);
+  Result<size_t> CopyInto(const vfs::Caller& caller, const InodePtr& target,
+                          const vfs::DataPlace& to, uint64_t offset,
+                          std::span<const std::byte> data);
 
   // --- fs_xattrs.cc ---
   uint64_t XattrHash(std::string_view name) const;

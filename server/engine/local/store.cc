@@ -336,6 +336,13 @@ void Store::DropBallast() {
   disk_full_ = true;
 }
 
+bool Store::HasRoom(uint64_t bytes) const {
+  Disk::Space space;
+  if (disk_.GetSpace(options_.data_dir, &space) != 0) return true;  // a write will tell
+  uint64_t kept = std::min(options_.reserve_bytes, space.total / 8);
+  return space.free > kept && space.free - kept >= bytes;
+}
+
 void Store::CheckDisk() {
   std::lock_guard lock(recover_mutex_);
   Disk::Space space;

@@ -79,6 +79,8 @@ class Store {
   // Only removing is allowed? `growth`: bytes about to be written, which bring the next look at the
   // disk nearer.
   bool DiskIsFull(uint64_t growth);
+  // Is there room for so much, besides what is kept free?
+  bool HasRoom(uint64_t bytes) const;
   // A write said so.
   void NoteDiskFull() { disk_full_ = true; }
   // Must space be found, for writers or for the ballast file?
