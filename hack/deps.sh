@@ -8,7 +8,8 @@ build=(
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libcpprest-dev libboost-dev libboost-system-dev
   libspdlog-dev libgtest-dev libgmock-dev libssl-dev nlohmann-json3-dev libyaml-dev
-  libcivetweb-dev prometheus-cpp-dev libcli11-dev librocksdb-dev libnfs-dev libfuse3-dev
+  libcivetweb-dev prometheus-cpp-dev libcli11-dev librocksdb-dev libisal-dev libnfs-dev libfuse3-dev
+  valgrind
 )
 cluster=(
   runc containernetworking-plugins nftables iproute2 bc openssl curl ca-certificates

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "common/waiting.h"
+
 namespace tarn::local {
 namespace {
 
@@ -23,7 +25,12 @@ class SystemFile final : public DiskFile {
   SystemFile& operator=(const SystemFile&) = delete;
 
   ssize_t Read(uint64_t offset, std::span<std::byte> buffer) override {
-    return ::pread(fd_, buffer.data(), buffer.size(), static_cast<off_t>(offset));
+    iovec part{buffer.data(), buffer.size()};
+    auto at = static_cast<off_t>(offset);
+    ssize_t cached = ::preadv2(fd_, &part, 1, at, RWF_NOWAIT);
+    if (cached >= 0 || (errno != EAGAIN && errno != EOPNOTSUPP)) return cached;
+    AboutToWait();
+    return ::pread(fd_, buffer.data(), buffer.size(), at);
   }
   ssize_t Write(uint64_t offset, std::span<const iovec> parts) override {
     return ::pwritev(fd_, parts.data(), static_cast<int>(parts.size()), static_cast<off_t>(offset));

@@ -13,6 +13,8 @@
 
 #include "common/log.h"
 #include "server/engine/local/chunk_files.h"
+#include "server/engine/local/log_files.h"
+#include "server/engine/local/log_tail.h"
 
 namespace tarn::local {
 namespace {
@@ -70,19 +72,17 @@ uint64_t LogBytesMax(const LocalOptions& local) {
   return std::min(kLogBytesMax, space.total / 16);
 }
 
-rocksdb::DBOptions DatabaseOptions(const LocalOptions& local) {
+rocksdb::DBOptions DatabaseOptions(const LocalOptions& local, rocksdb::Env* env) {
   rocksdb::DBOptions options;
-  options.env = local.disk->DatabaseEnv();
+  options.env = env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.max_open_files = kTablesOpenMax;
   options.max_background_jobs = 2;
   options.max_total_wal_size = LogBytesMax(local);
-  // A torn tail is what a crash leaves; anything else wrong in the log is an error, never a silent
-  // loss. It is also the mode that allows log files to be reused, which saves the file system
-  // below a journal commit per sync.
+  // What a crash leaves at a log's end is cut off before (CutLogTails); anything else wrong in it
+  // is an error, never a silent loss.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  options.recycle_log_file_num = 4;
   // The log is written when it is synced: one system call for all changes that wait. It also means
   // that a log that cannot be written is noticed by Sync alone, when the changes are in the tables'
   // memory already; so Resume can always save them by writing the tables.
@@ -133,7 +133,10 @@ void Batch::AddUsage(const std::string& key, const UsageDelta& delta) {
 }
 
 Store::Store(const LocalOptions& options)
-    : options_(options), disk_(*options.disk), ballast_(options.data_dir + "/ballast") {}
+    : options_(options),
+      disk_(*options.disk),
+      ballast_(options.data_dir + "/ballast"),
+      env_(rocksdb::NewCompositeEnv(NewLogFiles(disk_.DatabaseEnv()->GetFileSystem()))) {}
 
 Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& given) {
   LocalOptions options = given;
@@ -145,10 +148,11 @@ Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& given) {
     tables.emplace_back(kTableNames[i], TableOptions(options, static_cast<Table>(i), cache));
   }
   TRY(MakeDirectories(*options.disk, options.data_dir + "/meta"));
+  TRY(CutLogTails(*options.disk, options.data_dir + "/meta"));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  auto status = rocksdb::DB::Open(DatabaseOptions(options), options.data_dir + "/meta", tables,
-                                  &handles, &db);
+  auto status = rocksdb::DB::Open(DatabaseOptions(options, store->env_.get()),
+                                  options.data_dir + "/meta", tables, &handles, &db);
   if (!status.ok()) {
     Error error = store->Translate(status);
     return Error(error.code(),

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/write_batch.h>
 
 #include <array>
@@ -109,6 +110,7 @@ class Store {
   const std::string ballast_;  // a file that is given up when the disk is full
   uint64_t ballast_bytes_ = 0;
   std::atomic<bool> ballast_missing_{false};  // there was no room for it yet
+  const std::unique_ptr<rocksdb::Env> env_;   // outlives the database
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kTables> handles_{};
   std::atomic<bool> disk_full_{false};

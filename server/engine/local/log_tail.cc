@@ -1,0 +1,153 @@
+#include "server/engine/local/log_tail.h"
+
+#include <isa-l/crc.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "common/log.h"
+#include "server/engine/local/chunk_files.h"
+
+namespace tarn::local {
+namespace {
+
+// RocksDB's format: blocks of 32 KiB; a record lies in one of them or is in parts; what is too
+// short for a part's header at the end of a block stays empty. A part: masked CRC32C of what
+// follows the length (4 bytes), length of the payload (2), type (1), payload.
+constexpr size_t kBlock = 32 << 10;
+constexpr size_t kHeader = 7;
+enum PartType : uint8_t { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
+// Whole records so far behind a broken one were synced, for no sync covers so much.
+constexpr uint64_t kUnsyncedMax = 16 << 20;
+
+uint32_t MaskedCrc(const std::byte* data, size_t size) {
+  auto* bytes = reinterpret_cast<unsigned char*>(const_cast<std::byte*>(data));
+  uint32_t crc = ~crc32_iscsi(bytes, static_cast<int>(size), ~0U);
+  return ((crc >> 15) | (crc << 17)) + 0xa282ead8;
+}
+
+struct Part {
+  uint8_t type = 0;
+  size_t size = 0;  // with its header
+};
+
+// The part at the start of the bytes, which end with the block or the file.
+std::optional<Part> PartAt(std::span<const std::byte> bytes) {
+  if (bytes.size() < kHeader) return {};
+  uint32_t crc = 0;
+  uint16_t length = 0;
+  std::memcpy(&crc, bytes.data(), sizeof(crc));
+  std::memcpy(&length, bytes.data() + 4, sizeof(length));
+  Part part{static_cast<uint8_t>(bytes[6]), kHeader + length};
+  if (part.type == 0 || part.size > bytes.size()) return {};
+  if (MaskedCrc(bytes.data() + 6, part.size - 6) != crc) return {};
+  return part;
+}
+
+// What a log holds.
+struct Extent {
+  uint64_t size = 0;
+  uint64_t good = 0;        // its whole records end here
+  bool unknown = false;     // a part of a type that this does not know: better not touched
+  uint64_t last_after = 0;  // where the last good part behind a broken one begins; 0: none
+  bool only_filler = true;  // behind the whole records
+};
+
+class Scanner {
+ public:
+  Scanner(DiskFile& file, const std::string& path) : file_(file), path_(path), block_(kBlock) {}
+
+  Result<Extent> Run() {
+    int64_t size = file_.Size();
+    if (size < 0) return SystemError("stat", path_);
+    extent_.size = static_cast<uint64_t>(size);
+    for (uint64_t at = 0; at < extent_.size; at += kBlock) {
+      size_t bytes = std::min<uint64_t>(kBlock, extent_.size - at);
+      TRY(Fill(at, bytes));
+      ScanBlock(at, std::span(block_).first(bytes));
+    }
+    return extent_;
+  }
+
+ private:
+  Result<void> Fill(uint64_t at, size_t bytes) {
+    for (size_t done = 0; done < bytes;) {
+      ssize_t got = file_.Read(at + done, std::span(block_).subspan(done, bytes - done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return SystemError("read", path_);
+      if (got == 0) return Error(Code::kIo, "a log got shorter while it was read");
+      done += static_cast<size_t>(got);
+    }
+    return Ok();
+  }
+
+  void ScanBlock(uint64_t begin, std::span<const std::byte> block) {
+    size_t at = 0;
+    while (!broken_ && block.size() - at >= kHeader) {
+      auto part = PartAt(block.subspan(at));
+      if (!part || !Take(*part)) break;
+      at += part->size;
+      if (!within_) extent_.good = begin + at;
+    }
+    if (broken_) {
+      if (PartAt(block)) extent_.last_after = begin;
+    } else if (block.size() - at >= kHeader || begin + block.size() == extent_.size) {
+      broken_ = true;
+    }
+    if (!broken_) return;
+    size_t from = extent_.good > begin ? extent_.good - begin : 0;
+    auto rest = block.subspan(std::min(from, block.size()));
+    bool filler = std::ranges::all_of(rest, [](std::byte b) { return b == std::byte{0xff}; });
+    extent_.only_filler = extent_.only_filler && filler && !within_;
+  }
+
+  // False: it has no place here.
+  bool Take(const Part& part) {
+    bool goes_on = part.type == kMiddle || part.type == kLast;
+    if (part.type > kLast) extent_.unknown = true;
+    if (part.type > kLast || goes_on != within_) return false;
+    within_ = part.type == kFirst || part.type == kMiddle;
+    return true;
+  }
+
+  DiskFile& file_;
+  const std::string& path_;
+  std::vector<std::byte> block_;
+  bool within_ = false;  // a record that has begun
+  bool broken_ = false;  // something was no part of a record
+  Extent extent_;
+};
+
+Result<void> CutTail(Disk& disk, const std::string& path) {
+  auto file = disk.Open(path, Disk::Mode::kWrite);
+  if (!file) return SystemError("open", path);
+  TRY(Extent extent, Scanner(*file, path).Run());
+  if (extent.unknown || extent.good == extent.size) return Ok();
+  if (extent.last_after > extent.good + kUnsyncedMax) {
+    spdlog::error("{} is damaged at byte {}: records that were synced follow", path, extent.good);
+    return Ok();
+  }
+  if (!extent.only_filler) {
+    spdlog::info("{}: cut {} bytes that a crash left behind the last whole change", path,
+                 extent.size - extent.good);
+  }
+  if (file->Truncate(extent.good) != 0 || file->Sync() != 0) return SystemError("truncate", path);
+  return Ok();
+}
+
+}  // namespace
+
+Result<void> CutLogTails(Disk& disk, const std::string& directory) {
+  std::vector<Disk::Entry> entries;
+  if (disk.List(directory, &entries) != 0) return SystemError("list", directory);
+  for (const Disk::Entry& entry : entries) {
+    if (!entry.name.ends_with(".log")) continue;
+    TRY(CutTail(disk, directory + "/" + entry.name));
+  }
+  return Ok();
+}
+
+}  // namespace tarn::local
