@@ -97,19 +97,21 @@ bool Connection::SendPieces(std::vector<iovec>& pieces, size_t& at) {
 
 bool Connection::Send(Reply& reply, std::vector<iovec>& pieces) {
   std::lock_guard lock(mutex_);
-  if (broken_) return false;
   pieces.clear();
+  if (!reply.held.empty()) pieces.push_back({reply.held.data(), reply.held.size()});
   reply.bytes.Gather(pieces);
   size_t at = 0;
   bool first = queue_ == nullptr;
-  if (first && SendPieces(pieces, at)) return false;
-  if (broken_) return false;
-  size_t bytes = reply.bytes.size() + reply.request.capacity;
+  if (broken_ || (first && SendPieces(pieces, at)) || broken_) {
+    reply.held.clear();
+    return false;
+  }
+  size_t bytes = reply.held.size() + reply.bytes.size() + reply.request.capacity;
   if (first) {
     queue_ = std::make_unique<std::deque<Queued>>();
     queued_since_.store(Ticks());
   }
-  // Moving the encoder keeps its memory where it is, so the pieces stay good.
+  // Moving the vector and the encoder keeps their memory where it is, so the pieces stay good.
   queue_->push_back(
       {std::move(reply), {pieces.begin() + static_cast<ptrdiff_t>(at), pieces.end()}, bytes});
   reply = {};

@@ -26,7 +26,9 @@ namespace tarn::rpc {
 using Monotonic = std::chrono::steady_clock;
 
 // A reply in one piece of ownership: its own bytes, and the request's, which it may point into.
+// Replies that were held back go in front of it, as plain bytes.
 struct Reply {
+  std::vector<std::byte> held;
   xdr::Encoder bytes;
   Buffer request;
 };
@@ -77,7 +79,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void AddPending(size_t bytes) { pending_bytes_.fetch_add(bytes); }
   void RemovePending(size_t bytes);
   // Sends `reply`, or queues what the socket does not take; never waits. When it is queued, `reply`
-  // is moved from and the result is true. Nothing happens on a broken connection.
+  // is moved from and the result is true; when not, reply.held is empty afterwards. Nothing happens
+  // on a broken connection.
   bool Send(Reply& reply, std::vector<iovec>& pieces);
   // The socket takes more of what is queued. Called by the flush set.
   void Flush();

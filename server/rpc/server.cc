@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "common/log.h"
+#include "common/waiting.h"
 #include "server/rpc/call_header.h"
 #include "server/rpc/connection.h"
 #include "server/rpc/listeners.h"
@@ -24,6 +25,9 @@ constexpr std::chrono::milliseconds kRest{100};  // of listeners when file descr
 constexpr std::chrono::milliseconds kStallCheckMax{1000};
 constexpr uint32_t kWorkersLeast = 8;
 constexpr int kRecordsPerTurn = 64;          // of one connection, then others have theirs
+constexpr size_t kHeldBytesMax = 64 * 1024;  // of replies that wait for those behind them
+// Copying so much costs less than a system call.
+constexpr size_t kHeldReplyBytesMax = 8 * 1024;
 constexpr uint64_t kRefusalsPerLine = 1000;  // so that a flood does not fill the log
 
 uint32_t WorkersMin(const ServerOptions& options) {
@@ -44,12 +48,23 @@ struct Epoll {
 };
 
 // What one worker keeps from call to call, and counts. On lines of its own: no two workers share.
-struct alignas(64) Desk : public CallObserver {
+struct alignas(64) Desk : public CallObserver, public WaitObserver {
   void AboutToWait() override {
-    if (reading != nullptr) std::exchange(reading, nullptr)->Rearm();
+    if (reading == nullptr) return;
+    SendHeld(*reading);
+    std::exchange(reading, nullptr)->Rearm();
+  }
+  void SendHeld(Connection& connection) {
+    if (held.empty()) return;
+    Reply before;
+    before.held.swap(held);
+    if (!connection.Send(before, pieces)) held.swap(before.held);  // keeps its memory
   }
 
   Connection* reading = nullptr;  // whose read token this worker has
+  // Small replies to calls behind which more calls were here already: they leave together. Empty
+  // whenever this worker may wait.
+  std::vector<std::byte> held;
   Buffer scratch;
   Record record;
   CallHeader header;
@@ -100,6 +115,8 @@ class TcpServer : public Server {
   // The next record, `again` if this turn had one before. False when the token is given away.
   bool ServeOne(Connection& connection, Desk& desk, bool again);
   bool Run(Connection& connection, Desk& desk);
+  bool Hold(Connection& connection, Desk& desk);
+  void SendReply(Connection& connection, Desk& desk);
   // Puts the call's reply into desk.reply; false when the bytes are no call.
   bool Answer(const Connection& connection, Desk& desk);
   void Drop(Connection& connection, Desk& desk, const std::string& why);
@@ -284,6 +301,7 @@ void TcpServer::Serve(Connection& connection, Desk& desk) {
     if (more) connection.NoteInARow(true);
     if (!connection.MayReadOn() || (!more && !connection.in_a_row())) break;
   }
+  desk.SendHeld(connection);
   connection.Rearm();
 }
 
@@ -291,8 +309,10 @@ bool TcpServer::ServeOne(Connection& connection, Desk& desk, bool again) {
   if (!desk.scratch.data) desk.scratch = NewBuffer(RecordReader::kScratchBytes);
   std::string why;
   RecordReader& reader = connection.reader();
-  switch (reader.Read(connection.fd(), options_.record_bytes_max, pool_, desk.scratch.data.get(),
-                      desk.record, why)) {
+  auto status = reader.Read(connection.fd(), options_.record_bytes_max, pool_,
+                            desk.scratch.data.get(), desk.record, why);
+  if (status != RecordReader::Status::kRecord) desk.SendHeld(connection);
+  switch (status) {
     case RecordReader::Status::kRecord:
       if (again) connection.NoteInARow(true);
       return Run(connection, desk);
@@ -318,16 +338,11 @@ bool TcpServer::Run(Connection& connection, Desk& desk) {
   connection.AddPending(cost);
   desk.reading = &connection;
   if (!program_tells_waits_) desk.AboutToWait();
+  WaitScope scope(&desk);
   if (Answer(connection, desk)) {
     Count(desk.calls, 1);
     Count(desk.bytes_out, desk.reply.bytes.size());
-    // A queued reply takes along what it may point into.
-    bool in_scratch = !desk.record.large.data;
-    desk.reply.request = std::move(in_scratch ? desk.scratch : desk.record.large);
-    if (!connection.Send(desk.reply, desk.pieces)) {
-      (in_scratch ? desk.scratch : desk.record.large) = std::move(desk.reply.request);
-      desk.reply.bytes.Clear();
-    }
+    if (!Hold(connection, desk)) SendReply(connection, desk);
   } else {
     Count(desk.bad_records, 1);
     spdlog::info("dropped {} port {}: a record of {} bytes that is no RPC call",
@@ -337,6 +352,29 @@ bool TcpServer::Run(Connection& connection, Desk& desk) {
   pool_.Give(std::move(desk.record.large));
   connection.RemovePending(cost);
   return std::exchange(desk.reading, nullptr) != nullptr;
+}
+
+// More calls of this connection are here, and this worker will run the next one at once: then one
+// system call will send its reply and this one.
+bool TcpServer::Hold(Connection& connection, Desk& desk) {
+  bool may = desk.reading != nullptr && connection.reader().HasRecord() &&
+             desk.reply.bytes.size() <= kHeldReplyBytesMax &&
+             desk.held.size() + desk.reply.bytes.size() <= kHeldBytesMax;
+  if (!may) return false;
+  desk.reply.bytes.AppendTo(desk.held);
+  desk.reply.bytes.Clear();  // lets go of what it holds
+  return true;
+}
+
+void TcpServer::SendReply(Connection& connection, Desk& desk) {
+  // A queued reply takes along what it may point into.
+  bool in_scratch = !desk.record.large.data;
+  desk.reply.request = std::move(in_scratch ? desk.scratch : desk.record.large);
+  desk.reply.held.swap(desk.held);
+  if (connection.Send(desk.reply, desk.pieces)) return;
+  desk.held.swap(desk.reply.held);
+  (in_scratch ? desk.scratch : desk.record.large) = std::move(desk.reply.request);
+  desk.reply.bytes.Clear();
 }
 
 bool TcpServer::Answer(const Connection& connection, Desk& desk) {

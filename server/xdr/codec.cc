@@ -7,7 +7,7 @@ namespace tarn::xdr {
 void Encoder::PutOpaque(Opaque value) {
   Put(static_cast<uint32_t>(value.size()));
   if (value.size() >= kBulkBytesMin) {
-    bulks_.push_back({bytes_.size(), value});
+    bulks_.push_back({size_, value});
     bulk_bytes_ += value.size();
   } else {
     PutRaw(value);
@@ -15,15 +15,34 @@ void Encoder::PutOpaque(Opaque value) {
   Pad(value.size());
 }
 
+Encoder& Encoder::operator=(Encoder&& other) noexcept {
+  bytes_ = std::move(other.bytes_);
+  size_ = std::exchange(other.size_, 0);
+  capacity_ = std::exchange(other.capacity_, 0);
+  bulks_ = std::exchange(other.bulks_, {});
+  bulk_bytes_ = std::exchange(other.bulk_bytes_, 0);
+  held_ = std::exchange(other.held_, {});
+  return *this;
+}
+
+void Encoder::Grow(size_t bytes) {
+  constexpr size_t kFirst = 256;
+  size_t capacity = std::max({kFirst, 2 * capacity_, size_ + bytes});
+  auto grown = std::make_unique_for_overwrite<std::byte[]>(capacity);
+  if (size_ > 0) std::memcpy(grown.get(), bytes_.get(), size_);
+  bytes_ = std::move(grown);
+  capacity_ = capacity;
+}
+
 void Encoder::Truncate(const Mark& mark) {
-  bytes_.resize(mark.bytes);
+  size_ = mark.bytes;
   bulks_.resize(mark.bulks);
   bulk_bytes_ = mark.bulk_bytes;
 }
 
 void Encoder::PatchU32(const Mark& at, uint32_t value) {
   value = SwapBig(value);
-  std::memcpy(bytes_.data() + at.bytes, &value, sizeof(value));
+  std::memcpy(bytes_.get() + at.bytes, &value, sizeof(value));
 }
 
 void Encoder::Clear() {
@@ -37,26 +56,30 @@ void Encoder::Gather(std::vector<iovec>& out) const {
     if (size > 0) out.push_back({const_cast<std::byte*>(data), size});
   };
   for (const Bulk& bulk : bulks_) {
-    add(bytes_.data() + done, bulk.before - done);
+    add(bytes_.get() + done, bulk.before - done);
     add(bulk.data.data(), bulk.data.size());
     done = bulk.before;
   }
-  add(bytes_.data() + done, bytes_.size() - done);
+  add(bytes_.get() + done, size_ - done);
+}
+
+void Encoder::AppendTo(std::vector<std::byte>& out, const Mark& from) const {
+  size_t done = from.bytes;
+  auto add = [&out](const std::byte* data, size_t size) {
+    out.insert(out.end(), data, data + size);
+  };
+  for (size_t i = from.bulks; i < bulks_.size(); ++i) {
+    add(bytes_.get() + done, bulks_[i].before - done);
+    add(bulks_[i].data.data(), bulks_[i].data.size());
+    done = bulks_[i].before;
+  }
+  add(bytes_.get() + done, size_ - done);
 }
 
 std::vector<std::byte> Encoder::Flatten(const Mark& from) const {
   std::vector<std::byte> flat;
   flat.reserve(size() - from.bytes - from.bulk_bytes);
-  size_t done = from.bytes;
-  auto add = [&flat](const std::byte* data, size_t size) {
-    flat.insert(flat.end(), data, data + size);
-  };
-  for (size_t i = from.bulks; i < bulks_.size(); ++i) {
-    add(bytes_.data() + done, bulks_[i].before - done);
-    add(bulks_[i].data.data(), bulks_[i].data.size());
-    done = bulks_[i].before;
-  }
-  add(bytes_.data() + done, bytes_.size() - done);
+  AppendTo(flat, from);
   return flat;
 }
 

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tarn::xdr {
@@ -120,8 +121,12 @@ class Encoder {
     size_t bulk_bytes;
   };
 
+  Encoder() = default;
+  Encoder(Encoder&& other) noexcept { *this = std::move(other); }
+  Encoder& operator=(Encoder&& other) noexcept;
+
   // Total bytes, bulk included.
-  size_t size() const { return bytes_.size() + bulk_bytes_; }
+  size_t size() const { return size_ + bulk_bytes_; }
 
   void Put(uint32_t value) { PutBig(value); }
   void Put(uint64_t value) { PutBig(value); }
@@ -136,9 +141,11 @@ class Encoder {
     Pad(N);
   }
   // Bytes that are XDR already.
-  void PutRaw(Opaque value) { bytes_.insert(bytes_.end(), value.begin(), value.end()); }
+  void PutRaw(Opaque value) {
+    if (!value.empty()) std::memcpy(Extend(value.size()), value.data(), value.size());
+  }
 
-  Mark mark() const { return {bytes_.size(), bulks_.size(), bulk_bytes_}; }
+  Mark mark() const { return {size_, bulks_.size(), bulk_bytes_}; }
   void Truncate(const Mark& mark);
   void PatchU32(const Mark& at, uint32_t value);
 
@@ -147,6 +154,8 @@ class Encoder {
 
   // The encoded bytes in order, for writev. Valid until the next change.
   void Gather(std::vector<iovec>& out) const;
+  // The same bytes, copied.
+  void AppendTo(std::vector<std::byte>& out, const Mark& from = {0, 0, 0}) const;
   // The bytes from `from` on as one piece.
   std::vector<std::byte> Flatten(const Mark& from = {0, 0, 0}) const;
 
@@ -158,12 +167,23 @@ class Encoder {
   template <typename T>
   void PutBig(T value) {
     value = SwapBig(value);
-    const auto* raw = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), raw, raw + sizeof(T));
+    std::memcpy(Extend(sizeof(T)), &value, sizeof(T));
   }
-  void Pad(size_t size) { bytes_.resize(bytes_.size() + (Padded(size) - size)); }
+  void Pad(size_t size) {
+    size_t zeros = Padded(size) - size;
+    if (zeros > 0) std::memset(Extend(zeros), 0, zeros);
+  }
+  // Room for so many more bytes, to be filled at once.
+  std::byte* Extend(size_t bytes) {
+    if (capacity_ - size_ < bytes) Grow(bytes);
+    return bytes_.get() + std::exchange(size_, size_ + bytes);
+  }
+  void Grow(size_t bytes);
 
-  std::vector<std::byte> bytes_;
+  // Not a vector, since that looks after each element: this is on the way of every reply.
+  std::unique_ptr<std::byte[]> bytes_;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
   std::vector<Bulk> bulks_;
   size_t bulk_bytes_ = 0;
   std::vector<std::unique_ptr<std::byte[]>> held_;

@@ -56,7 +56,8 @@ nfsstat4 PutAttributes(Compound& c, xdr::Encoder& to, const xdr::Bitmap& wanted,
     if (!found.ok()) return ToStatus(found);
     space = *found;
   }
-  HandleBytes handle = HandleOf(c, file);
+  HandleBytes handle{};
+  if (wanted.Has(FATTR4_FILEHANDLE)) handle = HandleOf(c, file);
   AttributeSource source{.exported = *file.exported,
                          .file = attributes,
                          .handle = handle,

@@ -3,7 +3,12 @@
 
 namespace tarn::nfs4::ops {
 
+// Copying more than this takes longer than waking another worker.
+constexpr size_t kQuickBytesMax = 64 * 1024;
+
 nfsstat4 Read(Compound& c, const READ4args& args) {
+  // The engine tells when the bytes of a small one are not in memory.
+  if (args.count > kQuickBytesMax) c.call.AboutToWait();
   bool opened = false;
   NFS_TRY(c.CheckIo(args.stateid, true, false, opened));
   size_t size = std::min<size_t>(args.count, vfs::kIoBytesMax);
