@@ -1,167 +1,252 @@
 #!/usr/bin/env python3
-"""Measures Tarn and NFS-Ganesha by turns with tarn-bench and prints the ratios.
+"""Measures Tarn and NFS-Ganesha by turns with tarn-bench and prints tables of ratios, in Markdown.
 
-Both serve a fresh directory on the same disk, on loopback; each round is one server's whole list of
-workloads, then the other's. A ratio is of medians over the rounds; above 1 Tarn is faster."""
+All serve a fresh directory on the same disk, on loopback; a round is each server's whole list of
+workloads, and the order changes from round to round. A ratio is of medians over the rounds; above
+1 Tarn is faster. Ganesha is measured twice where names change: as it is, and on directories that
+are synchronous, which is the same durability as Tarn's."""
 import argparse
 import json
 import os
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 
-BIN = os.path.join('build', 'release', 'bin')
-FILE_SYSTEM = 'fs-0123456789abcdef0'
-START_SECONDS_MAX = 60
+import alone
+from servers import BIN, Ganesha, GaneshaSync, Tarn
 
-# Rows: what a person would call it, arguments of tarn-bench, and which figure counts.
 GIB = 1 << 30
+SECONDS = '3'
+ONE = ['--directory', 'one', '--files', '1000']
+SIXTEEN = ['--directory', 'sixteen', '--files', '4000', '--connections', '4', '--depth', '4']
+MANY = ['--directory', 'many', '--files', '10000']
+BUSY = ['--connections', '2', '--depth', '32']
+DATA = ['--directory', 'data', '--file-bytes', str(GIB)]
+
+
+@dataclass
+class Row:
+    """name None: something that must be done between others, and is not shown."""
+    name: str
+    arguments: list
+    target: str = ''
+    figure: str = 'per_second'
+    names: bool = False    # changes names: compared with the synchronous Ganesha too
+    pinned: bool = False   # the server on one core, the client on another
+    against: str = ''      # 'dd' or 'tcp' as well
+
+
+def names_rows(where, label):
+    small = ['--small-bytes', '4096']
+    return [
+        Row(f'create + write 4 KiB + close, {label}', ['create', *where, *small], '3', names=True),
+        Row(f'rename, {label}', ['rename', *where], '3', names=True),
+        Row(None, ['renameback', *where], names=True),
+        Row(f'remove, {label}', ['remove', *where], '3', names=True),
+        Row(f'mkdir, {label}', ['mkdir', *where], '3', names=True),
+        Row(None, ['rmdir', *where], names=True),
+    ]
+
+
 ROWS = [
-    ('sequential write of 1 GiB, COMMIT at the end', ['write', '--file-bytes', str(GIB)], 'mib'),
-    ('sequential read of 1 GiB', ['read', '--file-bytes', str(GIB)], 'mib'),
-    ('4 KiB random read', ['randread', '--file-bytes', str(GIB), '--io-bytes', '4096'], 'ops'),
-    ('4 KiB random write, each FILE_SYNC',
-     ['randwrite', '--file-bytes', str(GIB), '--io-bytes', '4096', '--sync'], 'ops'),
-    ('GETATTR', ['getattr'], 'ops'),
-    ('create + write 4 KiB + close, 1 client', ['create'], 'ops'),
-    ('stat (LOOKUP, GETATTR)', ['stat'], 'ops'),
-    ('list with attributes', ['list'], 'ops'),
-    ('remove', ['remove'], 'ops'),
-    ('create + write 4 KiB + close, 16 at once', ['create', '--connections', '4', '--depth', '4'],
-     'ops'),
-    ('remove, 16 at once', ['remove', '--connections', '4', '--depth', '4'], 'ops'),
+    *names_rows(ONE, '1 client'),
+    *names_rows(SIXTEEN, '16 at once'),
+    Row(None, ['create', *MANY, '--connections', '4', '--depth', '8']),
+    Row('stat (LOOKUP, GETATTR), one at a time', ['stat', *MANY], '2'),
+    Row('stat, 64 at once', ['stat', *MANY, *BUSY], '2'),
+    Row('lookup, 64 at once', ['lookup', *MANY, *BUSY], '2'),
+    Row('readdir + attributes of 10,000 files', ['list', *MANY], '2'),
+    Row('GETATTR, one at a time', ['getattr', *MANY], '2'),
+    Row('GETATTR, 64 at once, the server on one core', ['getattr', *MANY, *BUSY], '2',
+        pinned=True),
+    Row('sequential write of 1 GiB, COMMIT at the end', ['write', *DATA, '--depth', '4'], '1.2',
+        'mib_per_second', against='dd'),
+    Row('sequential read, cached, 1 MiB', ['read', *DATA, '--depth', '4'], '1.5',
+        'mib_per_second', against='tcp'),
+    Row('4 KiB random read, one at a time', ['randread', *DATA, '--io-bytes', '4096'], '2'),
+    Row('4 KiB random read, 64 at once',
+        ['randread', *DATA, '--io-bytes', '4096', '--depth', '64'], '2'),
+    Row('4 KiB random write + fsync, one at a time',
+        ['randwrite', *DATA, '--io-bytes', '4096', '--sync'], '2'),
+    Row('4 KiB random write + fsync, 16 at once',
+        ['randwrite', *DATA, '--io-bytes', '4096', '--sync', '--depth', '16'], '2'),
 ]
 
-GANESHA = '''
-NFS_CORE_PARAM {{ Protocols = 4; NFS_Port = {port}; Bind_addr = 127.0.0.1; Enable_NLM = false;
-  Enable_RQUOTA = false; Enable_UDP = false;
-  Plugins_Dir = /usr/lib/x86_64-linux-gnu/ganesha/; }}
-NFSV4 {{ Grace_Period = 1; Lease_Lifetime = 30; RecoveryBackend = fs_ng; Minor_Versions = 1;
-  RecoveryRoot = {dir}/recovery; Only_Numeric_Owners = true; }}
-EXPORT {{ Export_Id = 1; Path = {dir}/data; Pseudo = /e; Access_Type = RW; Protocols = 4;
-  Squash = No_Root_Squash; SecType = sys; Transports = TCP; FSAL {{ Name = VFS; }} }}
-'''
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    path = []
-
-    def __init__(self, directory):
-        self.dir = directory
-        os.makedirs(os.path.join(directory, 'data'))
-        os.makedirs(os.path.join(directory, 'recovery'))
-        self.port = free_port()
-        self.log = open(os.path.join(directory, 'log'), 'wb')
-        self.process = subprocess.Popen(self.command(), stdout=self.log, stderr=self.log,
-                                        stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while True:
-            try:
-                socket.create_connection(('127.0.0.1', self.port), 1).close()
-                return
-            except OSError:
-                if time.monotonic() > deadline or self.process.poll() is not None:
-                    raise SystemExit(f'{type(self).__name__} does not start: {self.log.name}')
-                time.sleep(0.05)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-    def cpu_seconds(self):
-        with open(f'/proc/{self.process.pid}/stat') as f:
-            fields = f.read().rsplit(')', 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-
-class Tarn(Server):
-    def command(self):
-        return [os.path.join(BIN, 'tarn-server'), '--data-dir', os.path.join(self.dir, 'data'),
-                '--listen', f'127.0.0.1:{self.port}', '--file-system-id', FILE_SYSTEM,
-                '--log-level', 'warn']
-
-
-class Ganesha(Server):
-    path = ['--path', 'e']
-
-    def command(self):
-        config = os.path.join(self.dir, 'ganesha.conf')
-        with open(config, 'w') as f:
-            f.write(GANESHA.format(port=self.port, dir=self.dir))
-        return ['ganesha.nfsd', '-F', '-f', config, '-L', self.log.name, '-N', 'NIV_WARN',
-                '-p', os.path.join(self.dir, 'pid')]
-
-
-def run(server, arguments, files):
-    """One workload: its figures, and the server's CPU seconds."""
+def bench(server, arguments, prefix=()):
+    """One workload: its figures, and the server's CPU seconds. None when it failed."""
     before = server.cpu_seconds()
     done = subprocess.run(
-        [os.path.join(BIN, 'tarn-bench'), '--server', f'127.0.0.1:{server.port}', *server.path,
-         '--files', str(files), '--seconds', '4', '--json', *arguments],
-        capture_output=True, text=True, timeout=600, check=False)
+        [*prefix, os.path.join(BIN, 'tarn-bench'), '--server', f'127.0.0.1:{server.port}',
+         *server.path, '--seconds', SECONDS, '--json', *arguments],
+        capture_output=True, text=True, timeout=900, check=False)
     if done.returncode != 0:
-        raise SystemExit(f'{type(server).__name__}: {arguments}: {done.stderr}')
+        print(f'{type(server).__name__}: {arguments}: {done.stderr.strip()}', file=sys.stderr)
+        return None
     figures = json.loads(done.stdout.splitlines()[-1])
     figures['cpu'] = server.cpu_seconds() - before
     return figures
 
 
-def measure(rounds, directory, files):
-    """Figures by row and kind, a list of one a round."""
-    taken = {}
-    for turn in range(rounds):
-        order = (Tarn, Ganesha) if turn % 2 == 0 else (Ganesha, Tarn)
-        for kind in order:
-            base = tempfile.mkdtemp(prefix='bench-', dir=directory)
-            server = kind(base)
-            try:
-                time.sleep(2)  # Ganesha's grace period
-                for name, arguments, _ in ROWS:
-                    taken.setdefault((name, kind), []).append(run(server, arguments, files))
-                    os.sync()
-            finally:
-                server.stop()
-                shutil.rmtree(base, ignore_errors=True)
+def journal_commits(directory):
+    """Of the ext4 file system below; None where the kernel does not tell."""
+    device = subprocess.run(['findmnt', '-no', 'SOURCE', '-T', directory], capture_output=True,
+                            text=True, check=True).stdout.strip()
+    try:
+        with open(f'/proc/fs/jbd2/{os.path.basename(device)}-8/info') as f:
+            return int(f.read().split()[0])
+    except OSError:
+        return None
+
+
+@dataclass
+class Taken:
+    """Figures by row and server, one a round; yardsticks by name."""
+    rows: dict = field(default_factory=dict)
+    yardsticks: dict = field(default_factory=dict)
+
+    def median(self, row, kind, key):
+        values = [f[key] for f in self.rows.get((row.name, kind), [])]
+        return statistics.median(values) if values else None
+
+    def ratio(self, row, kind):
+        """Tarn beside a kind: of medians, and the range over rounds."""
+        ours = [f[row.figure] for f in self.rows.get((row.name, Tarn), [])]
+        theirs = [f[row.figure] for f in self.rows.get((row.name, kind), [])]
+        if not ours or not theirs:
+            return '-', '-'
+        each = [a / b for a, b in zip(ours, theirs)]
+        return (f'{statistics.median(ours) / statistics.median(theirs):.2f}',
+                f'{min(each):.2f} to {max(each):.2f}')
+
+
+def make_source(directory):
+    """1 GiB that no disk can compress, in the page cache."""
+    path = os.path.join(directory, f'bench-source-{os.getpid()}')
+    subprocess.run(['dd', 'if=/dev/urandom', f'of={path}', 'bs=1M', f'count={GIB >> 20}'],
+                   capture_output=True, check=True)
+    return path
+
+
+def yardsticks(source, taken):
+    """What no server can beat: dd to the same disk, and a TCP copy of what it wrote, in MiB/s."""
+    copy = f'{source}-copy'
+    begin = time.monotonic()
+    subprocess.run(['dd', f'if={source}', f'of={copy}', 'bs=1M', 'conv=fdatasync'],
+                   capture_output=True, check=True)
+    taken.setdefault('dd', []).append((GIB >> 20) / (time.monotonic() - begin))
+    os.remove(copy)
+    done = subprocess.run([os.path.join(BIN, 'tarn-bench'), 'tcp', '--local-file', source,
+                           '--file-bytes', str(2 * GIB)], capture_output=True, text=True,
+                          check=True)
+    taken.setdefault('tcp', []).append(json.loads(done.stdout)['mib_per_second'])
+
+
+def measure_server(kind, directory, rows, taken):
+    base = tempfile.mkdtemp(prefix='bench-', dir=directory)
+    server = kind(base)
+    try:
+        for row in rows:
+            if kind is GaneshaSync and not row.names:
+                continue
+            if row.pinned:
+                server.pin('0')
+            commits = journal_commits(directory)
+            figures = bench(server, row.arguments, ['taskset', '-c', '1'] if row.pinned else [])
+            if figures and row.name:
+                if commits is not None:
+                    figures['commits'] = journal_commits(directory) - commits
+                taken.rows.setdefault((row.name, kind), []).append(figures)
+            if row.pinned:
+                server.pin(f'0-{os.cpu_count() - 1}')
+            os.sync()
+    finally:
+        server.stop()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def measure(rounds, directory, rows):
+    taken = Taken()
+    kinds = [Tarn, Ganesha, GaneshaSync]
+    source = make_source(directory)
+    try:
+        for turn in range(rounds):
+            print(f'round {turn + 1} of {rounds}', file=sys.stderr)
+            yardsticks(source, taken.yardsticks)
+            for kind in kinds[turn % 3:] + kinds[:turn % 3]:
+                measure_server(kind, directory, rows, taken)
+    finally:
+        os.remove(source)
     return taken
 
 
-def table(taken):
-    yield '| work | Tarn / Ganesha | range over rounds | server CPU per operation, Tarn / Ganesha |'
-    yield '|---|---|---|---|'
-    for name, _, figure in ROWS:
-        key = 'mib_per_second' if figure == 'mib' else 'per_second'
-        ours, theirs = ([f[key] for f in taken[(name, kind)]] for kind in (Tarn, Ganesha))
-        each = [a / b for a, b in zip(ours, theirs)]
-        costs = [statistics.median(f['cpu'] / max(f['operations'], 1) for f in taken[(name, kind)])
-                 for kind in (Tarn, Ganesha)]
-        cost = f'{costs[0] / costs[1]:.2f}' if costs[1] > 0 else '-'
-        yield (f'| {name} | {statistics.median(ours) / statistics.median(theirs):.2f} '
-               f'| {min(each):.2f} to {max(each):.2f} | {cost} |')
+def table(taken, rows):
+    yield ('| work | target | Tarn / Ganesha, equally durable | range over rounds '
+           '| Tarn / Ganesha as it is | server CPU per operation, Tarn / Ganesha |')
+    yield '|---|---|---|---|---|---|'
+    for row in rows:
+        if not row.name:
+            continue
+        ratio, spread = taken.ratio(row, GaneshaSync if row.names else Ganesha)
+        as_it_is = taken.ratio(row, Ganesha)[0] if row.names else ''
+        cost = '-'
+        ours, theirs = (
+            [f['cpu'] / max(f['operations'], 1) for f in taken.rows.get((row.name, kind), [])]
+            for kind in (Tarn, Ganesha))
+        if ours and theirs and statistics.median(theirs) > 0:
+            cost = f'{statistics.median(ours) / statistics.median(theirs):.2f}'
+        yield f'| {row.name} | {row.target} | {ratio} | {spread} | {as_it_is} | {cost} |'
+
+
+def notes(taken, rows):
+    """Lines about what is not a ratio to Ganesha."""
+    for row in rows:
+        if row.against and taken.median(row, Tarn, row.figure):
+            share = taken.median(row, Tarn, row.figure) / \
+                statistics.median(taken.yardsticks[row.against])
+            what = {'dd': '`dd conv=fdatasync` to the same disk (target 80 %)',
+                    'tcp': 'a plain TCP copy of the same bytes (target 70 %)'}[row.against]
+            yield f'- {row.name}: {share:.0%} of {what}.'
+        if row.pinned and taken.median(row, Tarn, 'per_second'):
+            for kind in (Tarn, Ganesha):
+                values = taken.rows.get((row.name, kind), [])
+                if not values:
+                    continue
+                each = statistics.median(f['operations'] / f['cpu'] for f in values)
+                share = statistics.median(f['client_cpu'] / f['seconds'] for f in values)
+                yield (f'- {row.name}: {kind.__name__} '
+                       f'{taken.median(row, kind, "per_second"):,.0f} a second, {each:,.0f} per '
+                       f'second of its processor time; the client used {share:.0%} of a core.')
+    yield '- Journal commits of the file system below, per operation: ' + '; '.join(
+        f'{row.name} ' + ', '.join(
+            f'{kind.__name__} {taken.median(row, kind, "commits") / taken.median(row, kind, "operations"):.2f}'
+            for kind in (Tarn, Ganesha, GaneshaSync)
+            if taken.rows.get((row.name, kind), [{}])[0].get('commits') is not None)
+        for row in rows if row.names and row.name and '1 client' in row.name) + '.'
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--dir', default='/var/tmp', help='on the disk to be measured')
-    parser.add_argument('--files', type=int, default=10000)
+    parser.add_argument('--only', default='', help='rows whose names hold this')
+    parser.add_argument('--skip', default='', choices=['', 'rows', 'alone'],
+                        help='leave out the table of ratios, or what Tarn does alone')
+    parser.add_argument('--full', action='store_true',
+                        help='1,000,000 entries, 10,000,000 files: takes an hour')
     args = parser.parse_args()
-    for line in table(measure(args.rounds, args.dir, args.files)):
-        print(line)
+    rows = [row for row in ROWS if not row.name or args.only in row.name]
+    if args.skip != 'rows':
+        taken = measure(args.rounds, args.dir, rows)
+        for line in [*table(taken, rows), '', *notes(taken, rows)]:
+            print(line, flush=True)
+    if args.skip != 'alone' and not args.only:
+        for line in alone.measure(args.dir, args.full, bench):
+            print(line, flush=True)
 
 
 if __name__ == '__main__':

@@ -3,9 +3,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "common/version.h"
+#include "tests/bench/special.h"
 #include "tests/bench/workloads.h"
 
 namespace {
@@ -16,12 +19,20 @@ void PrintLine(const std::string& name, const Totals& totals, bool json) {
   double seconds = totals.seconds > 0 ? totals.seconds : 1e-9;
   double rate = static_cast<double>(totals.operations) / seconds;
   double mib = static_cast<double>(totals.bytes) / seconds / (1 << 20);
-  const char* format =
-      json ? "{\"workload\": \"%s\", \"operations\": %llu, \"seconds\": %.3f, \"per_second\": "
-             "%.0f, \"mib_per_second\": %.1f, \"p50_us\": %u, \"p99_us\": %u}\n"
-           : "%-10s %9llu ops %8.3f s %10.0f /s %9.1f MiB/s  p50 %6u us  p99 %6u us\n";
-  std::printf(format, name.c_str(), static_cast<unsigned long long>(totals.operations),
-              totals.seconds, rate, mib, totals.Percentile(0.5), totals.Percentile(0.99));
+  auto operations = static_cast<unsigned long long>(totals.operations);
+  if (json) {
+    std::printf(
+        "{\"workload\": \"%s\", \"operations\": %llu, \"seconds\": %.3f, \"per_second\": %.0f, "
+        "\"mib_per_second\": %.1f, \"p50_us\": %u, \"p99_us\": %u, \"client_cpu\": %.3f, "
+        "\"first_tenth_per_second\": %.0f, \"last_tenth_per_second\": %.0f}\n",
+        name.c_str(), operations, totals.seconds, rate, mib, totals.Percentile(0.5),
+        totals.Percentile(0.99), totals.client_processor_seconds, totals.TenthPerSecond(false),
+        totals.TenthPerSecond(true));
+  } else {
+    std::printf("%-10s %9llu ops %8.3f s %10.0f /s %9.1f MiB/s  p50 %6u us  p99 %6u us\n",
+                name.c_str(), operations, totals.seconds, rate, mib, totals.Percentile(0.5),
+                totals.Percentile(0.99));
+  }
   std::fflush(stdout);
 }
 
@@ -35,6 +46,30 @@ bool SplitServer(const std::string& server, tarn::nfs_client::ClientOptions& opt
   return port > 0 && port < 65'536;
 }
 
+int RunAll(const std::vector<std::string>& names, tarn::bench::RunOptions run,
+           const tarn::bench::WorkloadOptions& workload, double seconds, bool json) {
+  const std::string owner = run.client.owner;
+  int runs = 0;
+  for (const std::string& name : names) {
+    auto known =
+        std::ranges::find(tarn::bench::WorkloadNames(), name, &tarn::bench::WorkloadName::name);
+    if (known == tarn::bench::WorkloadNames().end()) {
+      std::fprintf(stderr, "tarn-bench: no workload '%s'; --help lists them\n", name.c_str());
+      return 2;
+    }
+    run.client.owner = owner + "-" + std::to_string(++runs);
+    run.duration = std::chrono::milliseconds(known->timed ? std::llround(seconds * 1000) : 0);
+    Totals totals = tarn::bench::Run(
+        run, [&](uint32_t thread) { return tarn::bench::Make(name, workload, thread); });
+    if (!totals.ok) {
+      std::fprintf(stderr, "tarn-bench: %s: %s\n", name.c_str(), totals.problem.c_str());
+      return 1;
+    }
+    PrintLine(name, totals, json);
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -43,20 +78,30 @@ int main(int argc, char** argv) {
   tarn::bench::RunOptions run;
   tarn::bench::WorkloadOptions workload;
   double seconds = 5;
+  std::string local_file;
   bool json = false;
   std::string about = "Measures an NFS 4.1 server. Workloads:\n";
   for (const auto& known : tarn::bench::WorkloadNames()) {
     about += "  " + std::string(known.name) + ": " + std::string(known.about) + "\n";
   }
+  about +=
+      "  idle: --connections clients that say nothing, until the input ends\n"
+      "  comeback: --connections clients with an open file each, over a restart of the server\n"
+      "  tcp: a plain TCP copy of --local-file, --file-bytes in all\n";
   CLI::App app(about, "tarn-bench");
   app.set_version_flag("--version", std::string(tarn::kVersion));
   app.add_option("workloads", names, "what to run, in order")->required();
   app.add_option("--server", server, "ADDRESS:PORT, numeric")->capture_default_str();
   app.add_option("--path", workload.path, "directory to work in, from the server's root");
+  app.add_option("--directory", workload.directory, "made there, for all that is made")
+      ->capture_default_str();
+  app.add_option("--local-file", local_file, "of tcp");
   app.add_option("--connections", run.connections, "a thread each")->capture_default_str();
   app.add_option("--depth", run.depth, "requests under way on each")->capture_default_str();
-  app.add_option("--seconds", seconds, "of getattr and random I/O")->capture_default_str();
+  app.add_option("--seconds", seconds, "of what runs for a while")->capture_default_str();
   app.add_option("--files", workload.files, "of create, stat, remove")->capture_default_str();
+  app.add_option("--files-per-directory", workload.files_per_directory, "0: all in one")
+      ->capture_default_str();
   app.add_option("--small-bytes", workload.small_bytes, "in each")->capture_default_str();
   app.add_option("--file-bytes", workload.file_bytes, "of read and write")->capture_default_str();
   app.add_option("--io-bytes", workload.io_bytes, "of one READ or WRITE")->capture_default_str();
@@ -71,22 +116,13 @@ int main(int argc, char** argv) {
     return 2;
   }
   workload.connections = run.connections;
-  int runs = 0;
-  for (const std::string& name : names) {
-    if (!tarn::bench::Make(name, workload, 0)) {
-      std::fprintf(stderr, "tarn-bench: no workload '%s'; --help lists them\n", name.c_str());
-      return 2;
-    }
-    run.client.owner = "tarn-bench-" + std::to_string(getpid()) + "-" + std::to_string(++runs);
-    bool timed = name == "getattr" || name.starts_with("rand");
-    run.duration = std::chrono::milliseconds(timed ? static_cast<int64_t>(seconds * 1000) : 0);
-    Totals totals = tarn::bench::Run(
-        run, [&](uint32_t thread) { return tarn::bench::Make(name, workload, thread); });
-    if (!totals.ok) {
-      std::fprintf(stderr, "tarn-bench: %s: %s\n", name.c_str(), totals.problem.c_str());
-      return 1;
-    }
-    PrintLine(name, totals, json);
+  run.client.owner = "tarn-bench-" + std::to_string(getpid());
+  if (names[0] == "tcp") return tarn::bench::CopyOverTcp(local_file, workload.file_bytes);
+  if (names[0] == "idle") {
+    return tarn::bench::HoldIdle(run.client, run.connections, workload.path);
   }
-  return 0;
+  if (names[0] == "comeback") {
+    return tarn::bench::ComeBack(run.client, run.connections, workload.path);
+  }
+  return RunAll(names, run, workload, seconds, json);
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/channel.h"
 #include "tests/nfs/client/client.h"
 
 namespace tarn::bench {
@@ -17,9 +18,9 @@ class Task {
  public:
   enum class Next { kSend, kDone, kFailed };
   virtual ~Task() = default;
-  // `reply` is that of the last compound, absent at first. kSend: `compound` was filled. What it
-  // points into must live until the next Step. kFailed: reply->status says why.
-  virtual Next Step(const nfs_client::CompoundReply* reply, nfs_client::Compound& compound) = 0;
+  // `reply` is that of the last compound, absent at first. kSend: `compound` was filled. kFailed:
+  // reply->status says why.
+  virtual Next Step(const Reply* reply, nfs_client::Compound& compound) = 0;
   // After kDone.
   virtual uint64_t bytes() const { return 0; }
   virtual uint64_t operations() const { return 1; }
@@ -50,8 +51,17 @@ struct Totals {
   uint64_t operations = 0;
   uint64_t bytes = 0;
   double seconds = 0;
-  std::vector<uint32_t> microseconds;  // of every task, sorted
+  double client_processor_seconds = 0;
+  struct Done {
+    uint32_t took = 0;  // microseconds
+    float at = 0;       // seconds after the begin
+  };
+  std::vector<Done> done;  // every task, in order of `at`
+
+  // In microseconds.
   uint32_t Percentile(double of) const;
+  // Tasks a second in the first or last tenth of all tasks.
+  double TenthPerSecond(bool last) const;
 };
 
 using MakeWorkload = std::function<std::unique_ptr<Workload>(uint32_t thread)>;

@@ -1,7 +1,8 @@
 #include "tests/bench/workloads.h"
 
-#include <functional>
 #include <random>
+
+#include "tests/bench/tasks.h"
 
 namespace tarn::bench {
 namespace {
@@ -11,40 +12,23 @@ using nfs_client::AsOpaque;
 using nfs_client::Bytes;
 using nfs_client::Client;
 using nfs_client::Compound;
-using nfs_client::CompoundReply;
 using nfs_client::Fh;
-
-// A task of one compound.
-class OneCompound : public Task {
- public:
-  using Fill = std::function<void(Compound&)>;
-  explicit OneCompound(Fill fill, uint64_t bytes = 0) : fill_(std::move(fill)), bytes_(bytes) {}
-  Next Step(const CompoundReply* reply, Compound& compound) override {
-    if (reply != nullptr) return reply->status == NFS4_OK ? Next::kDone : Next::kFailed;
-    fill_(compound);
-    return Next::kSend;
-  }
-  uint64_t bytes() const override { return bytes_; }
-
- private:
-  Fill fill_;
-  uint64_t bytes_;
-};
 
 // What the Linux client does for open(O_CREAT), write, close.
 class CreateFile : public Task {
  public:
   CreateFile(const Fh& directory, std::string name, xdr::Opaque data)
       : directory_(directory), name_(std::move(name)), data_(data) {}
-  Next Step(const CompoundReply* reply, Compound& compound) override {
+  Next Step(const Reply* reply, Compound& compound) override {
     if (reply != nullptr && reply->status != NFS4_OK) return Next::kFailed;
     if (reply == nullptr) {
       Open(compound);
       return Next::kSend;
     }
     if (fh_.empty()) {
-      state_ = reply->Get<OPEN4res>(1).resok4.stateid;
-      xdr::Opaque fh = reply->Get<GETFH4res>(2).resok4.object;
+      nfs_client::CompoundReply opened = reply->Parse();
+      state_ = opened.Get<OPEN4res>(1).resok4.stateid;
+      xdr::Opaque fh = opened.Get<GETFH4res>(2).resok4.object;
       fh_.assign(fh.begin(), fh.end());
       if (!data_.empty()) {
         compound.Put(fh_).Add(
@@ -87,10 +71,11 @@ class CreateFile : public Task {
 class ListDirectory : public Task {
  public:
   explicit ListDirectory(const Fh& directory) : directory_(directory) {}
-  Next Step(const CompoundReply* reply, Compound& compound) override {
+  Next Step(const Reply* reply, Compound& compound) override {
     if (reply != nullptr) {
       if (reply->status != NFS4_OK) return Next::kFailed;
-      const READDIR4resok& ok = reply->Get<READDIR4res>(1).resok4;
+      nfs_client::CompoundReply page = reply->Parse();
+      const READDIR4resok& ok = page.Get<READDIR4res>(1).resok4;
       entries_ += ok.reply.entries.size();
       if (ok.reply.eof || ok.reply.entries.empty()) return Next::kDone;
       cookie_ = ok.reply.entries.back().cookie;
@@ -114,177 +99,192 @@ class ListDirectory : public Task {
   uint64_t entries_ = 0;
 };
 
-// A directory of each connection's own, "bench-N", and numbered files in it.
-class InDirectory : public Workload {
+using NamedOperation = void (*)(Compound&, const std::string& name);
+
+void PutStat(Compound& c, const std::string& name) {
+  c.Lookup(name).GetFh().GetAttr(nfs_client::UsualAttributes());
+}
+void PutLookup(Compound& c, const std::string& name) {
+  c.Lookup(name).GetFh();
+}
+void PutRemove(Compound& c, const std::string& name) {
+  c.Add(OP_REMOVE, REMOVE4args{.target = name});
+}
+void PutRemoveDirectory(Compound& c, const std::string& name) {
+  PutRemove(c, "d" + name);
+}
+void PutMkdir(Compound& c, const std::string& name) {
+  nfs_client::SetAttributes set;
+  set.mode = 0755;
+  nfs_client::EncodedAttributes attributes(set);
+  std::string own = "d" + name;
+  CREATE4args create{.objtype = {.type = NF4DIR}, .objname = own, .createattrs = {}};
+  create.createattrs = attributes.view();
+  c.Add(OP_CREATE, create).GetFh().GetAttr(nfs_client::UsualAttributes());
+}
+void PutRename(Compound& c, const std::string& from, const std::string& to) {
+  c.SaveFh().Add(OP_RENAME, RENAME4args{.oldname = from, .newname = to});
+}
+void PutThere(Compound& c, const std::string& name) {
+  PutRename(c, name, "r" + name);
+}
+void PutBack(Compound& c, const std::string& name) {
+  PutRename(c, "r" + name, name);
+}
+
+// Something with each file's name, once, in the file's directory. A thread has the files whose
+// numbers are its own, modulo the number of connections.
+class EachName : public Workload {
  public:
-  InDirectory(const WorkloadOptions& options, uint32_t thread)
-      : options_(options), thread_(thread), left_(options.files / options.connections) {}
-  bool Prepare(Client& client) override {
-    auto parent = client.Walk(options_.path);
-    if (!parent.ok()) return false;
-    std::string name = "bench-" + std::to_string(thread_);
-    auto directory = client.Lookup(*parent, name);
-    if (directory.status == NFS4ERR_NOENT) directory = client.Mkdir(*parent, name);
-    directory_ = *directory;
-    return directory.ok();
+  EachName(const WorkloadOptions& options, uint32_t thread, bool make, NamedOperation put)
+      : options_(options), tree_(options), make_(make), put_(put), next_(thread) {}
+  bool Prepare(Client& client) override { return tree_.Open(client, make_); }
+  std::unique_ptr<Task> NextTask() override {
+    if (next_ >= options_.files) return nullptr;
+    uint64_t file = std::exchange(next_, next_ + options_.connections);
+    return TaskOf(file);
   }
 
  protected:
-  // The next file's name, or an empty one after the last.
-  std::string NextName() {
-    if (left_ == 0) return {};
-    return "file-" + std::to_string(--left_);
+  virtual std::unique_ptr<Task> TaskOf(uint64_t file) {
+    return std::make_unique<OneCompound>([this, file](Compound& c) {
+      c.Put(tree_.DirectoryOf(file));
+      put_(c, NameOf(file));
+    });
   }
+  static std::string NameOf(uint64_t file) { return "file-" + std::to_string(file); }
+
   const WorkloadOptions options_;
-  const uint32_t thread_;
-  Fh directory_;
-  uint64_t left_;
+  Tree tree_;
+
+ private:
+  const bool make_;
+  const NamedOperation put_;
+  uint64_t next_;
 };
 
-class Creating : public InDirectory {
+class Creating : public EachName {
  public:
-  using InDirectory::InDirectory;
-  std::unique_ptr<Task> NextTask() override {
-    std::string name = NextName();
-    if (name.empty()) return nullptr;
-    data_.resize(options_.small_bytes, std::byte{0x5a});
-    return std::make_unique<CreateFile>(directory_, name, data_);
+  Creating(const WorkloadOptions& options, uint32_t thread)
+      : EachName(options, thread, true, nullptr), data_(options.small_bytes, std::byte{0x5a}) {}
+
+ protected:
+  std::unique_ptr<Task> TaskOf(uint64_t file) override {
+    return std::make_unique<CreateFile>(tree_.DirectoryOf(file), NameOf(file), data_);
   }
 
  private:
-  Bytes data_;
+  const Bytes data_;
 };
 
-class Statting : public InDirectory {
+// Something with random files' names, for a while.
+class RandomName : public EachName {
  public:
-  using InDirectory::InDirectory;
-  std::unique_ptr<Task> NextTask() override {
-    std::string name = NextName();
-    if (name.empty()) return nullptr;
-    return std::make_unique<OneCompound>([this, name](Compound& c) {
-      c.Put(directory_).Lookup(name).GetFh().GetAttr(nfs_client::UsualAttributes());
-    });
-  }
-};
-
-class Removing : public InDirectory {
- public:
-  using InDirectory::InDirectory;
-  std::unique_ptr<Task> NextTask() override {
-    std::string name = NextName();
-    if (name.empty()) return nullptr;
-    return std::make_unique<OneCompound>([this, name](Compound& c) {
-      c.Put(directory_).Add(OP_REMOVE, REMOVE4args{.target = name});
-    });
-  }
-};
-
-class Listing : public InDirectory {
- public:
-  using InDirectory::InDirectory;
-  std::unique_ptr<Task> NextTask() override {
-    if (std::exchange(done_, true)) return nullptr;
-    return std::make_unique<ListDirectory>(directory_);
-  }
+  RandomName(const WorkloadOptions& options, uint32_t thread, NamedOperation put)
+      : EachName(options, thread, false, put), dice_(thread) {}
+  std::unique_ptr<Task> NextTask() override { return TaskOf(dice_() % options_.files); }
 
  private:
-  bool done_ = false;
-};
-
-class Getattr : public InDirectory {
- public:
-  using InDirectory::InDirectory;
-  std::unique_ptr<Task> NextTask() override {
-    return std::make_unique<OneCompound>(
-        [this](Compound& c) { c.Put(directory_).GetAttr(nfs_client::UsualAttributes()); });
-  }
-};
-
-// I/O on one file of the connection's own, opened once.
-class Data : public InDirectory {
- public:
-  Data(const WorkloadOptions& options, uint32_t thread, bool write, bool random)
-      : InDirectory(options, thread), write_(write), random_(random), dice_(thread) {
-    buffer_.resize(options.io_bytes);
-    for (size_t i = 0; i < buffer_.size(); ++i) buffer_[i] = static_cast<std::byte>(dice_());
-  }
-  bool Prepare(Client& client) override {
-    if (!InDirectory::Prepare(client)) return false;
-    auto file = client.Create(directory_, "data");
-    if (!file.ok()) return false;
-    file_ = *file;
-    auto size = client.GetAttributes(file_.fh, {FATTR4_SIZE});
-    bool fill = (!write_ || random_) && size->size < options_.file_bytes;
-    Bytes megabyte(1 << 20, std::byte{0x6b});
-    for (uint64_t at = 0; fill && at < options_.file_bytes; at += megabyte.size()) {
-      if (!client.Write(file_.fh, file_.state, at, megabyte, UNSTABLE4).ok()) return false;
-    }
-    return !fill || client.Commit(file_.fh).ok();
-  }
-  std::unique_ptr<Task> NextTask() override {
-    uint64_t pieces = options_.file_bytes / options_.io_bytes;
-    if (!random_ && piece_ == pieces) return nullptr;
-    uint64_t at = (random_ ? dice_() % pieces : piece_++) * options_.io_bytes;
-    if (!write_) {
-      return std::make_unique<OneCompound>(
-          [this, at](Compound& c) {
-            c.Put(file_.fh).Add(
-                OP_READ,
-                READ4args{.stateid = file_.state, .offset = at, .count = options_.io_bytes});
-          },
-          options_.io_bytes);
-    }
-    return std::make_unique<OneCompound>(
-        [this, at](Compound& c) {
-          c.Put(file_.fh).Add(OP_WRITE, WRITE4args{.stateid = file_.state,
-                                                   .offset = at,
-                                                   .stable = options_.sync ? FILE_SYNC4 : UNSTABLE4,
-                                                   .data = buffer_});
-        },
-        options_.io_bytes);
-  }
-  bool Finish(Client& client) override {
-    if (write_ && !options_.sync && !client.Commit(file_.fh).ok()) return false;
-    return client.Close(file_) == NFS4_OK;
-  }
-
- private:
-  const bool write_;
-  const bool random_;
   std::mt19937_64 dice_;
-  Bytes buffer_;
-  nfs_client::OpenFile file_;
-  uint64_t piece_ = 0;
 };
+
+class OfDirectory : public Workload {
+ public:
+  explicit OfDirectory(const WorkloadOptions& options) : tree_(options) {}
+  bool Prepare(Client& client) override { return tree_.Open(client, true); }
+
+ protected:
+  Tree tree_;
+};
+
+class Listing : public OfDirectory {
+ public:
+  using OfDirectory::OfDirectory;
+  std::unique_ptr<Task> NextTask() override {
+    return std::make_unique<ListDirectory>(tree_.DirectoryOf(0));
+  }
+};
+
+class Getattr : public OfDirectory {
+ public:
+  using OfDirectory::OfDirectory;
+  std::unique_ptr<Task> NextTask() override {
+    return std::make_unique<OneCompound>(
+        [this](Compound& c) { c.Put(tree_.top()).GetAttr(nfs_client::UsualAttributes()); });
+  }
+};
+
+// Found, or made; another connection may make it at the same time.
+bool EnsureDirectory(Client& client, const Fh& parent, const std::string& name, bool make,
+                     Fh& directory) {
+  auto found = client.Lookup(parent, name);
+  if (make && found.status == NFS4ERR_NOENT) {
+    (void)client.Mkdir(parent, name);
+    found = client.Lookup(parent, name);
+  }
+  directory = *found;
+  return found.ok();
+}
 
 }  // namespace
 
+bool Tree::Open(Client& client, bool make) {
+  auto parent = client.Walk(options_.path);
+  if (!parent.ok() || !EnsureDirectory(client, *parent, options_.directory, make, top_)) {
+    return false;
+  }
+  uint64_t per = options_.files_per_directory;
+  if (per == 0) {
+    directories_ = {top_};
+    return true;
+  }
+  directories_.resize((options_.files + per - 1) / per);
+  for (size_t i = 0; i < directories_.size(); ++i) {
+    if (!EnsureDirectory(client, top_, "d" + std::to_string(i), make, directories_[i]))
+      return false;
+  }
+  return true;
+}
+
 const std::vector<WorkloadName>& WorkloadNames() {
   static const std::vector<WorkloadName> names{
-      {"getattr", "GETATTR of a directory"},
-      {"create", "OPEN with create, WRITE of --small-bytes, CLOSE"},
-      {"stat", "LOOKUP and GETATTR of what create made"},
-      {"list", "READDIR with attributes of it all"},
-      {"remove", "REMOVE of it all"},
-      {"write", "sequential WRITE, then COMMIT"},
-      {"read", "sequential READ"},
-      {"randwrite", "WRITE at random places, then COMMIT"},
-      {"randread", "READ at random places"},
+      {"getattr", "GETATTR of a directory", true},
+      {"create", "OPEN with create, WRITE of --small-bytes with FILE_SYNC4, CLOSE", false},
+      {"stat", "LOOKUP and GETATTR of what create made", true},
+      {"lookup", "LOOKUP of what create made", true},
+      {"list", "READDIR with attributes of it all, again and again", true},
+      {"rename", "RENAME of each", false},
+      {"renameback", "RENAME of each to what it was called before", false},
+      {"remove", "REMOVE of each", false},
+      {"mkdir", "CREATE of directories", false},
+      {"rmdir", "REMOVE of these", false},
+      {"write", "sequential WRITE, then COMMIT", false},
+      {"read", "sequential READ", false},
+      {"randwrite", "WRITE at random places, then COMMIT", true},
+      {"randread", "READ at random places", true},
   };
   return names;
 }
 
 std::unique_ptr<Workload> Make(std::string_view name, const WorkloadOptions& options,
                                uint32_t thread) {
-  if (name == "getattr") return std::make_unique<Getattr>(options, thread);
+  auto each = [&](NamedOperation put, bool make = false) {
+    return std::make_unique<EachName>(options, thread, make, put);
+  };
+  if (name == "getattr") return std::make_unique<Getattr>(options);
   if (name == "create") return std::make_unique<Creating>(options, thread);
-  if (name == "stat") return std::make_unique<Statting>(options, thread);
-  if (name == "list") return std::make_unique<Listing>(options, thread);
-  if (name == "remove") return std::make_unique<Removing>(options, thread);
-  if (name == "write") return std::make_unique<Data>(options, thread, true, false);
-  if (name == "read") return std::make_unique<Data>(options, thread, false, false);
-  if (name == "randwrite") return std::make_unique<Data>(options, thread, true, true);
-  if (name == "randread") return std::make_unique<Data>(options, thread, false, true);
+  if (name == "stat") return std::make_unique<RandomName>(options, thread, &PutStat);
+  if (name == "lookup") return std::make_unique<RandomName>(options, thread, &PutLookup);
+  if (name == "list") return std::make_unique<Listing>(options);
+  if (name == "rename") return each(&PutThere);
+  if (name == "renameback") return each(&PutBack);
+  if (name == "remove") return each(&PutRemove);
+  if (name == "mkdir") return each(&PutMkdir, true);
+  if (name == "rmdir") return each(&PutRemoveDirectory);
+  if (name == "write") return MakeData(options, thread, true, false);
+  if (name == "read") return MakeData(options, thread, false, false);
+  if (name == "randwrite") return MakeData(options, thread, true, true);
+  if (name == "randread") return MakeData(options, thread, false, true);
   return nullptr;
 }
 
