@@ -10,12 +10,13 @@ cd "$(dirname "$0")/.." || exit 1
 declare -A suites=(
   [lint]="hack/lint.sh"
   [unit]="tests/unit/run.sh"
+  [instructions]="tests/instructions/run.py"
   [kernel]="tests/kernel/run.sh"
   [fuse]="tests/fuse/run.sh"
   [sanity]="tests/csi/run.sh"
   [cluster]="tests/cluster/run.sh"
 )
-order=(lint unit kernel fuse sanity cluster)
+order=(lint unit instructions kernel fuse sanity cluster)
 suite_seconds_max=2400
 [ $# = 0 ] || order=("$@")
 logs=build/tests
@@ -41,7 +42,7 @@ for suite in "${order[@]}"; do
   read -r good _ bad _ <<<"${counts:-0 passed, 0 failed}"
   if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi       # it broke off
   if [ "$good" = 0 ] && [ "$bad" = 0 ]; then bad=1; fi          # it ran nothing
-  printf 'test: %-8s %4d passed, %d failed  (%d s, exit %d)\n' \
+  printf 'test: %-12s %4d passed, %d failed  (%d s, exit %d)\n' \
     "$suite" "$good" "$bad" $((SECONDS - start)) "$status"
   if [ "$bad" != 0 ]; then
     echo "--- from $log"
