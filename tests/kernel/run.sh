@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # run.sh [--server tarn|ganesha] [--only PATTERN] [SUITE...]: the Linux kernel's NFS client, in
-# User-Mode Linux, against a real tarn-server. Suites (default: both):
+# User-Mode Linux, against a real tarn-server. Suites (default: the first two):
 #   cases  what people do with files, over vers=4.2, 4.1 and 4.0, with a client for each
 #   crash  the same work while the server is killed (-9) and started again
+#   bench  (only by name) git clone, tar x and rm -rf, beside NFS-Ganesha
 # Ends with "N passed, N failed". Logs: build/tests/kernel/.
 #
 # TARN_KERNEL_SCALE (default 1) multiplies the amount of work and the number of kills.
@@ -36,7 +37,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --server) SERVER=$2; shift 2 ;;
     --only) ONLY=$2; shift 2 ;;
-    cases | crash) break ;;
+    cases | crash | bench) break ;;
     *) echo "kernel: unknown argument $1; see the head of tests/kernel/run.sh" >&2; exit 2 ;;
   esac
 done
