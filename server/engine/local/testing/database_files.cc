@@ -78,20 +78,19 @@ class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
 class WritableFile final : public rocksdb::FSWritableFile {
  public:
   using rocksdb::FSWritableFile::Append;
+  using rocksdb::FSWritableFile::PositionedAppend;
   // `reused`: it may hold more than is written now, which Close cuts off.
   WritableFile(std::unique_ptr<DiskFile> file, std::string path, uint64_t at, bool reused)
       : file_(std::move(file)), path_(std::move(path)), at_(at), reused_(reused) {}
 
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
-    for (size_t done = 0; done < data.size();) {
-      iovec part{const_cast<char*>(data.data()) + done, data.size() - done};
-      ssize_t wrote = file_->Write(at_, {&part, 1});
-      if (wrote < 0 && errno == EINTR) continue;
-      if (wrote < 0) return Failed(path_);
-      done += static_cast<size_t>(wrote);
-      at_ += static_cast<uint64_t>(wrote);
-    }
-    return IOStatus::OK();
+    IOStatus status = WriteAt(at_, data);
+    if (status.ok()) at_ += data.size();
+    return status;
+  }
+  IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions&,
+                            IODebugContext*) override {
+    return WriteAt(offset, data);
   }
   IOStatus Truncate(uint64_t bytes, const IOOptions&, IODebugContext*) override {
     if (file_->Truncate(bytes) != 0) return Failed(path_);
@@ -113,6 +112,17 @@ class WritableFile final : public rocksdb::FSWritableFile {
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return at_; }
 
  private:
+  IOStatus WriteAt(uint64_t at, const Slice& data) {
+    for (size_t done = 0; done < data.size();) {
+      iovec part{const_cast<char*>(data.data()) + done, data.size() - done};
+      ssize_t wrote = file_->Write(at + done, {&part, 1});
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote < 0) return Failed(path_);
+      done += static_cast<size_t>(wrote);
+    }
+    return IOStatus::OK();
+  }
+
   std::unique_ptr<DiskFile> file_;
   const std::string path_;
   uint64_t at_;
