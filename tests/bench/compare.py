@@ -222,11 +222,18 @@ def notes(taken, rows):
                        f'{taken.median(row, kind, "per_second"):,.0f} a second, {each:,.0f} per '
                        f'second of its processor time; the client used {share:.0%} of a core.')
     yield '- Journal commits of the file system below, per operation: ' + '; '.join(
-        f'{row.name} ' + ', '.join(
-            f'{kind.__name__} {taken.median(row, kind, "commits") / taken.median(row, kind, "operations"):.2f}'
-            for kind in (Tarn, Ganesha, GaneshaSync)
-            if taken.rows.get((row.name, kind), [{}])[0].get('commits') is not None)
+        f'{row.name}: {commits(taken, row)}'
         for row in rows if row.names and row.name and '1 client' in row.name) + '.'
+
+
+def commits(taken, row):
+    told = []
+    for kind in (Tarn, Ganesha, GaneshaSync):
+        values = [f['commits'] / f['operations'] for f in taken.rows.get((row.name, kind), [])
+                  if 'commits' in f]
+        if values:
+            told.append(f'{kind.__name__} {statistics.median(values):.2f}')
+    return ', '.join(told) or 'not told'
 
 
 def main():

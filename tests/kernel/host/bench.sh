@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Suite "bench": guest/bench.sh's work with real trees through the kernel's client, by turns on Tarn,
-# on NFS-Ganesha as it is, and on Ganesha with synchronous directories (chattr +D), which promises
-# what Tarn promises. Prints ratios of medians; fails only when the work fails.
+# Suite "bench": guest/bench.sh's work with real trees through the kernel's client, by turns on
+# Tarn, on NFS-Ganesha as it is, and on Ganesha with synchronous directories (chattr +D), which
+# promises what Tarn promises. Prints ratios of medians; fails only when the work fails.
 # TARN_KERNEL_ROUNDS (default 3) is the number of turns.
 
 run_bench() {
