@@ -20,6 +20,16 @@ TEST(MountOptions, TheLastOneWins) {
   EXPECT_EQ(options->ToString(), "hard,timeo=2,vers=4.1");
 }
 
+TEST(MountOptions, EveryMinorVersion) {
+  for (std::string minor : {"0", "1", "2"}) {
+    auto options = ParseMountOptions({"minorversion=" + minor}, "");
+    ASSERT_TRUE(options.ok());
+    EXPECT_EQ(options->ToString(), "vers=4." + minor);
+    EXPECT_TRUE(ParseMountOptions({"vers=4." + minor}, "").ok());
+  }
+  EXPECT_FALSE(ParseMountOptions({"minorversion=3"}, "").ok());
+}
+
 TEST(MountOptions, WhatItWritesItReads) {
   auto options = ParseMountOptions({"noatime", "nodev", "rsize=65536", "noac", "vers=4"}, "");
   ASSERT_TRUE(options.ok());
@@ -48,7 +58,7 @@ TEST(MountOptions, RefusesEverythingElse) {
                           "rsize=1",
                           "hard=1",
                           "vers=3",
-                          "vers=4.2",
+                          "vers=4.3",
                           "sec=krb5",
                           "addr=1.2.3.4",
                           "clientaddr=1.2.3.4",

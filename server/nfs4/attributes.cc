@@ -60,7 +60,7 @@ constexpr Bitmap kSpace = {FATTR4_FILES_AVAIL, FATTR4_FILES_FREE, FATTR4_FILES_T
                            FATTR4_SPACE_AVAIL, FATTR4_SPACE_FREE, FATTR4_SPACE_TOTAL};
 
 // Set only, never told.
-constexpr Bitmap kWriteOnly = {FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET};
+constexpr Bitmap kWriteOnly = {FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET, FATTR4_MODE_UMASK};
 
 // An access point is entered by a name that no directory holds; clients see what lies under the
 // mount as this inode. The top bit keeps it apart from those of files.
@@ -88,7 +88,7 @@ void PutConstant(Encoder& to, uint32_t attribute, const AttributeSource& s) {
     case FATTR4_SUPPORTED_ATTRS:
       return Encode(to, SupportedAttributes(s.minor));
     case FATTR4_SUPPATTR_EXCLCREAT:
-      return Encode(to, ExclusiveCreateAttributes());
+      return Encode(to, ExclusiveCreateAttributes(s.minor));
     case FATTR4_FH_EXPIRE_TYPE:
       return to.Put(FH4_PERSISTENT);
     case FATTR4_LEASE_TIME:
@@ -110,6 +110,10 @@ void PutConstant(Encoder& to, uint32_t attribute, const AttributeSource& s) {
       return PutTime(to, {.seconds = 0, .nanoseconds = 1});
     case FATTR4_RAWDEV:
       return to.Put(uint64_t{0});
+    case FATTR4_CLONE_BLKSIZE:
+      return to.Put(static_cast<uint32_t>(vfs::kCloneBlockBytes));
+    case FATTR4_CHANGE_ATTR_TYPE:
+      return to.Put(static_cast<uint32_t>(NFS4_CHANGE_TYPE_IS_MONOTONIC_INCR));
     case FATTR4_NAMED_ATTR:
     case FATTR4_CASE_INSENSITIVE:
       return to.Put(false);
@@ -158,6 +162,9 @@ void PutOne(Encoder& to, uint32_t attribute, const AttributeSource& s) {
     case FATTR4_OWNER_GROUP:
       return PutId(to, s.file.gid);
     case FATTR4_SPACE_USED:
+    // Storage that files share counts for each of them, so this is what the space that is left
+    // grows by when the file goes.
+    case FATTR4_SPACE_FREED:
       return to.Put(s.file.space_used);
     case FATTR4_TIME_ACCESS:
       return PutTime(to, s.file.access_time);
@@ -179,13 +186,25 @@ void PutOne(Encoder& to, uint32_t attribute, const AttributeSource& s) {
 xdr::Bitmap SupportedAttributes(uint32_t minor) {
   Bitmap supported = kSupported40;
   if (minor >= 1) supported.Set(FATTR4_SUPPATTR_EXCLCREAT);
+  if (minor >= 2) {
+    for (uint32_t attribute : {FATTR4_CLONE_BLKSIZE, FATTR4_SPACE_FREED, FATTR4_CHANGE_ATTR_TYPE,
+                               FATTR4_MODE_UMASK, FATTR4_XATTR_SUPPORT}) {
+      supported.Set(attribute);
+    }
+  }
   return supported;
 }
 
-xdr::Bitmap ExclusiveCreateAttributes() {
-  return {
+xdr::Bitmap ExclusiveCreateAttributes(uint32_t minor) {
+  Bitmap settable = {
       FATTR4_SIZE,           FATTR4_MODE, FATTR4_OWNER, FATTR4_OWNER_GROUP, FATTR4_TIME_ACCESS_SET,
       FATTR4_TIME_MODIFY_SET};
+  if (minor >= 2) settable.Set(FATTR4_MODE_UMASK);
+  return settable;
+}
+
+bool AsksForWriteOnly(const xdr::Bitmap& wanted) {
+  return !(wanted & kWriteOnly).empty();
 }
 
 bool AsksForSpace(const xdr::Bitmap& wanted) {

@@ -32,7 +32,9 @@ struct AttributeSource {
 
 xdr::Bitmap SupportedAttributes(uint32_t minor);
 // What OPEN with EXCLUSIVE4_1 can set.
-xdr::Bitmap ExclusiveCreateAttributes();
+xdr::Bitmap ExclusiveCreateAttributes(uint32_t minor);
+// Is one of the wanted attributes set only, never told?
+bool AsksForWriteOnly(const xdr::Bitmap& wanted);
 // Does one of the wanted attributes come from the realm's space?
 bool AsksForSpace(const xdr::Bitmap& wanted);
 
@@ -42,10 +44,13 @@ void EncodeAttributes(xdr::Encoder& to, const xdr::Bitmap& wanted, const Attribu
 // for.
 void EncodeAttributeError(xdr::Encoder& to, nfsstat4 why);
 
-// What a client wants to set. NFS4ERR_ATTRNOTSUPP: not supported; NFS4ERR_INVAL: read-only, or a
-// value out of range; NFS4ERR_BADOWNER: no numeric owner; NFS4ERR_BADXDR: the values end early or
+// What a client wants to set, of a file that it makes or of one that is there (only the former has
+// mode_umask, RFC 8275 section 4). NFS4ERR_ATTRNOTSUPP: not supported; NFS4ERR_INVAL: read-only, or
+// a value out of range; NFS4ERR_BADOWNER: no numeric owner; NFS4ERR_BADXDR: the values end early or
 // late.
-nfsstat4 DecodeAttributeChange(const fattr4& from, uint32_t minor, vfs::AttributeChange& change);
+enum class SetBy { kCreation, kSetAttr };
+nfsstat4 DecodeAttributeChange(const fattr4& from, uint32_t minor, SetBy by,
+                               vfs::AttributeChange& change);
 
 nfs_ftype4 ToWire(vfs::FileType type);
 

@@ -8,9 +8,11 @@ namespace {
 
 using xdr::Bitmap;
 
+// Of a file that is there.
 constexpr Bitmap kSettable = {
     FATTR4_SIZE,           FATTR4_MODE, FATTR4_OWNER, FATTR4_OWNER_GROUP, FATTR4_TIME_ACCESS_SET,
     FATTR4_TIME_MODIFY_SET};
+constexpr uint32_t kUmaskMax = 0777;
 constexpr uint32_t kNanosecondsMax = 999'999'999;
 constexpr uint32_t kOwnerBytesMax = 1024;
 
@@ -35,6 +37,16 @@ nfsstat4 GetOwner(xdr::Decoder& from, std::optional<uint32_t>& id) {
   return id ? NFS4_OK : NFS4ERR_BADOWNER;
 }
 
+// The mode of a new file as its program asked for it, and the program's umask. There are no default
+// ACLs, which would take the umask's place.
+nfsstat4 GetModeUmask(xdr::Decoder& from, std::optional<uint32_t>& mode) {
+  mode_umask4 both;
+  if (!Decode(from, both)) return NFS4ERR_BADXDR;
+  if (both.mu_mode > 07777 || both.mu_umask > kUmaskMax) return NFS4ERR_INVAL;
+  mode = both.mu_mode & ~both.mu_umask;
+  return NFS4_OK;
+}
+
 nfsstat4 GetOne(xdr::Decoder& from, uint32_t attribute, vfs::AttributeChange& change) {
   switch (attribute) {
     case FATTR4_SIZE:
@@ -42,6 +54,8 @@ nfsstat4 GetOne(xdr::Decoder& from, uint32_t attribute, vfs::AttributeChange& ch
     case FATTR4_MODE:
       if (!from.Get(change.mode.emplace())) return NFS4ERR_BADXDR;
       return *change.mode <= 07777 ? NFS4_OK : NFS4ERR_INVAL;
+    case FATTR4_MODE_UMASK:
+      return GetModeUmask(from, change.mode);
     case FATTR4_OWNER:
       return GetOwner(from, change.uid);
     case FATTR4_OWNER_GROUP:
@@ -67,9 +81,14 @@ std::optional<uint32_t> ParseOwner(std::string_view text) {
   return id;
 }
 
-nfsstat4 DecodeAttributeChange(const fattr4& from, uint32_t minor, vfs::AttributeChange& change) {
+nfsstat4 DecodeAttributeChange(const fattr4& from, uint32_t minor, SetBy by,
+                               vfs::AttributeChange& change) {
   if (!from.attrmask.In(SupportedAttributes(minor))) return NFS4ERR_ATTRNOTSUPP;
-  if (!from.attrmask.In(kSettable)) return NFS4ERR_INVAL;
+  Bitmap settable = kSettable;
+  if (by == SetBy::kCreation) settable.Set(FATTR4_MODE_UMASK);
+  if (!from.attrmask.In(settable)) return NFS4ERR_INVAL;
+  bool both = from.attrmask.Has(FATTR4_MODE) && from.attrmask.Has(FATTR4_MODE_UMASK);
+  if (both) return NFS4ERR_INVAL;
   xdr::Decoder values(from.attr_vals);
   for (uint32_t i = 0; i < Bitmap::kWords; ++i) {
     for (uint32_t word = from.attrmask.words[i]; word != 0; word &= word - 1) {

@@ -92,7 +92,7 @@ TEST(Attributes, DecodesWhatCanBeSet) {
       FATTR4_TIME_MODIFY_SET};
   vfs::AttributeChange change;
   auto values = to.Flatten();
-  ASSERT_EQ(DecodeAttributeChange(Fattr(mask, values), 0, change), NFS4_OK);
+  ASSERT_EQ(DecodeAttributeChange(Fattr(mask, values), 0, SetBy::kSetAttr, change), NFS4_OK);
   EXPECT_EQ(change.size, 100U);
   EXPECT_EQ(change.mode, 0640U);
   EXPECT_EQ(change.uid, 12U);
@@ -102,20 +102,25 @@ TEST(Attributes, DecodesWhatCanBeSet) {
   for (size_t size = 0; size < values.size(); ++size) {
     vfs::AttributeChange unused;
     std::vector<std::byte> cut(values.begin(), values.begin() + static_cast<ptrdiff_t>(size));
-    EXPECT_EQ(DecodeAttributeChange(Fattr(mask, cut), 0, unused), NFS4ERR_BADXDR) << size;
+    EXPECT_EQ(DecodeAttributeChange(Fattr(mask, cut), 0, SetBy::kSetAttr, unused), NFS4ERR_BADXDR)
+        << size;
   }
 }
 
 TEST(Attributes, RefusesWhatCannotBeSet) {
   vfs::AttributeChange change;
   std::vector<std::byte> word(4);
-  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_TYPE}, word), 1, change), NFS4ERR_INVAL);
-  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_ACL}, word), 1, change), NFS4ERR_ATTRNOTSUPP);
+  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_TYPE}, word), 1, SetBy::kSetAttr, change),
+            NFS4ERR_INVAL);
+  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_ACL}, word), 1, SetBy::kSetAttr, change),
+            NFS4ERR_ATTRNOTSUPP);
   std::vector<std::byte> wild(4, std::byte{0xff});
-  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_MODE}, wild), 1, change), NFS4ERR_INVAL);
+  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_MODE}, wild), 1, SetBy::kSetAttr, change),
+            NFS4ERR_INVAL);
   xdr::Encoder who;
   who.PutString("alice");
-  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_OWNER}, who.Flatten()), 1, change),
+  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_OWNER}, who.Flatten()), 1, SetBy::kSetAttr,
+                                  change),
             NFS4ERR_BADOWNER);
 }
 

@@ -37,6 +37,55 @@ TEST(Restart, AChangeThatIsSentAgainInItsSlotSucceedsAgain) {
   EXPECT_EQ(client.Run({Op(OP_PUTROOTFH), RemoveOp("d")}).status(), NFS4ERR_NOENT);
 }
 
+TEST(Restart, AnExtendedAttributeIsSetAndRemovedOnce) {
+  Harness h;
+  Client41 client(h, "client", 1, 2);
+  client.Start();
+  SETXATTR4args args{.sxa_option = SETXATTR4_CREATE, .sxa_key = "a", .sxa_value = Keep("1")};
+  auto set = h.Encoded(2, {client.NextSequence(), Op(OP_PUTROOTFH), Op(OP_SETXATTR, args)});
+  Reply first = h.RunRaw(set);
+  ASSERT_EQ(first.status(), NFS4_OK);
+  h.Restart();
+  Reply again = h.RunRaw(set);
+  ASSERT_EQ(again.status(), NFS4_OK);
+  EXPECT_EQ(again.at<SETXATTR4res>(2).sxr_info.after, first.at<SETXATTR4res>(2).sxr_info.after);
+  auto remove = h.Encoded(2, {client.NextSequence(), Op(OP_PUTROOTFH),
+                              Op(OP_REMOVEXATTR, REMOVEXATTR4args{.rxa_name = "a"})});
+  ASSERT_EQ(h.RunRaw(remove).status(), NFS4_OK);
+  h.Restart();
+  EXPECT_EQ(h.RunRaw(remove).status(), NFS4_OK);
+}
+
+// What changes data without an open, too: else the copy would be of another moment.
+TEST(Restart, ACopyIsMadeOnce) {
+  Harness h;
+  Client41 client(h, "client", 1, 2);
+  client.Start();
+  std::string source;
+  std::string target;
+  client.OpenFile("source", source);
+  client.OpenFile("target", target);
+  auto write = [&](std::string_view text) {
+    return client.Run(
+        {PutFh(Keep(source)),
+         Op(OP_WRITE, WRITE4args{.stateid = {}, .stable = FILE_SYNC4, .data = Keep(text)})});
+  };
+  for (bool clone : {false, true}) {
+    ASSERT_EQ(write("before").status(), NFS4_OK);
+    nfs_argop4 op = clone ? Op(OP_CLONE, CLONE4args{}) : Op(OP_COPY, COPY4args{});
+    auto copy = h.Encoded(
+        2, {client.NextSequence(1), PutFh(Keep(source)), Op(OP_SAVEFH), PutFh(Keep(target)), op});
+    ASSERT_EQ(h.RunRaw(copy).status(), NFS4_OK);
+    ASSERT_EQ(write("behind").status(), NFS4_OK);
+    h.Restart();
+    ASSERT_EQ(h.RunRaw(copy).status(), NFS4_OK);
+    Reply read = client.Run({PutFh(Keep(target)), Op(OP_READ, READ4args{.count = 100})});
+    ASSERT_EQ(read.status(), NFS4_OK);
+    xdr::Opaque data = read.at<READ4res>(2).resok4.data;
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(data.data()), data.size()), "before");
+  }
+}
+
 // Linux tells its highest slot of the moment, also in a request that it sends again.
 TEST(Restart, AChangeThatIsSentAgainMayTellAnotherHighestSlot) {
   Harness h;

@@ -1,4 +1,4 @@
-// ACCESS (RFC 8881 section 18.1).
+// ACCESS (RFC 8881 section 18.1; extended attributes: RFC 8276 section 8.5).
 #include "server/nfs4/ops/ops.h"
 #include "server/vfs/permission.h"
 
@@ -17,6 +17,11 @@ nfsstat4 Access(Compound& c, const ACCESS4args& args) {
   if (execute) granted |= ACCESS4_LOOKUP | ACCESS4_EXECUTE;
   if (write) granted |= ACCESS4_MODIFY | ACCESS4_EXTEND;
   if (write && execute) granted |= ACCESS4_DELETE;
+  if (c.minor >= 2 && (directory || file.type == vfs::FileType::kRegular)) {
+    supported |= ACCESS4_XAREAD | ACCESS4_XAWRITE | ACCESS4_XALIST;
+    if ((allowed & vfs::kMayRead) != 0) granted |= ACCESS4_XAREAD | ACCESS4_XALIST;
+    if (vfs::CheckXattrChange(c.caller(), file).ok()) granted |= ACCESS4_XAWRITE;
+  }
   supported &= args.access;
   Encode(c.to, ACCESS4resok{.supported = supported, .access = granted & supported});
   return NFS4_OK;

@@ -40,7 +40,7 @@ nfsstat4 Create(Compound& c, const CREATE4args& args) {
   NFS_TRY(CheckDirectory(c));
   NFS_TRY(CheckComponent(args.objname));
   NFS_TRY(TypeOf(args.objtype, options));
-  NFS_TRY(DecodeAttributeChange(args.createattrs, c.minor, options.attributes));
+  NFS_TRY(DecodeAttributeChange(args.createattrs, c.minor, SetBy::kCreation, options.attributes));
   if (options.attributes.size) return NFS4ERR_INVAL;
   NFS_TRY(CheckNotAccessPoint(c, args.objname));
   auto made = c.engine().Create(c.caller(), c.current.id, args.objname, options);

@@ -29,6 +29,12 @@ nfsstat4 CheckDirectory(Compound& c, bool tell_symlink) {
   return symlink ? NFS4ERR_SYMLINK : NFS4ERR_NOTDIR;
 }
 
+nfsstat4 CheckRegular(Compound& c) {
+  vfs::Attributes file;
+  NFS_TRY(c.Attributes(file));
+  return file.type == vfs::FileType::kRegular ? NFS4_OK : NFS4ERR_WRONG_TYPE;
+}
+
 nfsstat4 FindAccessPoint(Compound& c, std::string_view name,
                          std::shared_ptr<const Export>& entered) {
   const Export& here = c.exported();
@@ -71,9 +77,7 @@ nfsstat4 PutAttributes(Compound& c, xdr::Encoder& to, const xdr::Bitmap& wanted,
 nfsstat4 CompareAttributes(Compound& c, const fattr4& given) {
   if (!given.attrmask.In(SupportedAttributes(c.minor))) return NFS4ERR_ATTRNOTSUPP;
   const auto& mask = given.attrmask;
-  bool untold = mask.Has(FATTR4_RDATTR_ERROR) || mask.Has(FATTR4_TIME_ACCESS_SET) ||
-                mask.Has(FATTR4_TIME_MODIFY_SET);
-  if (untold) return NFS4ERR_INVAL;
+  if (mask.Has(FATTR4_RDATTR_ERROR) || AsksForWriteOnly(mask)) return NFS4ERR_INVAL;
   vfs::Attributes file;
   NFS_TRY(c.Attributes(file));
   xdr::Encoder own;

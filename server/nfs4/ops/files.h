@@ -16,6 +16,9 @@ verifier4 WriteVerifier(Compound& c);
 // `tell_symlink`).
 nfsstat4 CheckDirectory(Compound& c, bool tell_symlink = false);
 
+// NFS4ERR_WRONG_TYPE unless the current file is a regular one.
+nfsstat4 CheckRegular(Compound& c);
+
 // Does the name, in the current directory, lead into an access point? Sets `entered` if so.
 // NFS4_OK also if not.
 nfsstat4 FindAccessPoint(Compound& c, std::string_view name,

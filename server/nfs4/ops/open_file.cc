@@ -38,7 +38,8 @@ nfsstat4 CreateOptionsOf(Compound& c, const createhow4& how, vfs::CreateOptions&
       options.mode =
           how.mode == UNCHECKED4 ? vfs::CreateMode::kUnchecked : vfs::CreateMode::kGuarded;
       file.set = how.createattrs.attrmask;
-      NFS_TRY(DecodeAttributeChange(how.createattrs, c.minor, options.attributes));
+      NFS_TRY(
+          DecodeAttributeChange(how.createattrs, c.minor, SetBy::kCreation, options.attributes));
       // An existing file must not be cut before its share reservations allow it.
       if (options.attributes.size) file.resize = *options.attributes.size;
       options.attributes.size.reset();
@@ -52,8 +53,9 @@ nfsstat4 CreateOptionsOf(Compound& c, const createhow4& how, vfs::CreateOptions&
       options.mode = vfs::CreateMode::kExclusive;
       options.verifier = ToVerifier(how.ch_createboth.cva_verf);
       file.set = how.ch_createboth.cva_attrs.attrmask;
-      if (!file.set.In(ExclusiveCreateAttributes())) return NFS4ERR_INVAL;
-      NFS_TRY(DecodeAttributeChange(how.ch_createboth.cva_attrs, c.minor, options.attributes));
+      if (!file.set.In(ExclusiveCreateAttributes(c.minor))) return NFS4ERR_INVAL;
+      NFS_TRY(DecodeAttributeChange(how.ch_createboth.cva_attrs, c.minor, SetBy::kCreation,
+                                    options.attributes));
       if (options.attributes.size) file.resize = *options.attributes.size;
       options.attributes.size.reset();
       return NFS4_OK;

@@ -7,7 +7,7 @@ namespace {
 
 nfsstat4 Apply(Compound& c, const SETATTR4args& args) {
   vfs::AttributeChange change;
-  NFS_TRY(DecodeAttributeChange(args.obj_attributes, c.minor, change));
+  NFS_TRY(DecodeAttributeChange(args.obj_attributes, c.minor, SetBy::kSetAttr, change));
   if (change.size) {
     bool opened = false;
     vfs::Attributes file;

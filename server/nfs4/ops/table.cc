@@ -114,12 +114,29 @@ void AddState(Table& t) {
   t[58] = From(1, Free("RECLAIM_COMPLETE", With<RECLAIM_COMPLETE4args, ReclaimComplete>));
 }
 
-// What EFS does not offer: delegations of directories, pNFS, SSV, and all of 4.2 so far.
+// RFC 7862 and, for extended attributes, RFC 8276.
+void Add42(Table& t) {
+  using namespace ops;
+  t[59] = From(2, Once(Changes(On("ALLOCATE", With<ALLOCATE4args, Allocate>))));
+  t[60] = From(2, Once(Changes(On("COPY", With<COPY4args, Copy>))));
+  t[62] = From(2, Once(Changes(On("DEALLOCATE", With<DEALLOCATE4args, Deallocate>))));
+  t[63] = From(2, Quick(On("IO_ADVISE", With<IO_ADVISE4args, IoAdvise>)));
+  t[68] = From(2, On("READ_PLUS", With<READ_PLUS4args, ReadPlus>));
+  t[69] = From(2, Quick(On("SEEK", With<SEEK4args, Seek>)));
+  t[71] = From(2, Once(Changes(On("CLONE", With<CLONE4args, Clone>))));
+  t[72] = From(2, On("GETXATTR", With<GETXATTR4args, GetXattr>));
+  t[73] = From(2, Once(Changes(On("SETXATTR", With<SETXATTR4args, SetXattr>))));
+  t[74] = From(2, On("LISTXATTRS", With<LISTXATTRS4args, ListXattrs>));
+  t[75] = From(2, Once(Changes(On("REMOVEXATTR", With<REMOVEXATTR4args, RemoveXattr>))));
+}
+
+// What EFS does not offer. 4.1: delegations of directories, pNFS, SSV. 4.2: copies between servers
+// (COPY_NOTIFY), what layouts report (LAYOUTERROR, LAYOUTSTATS), WRITE_SAME.
 void AddUnsupported(Table& t) {
   for (uint32_t number : {46U, 47U, 48U, 49U, 50U, 51U, 54U, 56U}) {
     t[number] = From(1, Free("unsupported 4.1 operation", nullptr));
   }
-  for (uint32_t number = 59; number < kNumbers; ++number) {
+  for (uint32_t number : {61U, 64U, 65U, 66U, 67U, 70U}) {
     t[number] = From(2, Free("unsupported 4.2 operation", nullptr));
   }
 }
@@ -128,6 +145,7 @@ Table MakeTable() {
   Table table;
   AddFiles(table);
   AddState(table);
+  Add42(table);
   AddUnsupported(table);
   return table;
 }

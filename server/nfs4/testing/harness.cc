@@ -85,14 +85,14 @@ Reply Harness::RunRaw(const std::vector<std::byte>& request) {
   return reply;
 }
 
-Client41::Client41(Harness& with, std::string name, uint64_t life)
-    : harness(with), owner(std::move(name)), boot(life) {}
+Client41::Client41(Harness& with, std::string name, uint64_t life, uint32_t version)
+    : harness(with), owner(std::move(name)), boot(life), minor(version) {}
 
 void Client41::Start(bool complete) {
   EXCHANGE_ID4args exchange;
   std::memcpy(exchange.eia_clientowner.co_verifier.data(), &boot, sizeof(boot));
   exchange.eia_clientowner.co_ownerid = Keep(owner);
-  Reply known = harness.Run(1, {Op(OP_EXCHANGE_ID, exchange)});
+  Reply known = harness.Run(minor, {Op(OP_EXCHANGE_ID, exchange)});
   ASSERT_EQ(known.status(), NFS4_OK);
   const auto& ok = known.at<EXCHANGE_ID4res>(0).eir_resok4;
   id = ok.eir_clientid;
@@ -107,7 +107,7 @@ void Client41::Start(bool complete) {
                                 .ca_maxrequests = 8,
                                 .ca_rdma_ird = {}};
   create.csa_back_chan_attrs = create.csa_fore_chan_attrs;
-  Reply made = harness.Run(1, {Op(OP_CREATE_SESSION, create)});
+  Reply made = harness.Run(minor, {Op(OP_CREATE_SESSION, create)});
   ASSERT_EQ(made.status(), NFS4_OK);
   session = made.at<CREATE_SESSION4res>(0).csr_resok4.csr_sessionid;
   sequences.assign(8, 0);
@@ -126,7 +126,7 @@ nfs_argop4 Client41::NextSequence(uint32_t slot, bool cache) {
 
 Reply Client41::Run(std::vector<nfs_argop4> ops, bool cache) {
   ops.insert(ops.begin(), NextSequence(0, cache));
-  return harness.Run(1, std::move(ops));
+  return harness.Run(minor, std::move(ops));
 }
 
 OPEN4args Client41::OpenArgs(const std::string& name, uint32_t access, uint32_t deny, bool create,

@@ -83,10 +83,10 @@ class Harness {
   rpc::Peer peer{.connection = 1, .address = "192.0.2.2", .port = 700, .listener = 1};
 };
 
-// A 4.1 client with one session.
+// A 4.1 or 4.2 client with one session.
 class Client41 {
  public:
-  Client41(Harness& harness, std::string owner, uint64_t boot = 1);
+  Client41(Harness& harness, std::string owner, uint64_t boot = 1, uint32_t minor = 1);
   // EXCHANGE_ID, CREATE_SESSION and, if `complete`, RECLAIM_COMPLETE.
   void Start(bool complete = true);
   nfs_argop4 NextSequence(uint32_t slot = 0, bool cache = true);
@@ -101,6 +101,7 @@ class Client41 {
   Harness& harness;
   std::string owner;
   uint64_t boot;
+  uint32_t minor;
   clientid4 id = 0;
   sessionid4 session{};
   std::vector<uint32_t> sequences = std::vector<uint32_t>(8, 0);

@@ -41,3 +41,10 @@ peer() {
 
 # locks.py, which holds and tries byte-range locks.
 locks() { python3 -IS "$T_HERE/guest/locks.py" "$@"; }
+
+# as_user UID DIRECTORY COMMAND...
+as_user() {
+  local uid=$1 directory=$2
+  shift 2
+  setpriv --reuid "$uid" --regid "$uid" --clear-groups bash -c "cd '$directory' && $*"
+}

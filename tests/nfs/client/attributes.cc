@@ -83,6 +83,8 @@ bool GetNumber(xdr::Decoder& from, uint32_t attribute, Attributes& a) {
       return from.Get(a.space_total);
     case FATTR4_SPACE_USED:
       return from.Get(a.space_used);
+    case FATTR4_SPACE_FREED:
+      return from.Get(a.space_freed);
     case FATTR4_MOUNTED_ON_FILEID:
       return from.Get(a.mounted_on_fileid);
     case FATTR4_FH_EXPIRE_TYPE:
@@ -164,6 +166,7 @@ EncodedAttributes::EncodedAttributes(const SetAttributes& set) {
   if (has(FATTR4_OWNER_GROUP, set.owner_group.has_value())) to.PutString(*set.owner_group);
   if (has(FATTR4_TIME_ACCESS_SET, set.access_time.has_value())) Encode(to, *set.access_time);
   if (has(FATTR4_TIME_MODIFY_SET, set.modify_time.has_value())) Encode(to, *set.modify_time);
+  if (has(FATTR4_MODE_UMASK, set.mode_umask.has_value())) Encode(to, *set.mode_umask);
   values = to.Flatten();
 }
 

@@ -28,7 +28,7 @@ struct Attributes {
   uint32_t numlinks = 0;
   std::string owner, owner_group;
   uint64_t quota_avail_hard = 0, quota_avail_soft = 0, quota_used = 0;
-  uint64_t space_avail = 0, space_free = 0, space_total = 0, space_used = 0;
+  uint64_t space_avail = 0, space_free = 0, space_total = 0, space_used = 0, space_freed = 0;
   nfs4::nfstime4 time_access, time_create, time_delta, time_metadata, time_modify;
   uint64_t mounted_on_fileid = 0;
 };
@@ -44,6 +44,7 @@ struct SetAttributes {
   std::optional<std::string> owner_group;
   std::optional<nfs4::settime4> access_time;
   std::optional<nfs4::settime4> modify_time;
+  std::optional<nfs4::mode_umask4> mode_umask;  // 4.2
 };
 
 // An fattr4 with its own memory.

@@ -1,6 +1,6 @@
-// An NFS 4.0 or 4.1 client for tests and benchmarks: one client id, one session (4.1), any number
-// of connections, and a call for each thing a test wants to do. It hides nothing: every answer is
-// the server's own status, nothing is retried, and Run* take any compound.
+// An NFS 4.0, 4.1 or 4.2 client for tests and benchmarks: one client id, one session (4.1), any
+// number of connections, and a call for each thing a test wants to do. It hides nothing: every
+// answer is the server's own status, nothing is retried, and Run* take any compound.
 //
 // Threads: not thread-safe; two threads take two clients, or two connections with slots of their
 // own and RunOn.
@@ -73,6 +73,33 @@ struct WriteAnswer {
 
 struct ReadAnswer {
   Bytes data;
+  bool end = false;
+};
+
+// A segment of READ_PLUS: data, or a hole of `length` bytes.
+struct Segment {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  bool hole = false;
+  Bytes data;
+};
+
+struct ReadPlusAnswer {
+  std::vector<Segment> segments;
+  bool end = false;
+};
+
+struct CopyAnswer {
+  uint64_t count = 0;
+  nfs4::stable_how4 committed{};
+  nfs4::verifier4 verifier{};
+  bool synchronous = false;
+  std::optional<stateid4> job;  // of an asynchronous one
+};
+
+struct XattrPage {
+  std::vector<std::string> names;
+  uint64_t cookie = 0;
   bool end = false;
 };
 
@@ -162,6 +189,24 @@ class Client {
   const Conflict& last_conflict() const { return conflict_; }  // of the last Lock that was denied
   nfsstat4 FreeState(const stateid4& state);                   // 4.1
   nfsstat4 ReleaseLockOwner(const std::string& owner);         // 4.0
+  // --- 4.2: sparse files, copies, extended attributes (client_42.cc) ---
+  nfsstat4 Allocate(const Fh& fh, const stateid4& state, uint64_t offset, uint64_t length);
+  nfsstat4 Deallocate(const Fh& fh, const stateid4& state, uint64_t offset, uint64_t length);
+  Answer<nfs4::seek_res4> Seek(const Fh& fh, const stateid4& state, uint64_t offset,
+                               nfs4::data_content4 what);
+  Answer<ReadPlusAnswer> ReadPlus(const Fh& fh, const stateid4& state, uint64_t offset,
+                                  uint32_t count);
+  nfsstat4 Clone(const OpenFile& from, const OpenFile& to, uint64_t from_offset, uint64_t to_offset,
+                 uint64_t length);
+  Answer<CopyAnswer> Copy(const OpenFile& from, const OpenFile& to, uint64_t from_offset,
+                          uint64_t to_offset, uint64_t length, bool synchronous = true);
+  Answer<nfs4::OFFLOAD_STATUS4resok> OffloadStatus(const Fh& to, const stateid4& job);
+  nfsstat4 OffloadCancel(const Fh& to, const stateid4& job);
+  Answer<std::string> GetXattr(const Fh& file, std::string_view name);
+  Answer<nfs4::change_info4> SetXattr(const Fh& file, std::string_view name, std::string_view value,
+                                      nfs4::setxattr_option4 option = nfs4::SETXATTR4_EITHER);
+  Answer<XattrPage> ListXattrs(const Fh& file, uint64_t cookie = 0, uint32_t bytes_max = 65536);
+  Answer<nfs4::change_info4> RemoveXattr(const Fh& file, std::string_view name);
   // The sequence id that an owner's next request carries (4.0; 0 in 4.1).
   uint32_t OwnerSequence(const std::string& owner) const;
 

@@ -41,7 +41,18 @@ class Compound {
   Compound& Add(nfs4::nfs_opnum4 op) {
     ops_.Put(static_cast<uint32_t>(op));
     ++count_;
-    large_ = large_ || op == nfs4::OP_READ || op == nfs4::OP_READDIR || op == nfs4::OP_READLINK;
+    switch (op) {
+      case nfs4::OP_READ:
+      case nfs4::OP_READDIR:
+      case nfs4::OP_READLINK:
+      case nfs4::OP_READ_PLUS:
+      case nfs4::OP_GETXATTR:
+      case nfs4::OP_LISTXATTRS:
+        large_ = true;
+        break;
+      default:
+        break;
+    }
     return *this;
   }
   Compound& Root() { return Add(nfs4::OP_PUTROOTFH); }

@@ -74,13 +74,6 @@ case_chmod_and_chown() {
   as_user 99 "$PWD" rm sticky/mine
 }
 
-# as_user UID DIRECTORY COMMAND...
-as_user() {
-  local uid=$1 directory=$2
-  shift 2
-  setpriv --reuid "$uid" --regid "$uid" --clear-groups bash -c "cd '$directory' && $*"
-}
-
 case_open_unlinked() {
   python3 - "$PWD" <<'EOF'
 import os
