@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# bench.sh [--rounds N] [--dir DIR] [--only TEXT] [--skip rows|alone] [--full]: Tarn beside
-# NFS-Ganesha (the distribution's, VFS): the same client, the same disk, alternating runs; then what
-# Tarn is measured for alone. Prints Markdown for docs/performance.md, in about a quarter of an
-# hour; --full, with its ten million files, takes longer. Absolute times say more of the machine
-# than of the servers.
+# bench.sh [--rounds N] [--dir DIR] [--only names|cached|data] [--skip rows|alone] [--full]: Tarn
+# beside NFS-Ganesha (the distribution's, VFS): the same client, the same disk, alternating runs;
+# then what Tarn is measured for alone. Prints Markdown for docs/performance.md, in about a quarter
+# of an hour; --full, with its ten million files, takes longer. Absolute times say more of the
+# machine than of the servers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 hack/deps.sh build test

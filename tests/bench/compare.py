@@ -38,6 +38,7 @@ class Row:
     names: bool = False    # changes names: compared with the synchronous Ganesha too
     pinned: bool = False   # the server on one core, the client on another
     against: str = ''      # 'dd' or 'tcp' as well
+    group: str = 'names'   # what --only selects
 
 
 def names_rows(where, label):
@@ -55,25 +56,26 @@ def names_rows(where, label):
 ROWS = [
     *names_rows(ONE, '1 client'),
     *names_rows(SIXTEEN, '16 at once'),
-    Row(None, ['create', *MANY, '--connections', '4', '--depth', '8']),
-    Row('stat (LOOKUP, GETATTR), one at a time', ['stat', *MANY], '2'),
-    Row('stat, 64 at once', ['stat', *MANY, *BUSY], '2'),
-    Row('lookup, 64 at once', ['lookup', *MANY, *BUSY], '2'),
-    Row('readdir + attributes of 10,000 files', ['list', *MANY], '2'),
-    Row('GETATTR, one at a time', ['getattr', *MANY], '2'),
+    Row(None, ['create', *MANY, '--connections', '4', '--depth', '8'], group='cached'),
+    Row('stat (LOOKUP, GETATTR), one at a time', ['stat', *MANY], '2', group='cached'),
+    Row('stat, 64 at once', ['stat', *MANY, *BUSY], '2', group='cached'),
+    Row('lookup, 64 at once', ['lookup', *MANY, *BUSY], '2', group='cached'),
+    Row('readdir + attributes of 10,000 files', ['list', *MANY], '2', group='cached'),
+    Row('GETATTR, one at a time', ['getattr', *MANY], '2', group='cached'),
     Row('GETATTR, 64 at once, the server on one core', ['getattr', *MANY, *BUSY], '2',
-        pinned=True),
+        pinned=True, group='cached'),
     Row('sequential write of 1 GiB, COMMIT at the end', ['write', *DATA, '--depth', '4'], '1.2',
-        'mib_per_second', against='dd'),
+        'mib_per_second', against='dd', group='data'),
     Row('sequential read, cached, 1 MiB', ['read', *DATA, '--depth', '4'], '1.5',
-        'mib_per_second', against='tcp'),
-    Row('4 KiB random read, one at a time', ['randread', *DATA, '--io-bytes', '4096'], '2'),
-    Row('4 KiB random read, 64 at once',
-        ['randread', *DATA, '--io-bytes', '4096', '--depth', '64'], '2'),
+        'mib_per_second', against='tcp', group='data'),
+    Row('4 KiB random read, one at a time', ['randread', *DATA, '--io-bytes', '4096'], '2',
+        group='data'),
+    Row('4 KiB random read, 32 at once',
+        ['randread', *DATA, '--io-bytes', '4096', '--depth', '32'], '2', group='data'),
     Row('4 KiB random write + fsync, one at a time',
-        ['randwrite', *DATA, '--io-bytes', '4096', '--sync'], '2'),
+        ['randwrite', *DATA, '--io-bytes', '4096', '--sync'], '2', group='data'),
     Row('4 KiB random write + fsync, 16 at once',
-        ['randwrite', *DATA, '--io-bytes', '4096', '--sync', '--depth', '16'], '2'),
+        ['randwrite', *DATA, '--io-bytes', '4096', '--sync', '--depth', '16'], '2', group='data'),
 ]
 
 
@@ -172,15 +174,18 @@ def measure_server(kind, directory, rows, taken):
 def measure(rounds, directory, rows):
     taken = Taken()
     kinds = [Tarn, Ganesha, GaneshaSync]
-    source = make_source(directory)
+    with_data = any(row.against for row in rows)
+    source = make_source(directory) if with_data else ''
     try:
         for turn in range(rounds):
             print(f'round {turn + 1} of {rounds}', file=sys.stderr)
-            yardsticks(source, taken.yardsticks)
+            if with_data:
+                yardsticks(source, taken.yardsticks)
             for kind in kinds[turn % 3:] + kinds[:turn % 3]:
                 measure_server(kind, directory, rows, taken)
     finally:
-        os.remove(source)
+        if source:
+            os.remove(source)
     return taken
 
 
@@ -240,13 +245,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--dir', default='/var/tmp', help='on the disk to be measured')
-    parser.add_argument('--only', default='', help='rows whose names hold this')
+    parser.add_argument('--only', default='', choices=['', 'names', 'cached', 'data'],
+                        help='rows of one kind')
     parser.add_argument('--skip', default='', choices=['', 'rows', 'alone'],
                         help='leave out the table of ratios, or what Tarn does alone')
     parser.add_argument('--full', action='store_true',
                         help='1,000,000 entries, 10,000,000 files: takes an hour')
     args = parser.parse_args()
-    rows = [row for row in ROWS if not row.name or args.only in row.name]
+    rows = [row for row in ROWS if args.only in ('', row.group)]
     if args.skip != 'rows':
         taken = measure(args.rounds, args.dir, rows)
         for line in [*table(taken, rows), '', *notes(taken, rows)]:
