@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "server/engine/local/chunk_files.h"
 #include "server/engine/local/log_files.h"
+#include "server/engine/local/log_order.h"
 #include "server/engine/local/log_tail.h"
 
 namespace tarn::local {
@@ -151,8 +152,10 @@ Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& given) {
   TRY(CutLogTails(*options.disk, options.data_dir + "/meta"));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  auto status = rocksdb::DB::Open(DatabaseOptions(options, store->env_.get()),
-                                  options.data_dir + "/meta", tables, &handles, &db);
+  LogOrder order;
+  auto database = DatabaseOptions(options, store->env_.get());
+  database.wal_filter = &order;
+  auto status = rocksdb::DB::Open(database, options.data_dir + "/meta", tables, &handles, &db);
   if (!status.ok()) {
     Error error = store->Translate(status);
     return Error(error.code(),

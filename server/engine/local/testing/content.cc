@@ -92,6 +92,13 @@ uint64_t Content::HolesIn(uint64_t offset, uint64_t bytes) const {
   return after - first - static_cast<uint64_t>(std::distance(begin, pages_.lower_bound(after)));
 }
 
+std::vector<uint64_t> Content::Pages() const {
+  std::vector<uint64_t> numbers;
+  numbers.reserve(pages_.size());
+  for (auto& [number, page] : pages_) numbers.push_back(number);
+  return numbers;
+}
+
 bool Content::Flip(uint64_t offset, uint8_t mask) {
   if (offset >= size_) return false;
   char& byte = PageFor(offset / kPageBytes)[offset % kPageBytes];

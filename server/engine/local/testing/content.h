@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tarn::local {
 
@@ -35,6 +36,8 @@ class Content {
   void Punch(uint64_t offset, uint64_t bytes);
   // Pages of [offset, offset + bytes) that take no space yet.
   uint64_t HolesIn(uint64_t offset, uint64_t bytes) const;
+  // The numbers of the pages that take space.
+  std::vector<uint64_t> Pages() const;
   // False: there is no such byte.
   bool Flip(uint64_t offset, uint8_t mask);
 

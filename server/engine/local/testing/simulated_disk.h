@@ -3,8 +3,10 @@
 //
 // What a cut of power leaves of a file: what its last Sync found, and of each later change all,
 // nothing, or some of its sectors (512 bytes or 4 KiB), in any combination; its size apart from its
-// bytes. Of a directory: what its last SyncDirectory found, and any of the later changes; a rename
-// is one change. Syncing a new file does not make its name durable.
+// bytes. Of a directory: what its last SyncDirectory found, and the first so many of the later
+// changes, since file systems with a journal keep that order, and RocksDB relies on it; a rename is
+// one change. Directories know nothing of each other, and syncing a new file does not make its name
+// durable.
 //
 // A hook sees every call before it is done, and may let it fail, wait, or cut the power just there:
 //

@@ -119,14 +119,22 @@ bool SimulatedDisk::PowerCut::Survives() {
 
 SimulatedDisk::NodePtr SimulatedDisk::PowerCut::Directory(const NodePtr& directory,
                                                           const std::vector<NameChange>& unsynced) {
-  size_t count = unsynced.size();
-  if (way_ == Way::kOlder && count > 0) count = random_() % (count + 1);
   auto entries_of = [&](const Node& node) -> Entries& {
     return entries_.try_emplace(&node, node.durable_entries).first->second;
   };
-  for (size_t i = 0; i < count; ++i) {
-    if (!Survives()) continue;
-    for (auto& edit : unsynced[i].edits) {
+  std::map<const Node*, size_t> left;  // changes of each directory
+  for (auto& change : unsynced) ++left[change.edits.front().directory.get()];
+  for (auto& change : unsynced) {  // in order, since the addresses of nodes are not
+    auto [found, first] = survivors_.try_emplace(change.edits.front().directory.get(), 0);
+    if (!first) continue;
+    size_t all = left.at(found->first);
+    found->second = way_ == Way::kAll ? all : way_ == Way::kNothing ? 0 : random_() % (all + 1);
+  }
+  for (auto& change : unsynced) {
+    size_t& survivors = survivors_.at(change.edits.front().directory.get());
+    if (survivors == 0) continue;
+    --survivors;
+    for (auto& edit : change.edits) {
       if (edit.node) {
         entries_of(*edit.directory)[edit.name] = edit.node;
       } else {

@@ -87,6 +87,7 @@ class SimulatedDisk::PowerCut {
   enum class Way { kNothing, kAll, kOlder, kSome, kTorn };
   Way way_;
   std::unordered_map<const Node*, Entries> entries_;
+  std::unordered_map<const Node*, size_t> survivors_;  // older changes of names, of each directory
   std::unordered_map<const Node*, NodePtr> copies_;
   std::vector<Node*> made_;
 };
