@@ -12,6 +12,7 @@ constexpr uint8_t kRecordVersion = 1;
 // Flags of an inode.
 constexpr uint8_t kHasVerifier = 1;
 constexpr uint8_t kHasXattrs = 2;  // their number and bytes follow
+constexpr uint8_t kShares = 4;
 
 std::string Big(std::string key, uint64_t number, int bytes) {
   for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) {
@@ -149,6 +150,14 @@ std::string XattrKey(uint32_t fs, uint64_t inode, uint64_t hash) {
   return Big(InodeKey(fs, inode), hash, 8);
 }
 
+std::string ShareKey(const std::string& file, uint64_t inode, uint64_t index) {
+  return Big(Big(file, inode, 8), index, 8);
+}
+
+std::string UnsharedKey(uint32_t fs, uint64_t inode, uint64_t index) {
+  return Big(Big(MetaPrefix('S', fs), inode, 8), index, 8);
+}
+
 std::string After(std::string prefix) {
   while (!prefix.empty()) {
     auto last = static_cast<uint8_t>(prefix.back());
@@ -173,7 +182,8 @@ std::string Encode(const InodeRecord& record) {
   out.U8(static_cast<uint8_t>(record.type));
   out.U8(static_cast<uint8_t>(record.place));
   bool xattrs = record.xattrs > 0;
-  out.U8((record.has_verifier ? kHasVerifier : 0) | (xattrs ? kHasXattrs : 0));
+  out.U8((record.has_verifier ? kHasVerifier : 0) | (xattrs ? kHasXattrs : 0) |
+         (record.shares ? kShares : 0));
   out.U32(record.mode);
   out.U32(record.links);
   out.U32(record.uid);
@@ -207,7 +217,8 @@ Result<InodeRecord> DecodeInode(std::string_view bytes) {
   in.Require(place <= 1);
   record.place = static_cast<Place>(place);
   uint8_t flags = in.U8();
-  in.Require(flags <= (kHasVerifier | kHasXattrs));
+  in.Require(flags <= (kHasVerifier | kHasXattrs | kShares));
+  record.shares = (flags & kShares) != 0;
   record.has_verifier = (flags & kHasVerifier) != 0;
   record.mode = in.U32();
   in.Require(record.mode <= 07777);

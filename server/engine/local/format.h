@@ -13,13 +13,13 @@
 
 namespace tarn::local {
 
-// 2: extended attributes.
-inline constexpr uint32_t kFormatVersion = 2;
+// 2: extended attributes. 3: chunk files that are shared.
+inline constexpr uint32_t kFormatVersion = 3;
 inline constexpr uint64_t kRootInode = 1;
 
 // Column families of the database. The default one is kMeta.
-enum class Table : uint8_t { kMeta = 0, kInodes, kNames, kInline, kChunks, kXattrs };
-inline constexpr size_t kTables = 6;
+enum class Table : uint8_t { kMeta = 0, kInodes, kNames, kInline, kChunks, kXattrs, kShares };
+inline constexpr size_t kTables = 7;
 
 // --- keys ---
 // kMeta: one letter, then the rest.
@@ -33,15 +33,19 @@ std::string UsageKey(uint32_t fs, vfs::RealmId realm);  // "U" fs realm
 std::string OrphanKey(uint32_t fs, uint64_t inode);     // "O" fs inode
 std::string TrashKey(uint32_t fs, uint64_t inode);      // "T" fs inode
 std::string FreedKey(uint32_t fs, uint64_t inode);      // "X" fs inode
-std::string RecordKey(std::string_view key);            // "K" key
+// "S" fs inode index: a chunk file of these numbers that may have lost a user.
+std::string UnsharedKey(uint32_t fs, uint64_t inode, uint64_t index);
+std::string RecordKey(std::string_view key);  // "K" key
 // A prefix of the keys above: one letter and a file system.
 std::string MetaPrefix(char letter, uint32_t fs);
 // kInodes, kInline: fs inode. kNames: fs directory hash. kChunks: fs inode index. kXattrs: fs inode
-// hash.
+// hash. kShares: fs, inode and index in a chunk file's name, inode and index of the chunk that uses
+// it.
 std::string InodeKey(uint32_t fs, uint64_t inode);
 std::string NameKey(uint32_t fs, uint64_t directory, uint64_t hash);
 std::string ChunkKey(uint32_t fs, uint64_t inode, uint64_t index);
 std::string XattrKey(uint32_t fs, uint64_t inode, uint64_t hash);
+std::string ShareKey(const std::string& file, uint64_t inode, uint64_t index);  // ChunkKey
 std::string FileSystemPrefix(uint32_t fs);
 // The first key after all those that begin with `prefix`; empty: no such key.
 std::string After(std::string prefix);
@@ -71,6 +75,7 @@ struct InodeRecord {
   uint64_t entries = 0;   // of a directory
   uint64_t verifier = 0;  // of an exclusive create
   bool has_verifier = false;
+  bool shares = false;       // since a chunk of it took part in a clone
   uint32_t xattrs = 0;       // extended attributes: their number
   uint64_t xattr_bytes = 0;  // of their names and values
 

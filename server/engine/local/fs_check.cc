@@ -22,6 +22,7 @@ class LocalFileSystem::Checker {
     TRY(ReadMarks());
     TRY(ReadInline());
     TRY(ReadChunks());
+    TRY(ReadShares());
     TRY(ReadXattrs());
     TRY(ReadRealms());
     for (auto& [number, inode] : inodes_) {
@@ -67,7 +68,11 @@ class LocalFileSystem::Checker {
   void CheckSpace(uint64_t number, const Info& inode);
   void CountUsage(uint64_t number, const Info& inode);
   Result<void> CheckUsage();
-  Result<void> CheckChunkFile(const ChunkId& id, const ChunkMap& map);
+  // Of the chunk: its own file and those that it shares are there, and long enough.
+  Result<void> CheckChunkFile(const ChunkId& id, const ChunkRow& row);
+  std::optional<std::string> WrongFile(const ChunkId& id, const ChunkRow& row) const;
+  void NoteShares(const ChunkId& id, const ChunkRow& row);
+  Result<void> ReadShares();
 
   LocalFileSystem& fs_;
   const std::function<void(std::string_view)>& report_;
@@ -77,6 +82,9 @@ class LocalFileSystem::Checker {
   std::unordered_set<uint64_t> orphans_;
   std::unordered_set<uint64_t> trash_;
   std::unordered_set<uint64_t> freed_;
+  std::unordered_set<std::string> shares_;  // keys of kShares that there must be
+  std::set<FileRef> shared_files_;
+  std::set<FileRef> own_files_;  // of chunks that share
   std::map<vfs::RealmId, RealmRecord> realms_;
   std::map<vfs::RealmId, UsageDelta> usage_;
 };
@@ -175,40 +183,106 @@ Result<void> LocalFileSystem::Checker::ReadChunks() {
   Result<void> status;
   TRY(Scan(Table::kChunks, prefix, [&](std::string_view key, std::string_view value) {
     ChunkId id{fs_.number_, NumberAt(key, prefix.size()), NumberAt(key, prefix.size() + 8)};
-    auto map = ChunkMap::Decode(value);
+    auto row = ChunkRow::Decode(value);
+    if (row) NoteShares(id, *row);
     auto inode = inodes_.find(id.inode);
-    if (!map) {
-      Problem(id.inode, map.error().message());
+    if (!row) {
+      Problem(id.inode, row.error().message());
     } else if (inode == inodes_.end()) {
       if (!freed_.contains(id.inode)) Problem(id.inode, "has chunks, but is not there");
     } else {
-      inode->second.blocks += map->Count(0, kChunkBlocks) * kBlockBytes;
+      inode->second.blocks += row->Count(0, kChunkBlocks) * kBlockBytes;
+      if (row->sharing && !inode->second.record.shares) {
+        Problem(id.inode, "shares chunk files, and its inode does not say so");
+      }
       if (inode->second.record.place != Place::kChunks) {
         Problem(id.inode, "has chunks, but its bytes are in the database");
       }
-      status = CheckChunkFile(id, *map);
+      status = CheckChunkFile(id, *row);
     }
     return status.ok();
   }));
   return status;
 }
 
-Result<void> LocalFileSystem::Checker::CheckChunkFile(const ChunkId& id, const ChunkMap& map) {
-  auto size = fs_.chunks_.SizeOf(id);
-  if (size && *size >= map.End() * kBlockBytes) return Ok();
+std::optional<std::string> LocalFileSystem::Checker::WrongFile(const ChunkId& id,
+                                                               const ChunkRow& row) const {
+  auto check = [&](const ChunkId& file, uint64_t blocks) -> std::optional<std::string> {
+    if (blocks == 0) return {};
+    auto size = fs_.chunks_.SizeOf(file);
+    if (size && *size >= blocks * kBlockBytes) return {};
+    return "chunk file " + std::to_string(id.index) + (size ? " is too short" : " is not there");
+  };
+  ChunkId own = id;
+  if (row.sharing) own = {id.fs, row.sharing->own.inode, row.sharing->own.index};
+  if (auto wrong = check(own, row.map.End())) return wrong;
+  if (!row.sharing) return {};
+  for (const SharedBlocks& part : row.sharing->shared) {
+    auto end = static_cast<int64_t>(part.map.End()) + part.delta;
+    auto wrong = check({id.fs, part.file.inode, part.file.index}, static_cast<uint64_t>(end));
+    if (wrong) return "its shared " + *wrong;
+  }
+  return {};
+}
+
+Result<void> LocalFileSystem::Checker::CheckChunkFile(const ChunkId& id, const ChunkRow& row) {
+  if (!WrongFile(id, row)) return Ok();
   auto inode = fs_.cache_.Find(id.inode);
   if (inode.code() == Code::kStale) return Ok();  // removed meanwhile
   if (!inode) return inode.error();
   std::lock_guard flush((*inode)->flush_mutex);
   std::shared_lock lock((*inode)->mutex);
   if ((*inode)->gone) return Ok();
-  TRY(auto row, fs_.store_.Get(Table::kChunks, ChunkKey(id.fs, id.inode, id.index)));
-  if (!row) return Ok();
-  TRY(ChunkMap now, ChunkMap::Decode(*row));
-  size = fs_.chunks_.SizeOf(id);
-  if (now.End() > 0 && (!size || *size < now.End() * kBlockBytes)) {
-    Problem(id.inode,
-            "chunk file " + std::to_string(id.index) + (size ? " is too short" : " is not there"));
+  TRY(auto stored, fs_.store_.Get(Table::kChunks, ChunkKey(id.fs, id.inode, id.index)));
+  if (!stored) return Ok();
+  TRY(ChunkRow now, ChunkRow::Decode(*stored));
+  if (auto wrong = WrongFile(id, now)) Problem(id.inode, *wrong);
+  return Ok();
+}
+
+void LocalFileSystem::Checker::NoteShares(const ChunkId& id, const ChunkRow& row) {
+  if (!row.sharing) return;
+  for (const FileRef& file : row.sharing->stored) {
+    shares_.insert(ShareKey(ChunkKey(id.fs, file.inode, file.index), id.inode, id.index));
+  }
+  for (const SharedBlocks& part : row.sharing->shared) {
+    shared_files_.insert(part.file);
+  }
+  uint64_t blocks = 0;
+  for (uint64_t at = 0; at < kChunkBlocks; at += row.Run(at, kChunkBlocks)) {
+    if (row.Has(at)) blocks += row.Run(at, kChunkBlocks);
+  }
+  if (blocks != row.Count(0, kChunkBlocks)) Problem(id.inode, "has a block in two files");
+  FileRef own = row.sharing->own;
+  if (own.inode != 0 && !own_files_.insert(own).second) {
+    Problem(id.inode, "writes into the chunk file of another chunk");
+  }
+}
+
+// The references and their counts: each use of a file has its key, and each key its use; and nobody
+// writes into a file that is shared.
+Result<void> LocalFileSystem::Checker::ReadShares() {
+  std::string prefix = FileSystemPrefix(fs_.number_);
+  TRY(Scan(Table::kShares, prefix, [&](std::string_view key, std::string_view) {
+    if (shares_.erase(std::string(key)) > 0) return true;
+    Problem(NumberAt(key, prefix.size() + 16),
+            "is said to use a chunk file of " + std::to_string(NumberAt(key, prefix.size())));
+    return true;
+  }));
+  for (const std::string& key : shares_) {
+    Problem(NumberAt(key, prefix.size() + 16), "uses a chunk file of " +
+                                                   std::to_string(NumberAt(key, prefix.size())) +
+                                                   ", and is not counted as its user");
+  }
+  for (const FileRef& file : shared_files_) {
+    TRY(auto stored, fs_.store_.Get(Table::kChunks, ChunkKey(fs_.number_, file.inode, file.index),
+                                    snapshot_.get()));
+    bool own = own_files_.contains(file);
+    if (stored) {
+      auto row = ChunkRow::Decode(*stored);
+      own = own || (row && !row->sharing);
+    }
+    if (own) Problem(file.inode, "writes into a chunk file that is shared");
   }
   return Ok();
 }

@@ -44,8 +44,10 @@ Result<uint64_t> LocalFileSystem::Copy(const Caller& caller, const DataPlace& so
   TRY(InodePtr from, Find(source.file));
   TRY(InodePtr to, Find(target.file));
   TRY(length, CheckCopy(caller, from, to, source, target, length));
-  length = std::min(length, kCopyBytesMax);
   if (length == 0) return length;
+  TRY(uint64_t shared, CopyByReference(caller, source, target, length));
+  if (shared > 0) return shared;
+  length = std::min(length, kCopyBytesMax);
   std::vector<std::byte> buffer(std::min<uint64_t>(length, kIoBytesMax));
   uint64_t done = 0;
   while (done < length) {
@@ -69,10 +71,6 @@ Result<uint64_t> LocalFileSystem::Copy(const Caller& caller, const DataPlace& so
   }
   TRY(store_.Sync(ticket));
   return done;
-}
-
-Result<void> LocalFileSystem::Clone(const Caller&, const DataPlace&, const DataPlace&, uint64_t) {
-  return Error(Code::kNotSupported);
 }
 
 }  // namespace tarn::local

@@ -27,13 +27,17 @@ Result<FileData::Chunk*> LocalFileSystem::LoadChunk(Inode& inode, uint64_t index
   auto& chunks = inode.data->chunks;
   if (auto found = chunks.find(index); found != chunks.end()) return &found->second;
   FileData::Chunk chunk;
+  bool fresh = true;
   bool cut = inode.data->cut_from && index >= *inode.data->cut_from;
   if (inode.stored.place == Place::kChunks && !cut) {
     TRY(auto stored, store_.Get(Table::kChunks, ChunkKey(number_, inode.number, index)));
     if (stored) {
-      TRY(chunk.map, ChunkMap::Decode(*stored));
+      TRY(static_cast<ChunkRow&>(chunk), ChunkRow::Decode(*stored));
+      fresh = false;
     }
   }
+  // The file named after it may be one that was shared.
+  if (fresh && inode.record.shares) chunk.sharing = std::make_unique<Sharing>();
   // Maps of chunks that are not being written can be read again.
   constexpr size_t kChunksMax = 1024;
   for (auto at = chunks.begin(); chunks.size() >= kChunksMax && at != chunks.end();) {
@@ -89,12 +93,14 @@ Result<bool> LocalFileSystem::TryRead(Inode& inode, uint64_t offset, std::span<s
     size_t bytes = std::min<uint64_t>((block + run) * kBlockBytes, end) - within;
     auto part = buffer.first(bytes);
     if (chunk->second.map.Has(block)) {
-      TRY(auto file, chunks_.Open({number_, inode.number, index}, false));
+      TRY(auto file, chunks_.Open(OwnFile(inode, index, chunk->second), false));
       if (!file) {
         return Error(Code::kCorrupt, "chunk " + std::to_string(index) + " of inode " +
                                          std::to_string(inode.number) + " is not there");
       }
       TRY(file->Read(within, part));
+    } else if (chunk->second.sharing) {
+      TRY(ReadShared(chunk->second, within, part));
     } else {
       std::fill(part.begin(), part.end(), std::byte{0});
     }
@@ -173,19 +179,18 @@ Result<void> LocalFileSystem::WriteBlocks(Inode& inode, uint64_t offset,
   uint64_t end = within + data.size();
   uint64_t first = within / kBlockBytes;
   uint64_t after = (end + kBlockBytes - 1) / kBlockBytes;
-  uint64_t holes = after - first - chunk->map.Count(first, after);
+  if (chunk->sharing) TRY(CopyEdges(inode, index, *chunk, within, end));
+  uint64_t holes = after - first - chunk->Count(first, after);
   auto growth = static_cast<int64_t>(holes * kBlockBytes);
   if (growth > 0) {
     TRY(RefuseIfFull(static_cast<uint64_t>(growth)));
     TRY(realms_.Charge(inode.record.realm, growth, 0));
   }
+  bool unshares = chunk->CountShared(first, after) > 0;
   size_t head = chunk->map.Has(first) ? 0 : within % kBlockBytes;
   size_t tail = chunk->map.Has(after - 1) ? 0 : after * kBlockBytes - end;
   auto write = [&]() -> Result<void> {
-    if (!chunk->unsynced) {
-      TRY(chunk->unsynced, chunks_.Open({number_, inode.number, index}, true));
-      ++unsynced_files_;
-    }
+    TRY(OpenOwn(inode, index, *chunk));
     return chunk->unsynced->Write(within - head, head, data, tail);
   };
   if (auto written = write(); !written) {
@@ -193,8 +198,9 @@ Result<void> LocalFileSystem::WriteBlocks(Inode& inode, uint64_t offset,
     if (growth > 0) (void)realms_.Charge(inode.record.realm, -growth, 0);
     return written;
   }
-  if (growth > 0) {
+  if (growth > 0 || unshares) {
     chunk->map.Set(first, after);
+    chunk->ClearShared(first, after);
     chunk->map_dirty = true;
     inode.record.space_used += static_cast<uint64_t>(growth);
   }
@@ -208,7 +214,7 @@ Result<void> LocalFileSystem::ZeroTail(Inode& inode, uint64_t until) {
   uint64_t end = std::min(RoundUp(size), until);
   if (inode.record.place != Place::kChunks || size >= end) return Ok();
   TRY(FileData::Chunk * chunk, LoadChunk(inode, size / kChunkBytes));
-  if (!chunk->map.Has(size % kChunkBytes / kBlockBytes)) return Ok();
+  if (!chunk->Has(size % kChunkBytes / kBlockBytes)) return Ok();
   static const std::byte kZeros[kBlockBytes] = {};
   return WriteBlocks(inode, size, std::span(kZeros, end - size));
 }

@@ -27,6 +27,7 @@ struct LocalFileSystem::Pending {
   std::vector<std::pair<uint64_t, std::shared_ptr<ChunkFile>>> files;
   std::optional<std::string> inline_bytes;
   std::optional<uint64_t> cut_from;
+  std::vector<ShareChange> shares;
 };
 
 void LocalFileSystem::MarkDirty(const InodePtr& inode) {
@@ -78,7 +79,9 @@ void LocalFileSystem::TakePending(Inode& inode, Pending& pending) {
   if (!inode.data) return;
   for (auto& [index, chunk] : inode.data->chunks) {
     if (chunk.map_dirty) {
-      pending.maps.emplace_back(index, chunk.map.End() == 0 ? "" : chunk.map.Encode());
+      bool empty = chunk.Empty();
+      pending.maps.emplace_back(index, empty ? "" : chunk.Encode());
+      if (chunk.sharing) TakeShares(index, chunk, empty, pending.shares);
     }
     chunk.storing = chunk.map_dirty || chunk.unsynced;
     chunk.map_dirty = false;
@@ -118,7 +121,9 @@ Result<Store::Ticket> LocalFileSystem::StorePending(Inode& inode, Pending& pendi
   if (pending.cut_from && inode.stored.place == Place::kChunks) {
     batch.DeleteRange(Table::kChunks, ChunkKey(number_, inode.number, *pending.cut_from),
                       After(key));
+    if (inode.record.shares) TRY(DropShares(batch, inode, *pending.cut_from));
   }
+  for (auto& change : pending.shares) PutShares(batch, inode.number, change);
   for (auto& [index, map] : pending.maps) {
     std::string chunk = ChunkKey(number_, inode.number, index);
     if (map.empty()) {
@@ -151,6 +156,7 @@ Result<Store::Ticket> LocalFileSystem::StorePending(Inode& inode, Pending& pendi
   if (inode.data) {
     inode.data->cut_from.reset();
     for (auto& [index, chunk] : inode.data->chunks) chunk.storing = false;
+    NoteShares(inode, pending.shares);
   }
   return ticket;
 }
@@ -162,6 +168,12 @@ Result<Store::Ticket> LocalFileSystem::FlushOne(const InodePtr& inode) {
 
 Result<Store::Ticket> LocalFileSystem::Flush(const InodePtr& inode, const Addition& also) {
   std::unique_lock lock(inode->mutex);
+  return FlushLocked(inode, &lock, also);
+}
+
+Result<Store::Ticket> LocalFileSystem::FlushLocked(const InodePtr& inode,
+                                                   std::unique_lock<std::shared_mutex>* lock,
+                                                   const Addition& also) {
   if (inode->gone) return *inode->gone;
   if (!inode->dirty) return inode->ticket;
   Pending pending;
@@ -170,12 +182,12 @@ Result<Store::Ticket> LocalFileSystem::Flush(const InodePtr& inode, const Additi
   if (!pending.files.empty()) {
     // Writers make the file dirty again meanwhile, and then it stays so.
     inode->dirty = false;
-    lock.unlock();
+    if (lock != nullptr) lock->unlock();
     for (auto& [index, file] : pending.files) {
       synced = file->Sync();
       if (!synced) break;
     }
-    lock.lock();
+    if (lock != nullptr) lock->lock();
     if (inode->gone) return *inode->gone;
   } else {
     inode->dirty = false;
@@ -242,7 +254,7 @@ Result<LocalFileSystem::Cut> LocalFileSystem::Shrink(Inode& inode, uint64_t size
     if (size % kChunkBytes != 0) {
       TRY(FileData::Chunk * last, LoadChunk(inode, size / kChunkBytes));
       uint64_t blocks = (size % kChunkBytes + kBlockBytes - 1) / kBlockBytes;
-      freed += last->map.Clear(blocks, kChunkBlocks);
+      freed += last->Clear(blocks, kChunkBlocks);
       last->map_dirty = true;
       cut.push_back(size / kChunkBytes);
     }
@@ -274,16 +286,16 @@ Result<uint64_t> LocalFileSystem::DropChunks(Inode& inode, uint64_t first, Cut& 
                       uint64_t index = NumberAt(at, 12);
                       if (index >= stored_end) return false;
                       if (data.chunks.contains(index)) return true;
-                      auto map = ChunkMap::Decode(value);
-                      if (!map) status = map.error();
-                      if (map) blocks += map->Count(0, kChunkBlocks);
+                      auto row = ChunkRow::Decode(value);
+                      if (!row) status = row.error();
+                      if (row) blocks += row->Count(0, kChunkBlocks);
                       cut.push_back(index);
-                      return map.ok();
+                      return row.ok();
                     }));
     TRY(std::move(status));
   }
   for (auto at = data.chunks.lower_bound(first); at != data.chunks.end();) {
-    blocks += at->second.map.Count(0, kChunkBlocks);
+    blocks += at->second.Count(0, kChunkBlocks);
     unsynced_files_ -= at->second.unsynced ? 1 : 0;
     cut.push_back(at->first);
     at = data.chunks.erase(at);
@@ -303,7 +315,8 @@ void LocalFileSystem::RemoveCutFiles(Inode& inode, const Cut& cut) {
       auto chunk = LoadChunk(inode, cut[i]);
       if (!chunk) return;
       uint64_t end = (*chunk)->map.End();
-      ChunkId id{number_, inode.number, cut[i]};
+      ChunkId id = OwnFile(inode, cut[i], **chunk);
+      if (id.inode == 0) continue;
       if (end == 0 && !(*chunk)->unsynced) {
         (void)chunks_.Remove(id);
       } else if (auto file = chunks_.Open(id, false); file && *file) {

@@ -64,10 +64,16 @@ Result<void> LocalFileSystem::Free(Change& change, const InodePtr& inode) {
     // Its chunks stay in their table until their files are gone, see ReclaimFreed; so do those that
     // no flush has stored yet.
     if (inode->data) {
+      if (inode->data->cut_from && record.shares) {
+        TRY(DropShares(change.batch, *inode, *inode->data->cut_from));
+      }
       for (auto& [index, chunk] : inode->data->chunks) {
         if (!chunk.map_dirty && !chunk.storing && !chunk.unsynced) continue;
-        change.batch.Put(Table::kChunks, ChunkKey(number_, inode->number, index),
-                         chunk.map.Encode());
+        change.batch.Put(Table::kChunks, ChunkKey(number_, inode->number, index), chunk.Encode());
+        if (!chunk.sharing) continue;
+        std::vector<ShareChange> shares;
+        TakeShares(index, chunk, false, shares);
+        for (auto& share : shares) PutShares(change.batch, inode->number, share);
       }
     }
     change.batch.Put(Table::kMeta, FreedKey(number_, inode->number), "");

@@ -15,7 +15,8 @@ bool LocalFileSystem::Maintain(const std::atomic<bool>& stop) {
   if (deleted_) return false;
   WriteBack(stop);
   bool more = false;
-  for (auto step : {&LocalFileSystem::ReclaimTrash, &LocalFileSystem::ReclaimFreed}) {
+  for (auto step : {&LocalFileSystem::ReclaimTrash, &LocalFileSystem::ReclaimFreed,
+                    &LocalFileSystem::ReclaimShared}) {
     auto result = (this->*step)(stop);
     if (!result) {
       spdlog::warn("file system {}: reclaiming waits: {}", number_, result.error().ToString());
@@ -144,14 +145,17 @@ Result<bool> LocalFileSystem::ReclaimFreed(const std::atomic<bool>& stop) {
 
 Result<bool> LocalFileSystem::ReclaimChunks(uint64_t number) {
   std::string prefix = InodeKey(number_, number);
-  std::vector<uint64_t> chunks;
-  TRY(store_.Scan(Table::kChunks, prefix, After(prefix), [&](std::string_view key, auto) {
-    chunks.push_back(NumberAt(key, prefix.size()));
+  std::vector<std::pair<uint64_t, bool>> chunks;  // with a file named after the chunk?
+  Batch batch(store_);
+  TRY(store_.Scan(Table::kChunks, prefix, After(prefix), [&](std::string_view key, auto value) {
+    uint64_t index = NumberAt(key, prefix.size());
+    auto row = ChunkRow::Decode(value);
+    if (row && row->sharing) PutShares(batch, number, {index, {}, row->sharing->stored, {}});
+    chunks.emplace_back(index, row && !row->sharing);
     return chunks.size() < kChunksPerStep;
   }));
-  Batch batch(store_);
-  for (uint64_t index : chunks) {
-    TRY(chunks_.Remove({number_, number, index}));
+  for (auto [index, has_file] : chunks) {
+    if (has_file) TRY(chunks_.Remove({number_, number, index}));
     batch.Delete(Table::kChunks, ChunkKey(number_, number, index));
   }
   bool more = chunks.size() == kChunksPerStep;
@@ -181,7 +185,12 @@ Result<bool> LocalFileSystem::RemoveIfStray(const ChunkId& id) {
   // Files of this run may have chunks that the database does not know yet.
   if (id.inode >= first_new_number_) return false;
   TRY(auto row, store_.Get(Table::kChunks, ChunkKey(number_, id.inode, id.index)));
-  if (row) return false;
+  TRY(bool shared, IsUsed({id.inode, id.index}));
+  if (shared) return false;
+  if (row) {
+    TRY(ChunkRow chunk, ChunkRow::Decode(*row));
+    if (!chunk.sharing) return false;
+  }
   auto inode = cache_.Find(id.inode);
   if (inode.code() == Code::kStale) {
     // ReclaimFreed takes the file away before its row, and a row before the mark.
@@ -193,6 +202,10 @@ Result<bool> LocalFileSystem::RemoveIfStray(const ChunkId& id) {
   std::unique_lock lock((*inode)->mutex);
   if ((*inode)->gone) return false;
   TRY(FileData::Chunk * chunk, LoadChunk(**inode, id.index));
+  if (chunk->sharing) {
+    TRY(chunks_.Remove(id));  // it is named after the chunk, which does not use it
+    return true;
+  }
   if (chunk->unsynced || chunk->map_dirty || chunk->map.End() > 0) return false;
   TRY(chunks_.Remove(id));
   return true;

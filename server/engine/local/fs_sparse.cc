@@ -38,7 +38,7 @@ Result<std::optional<uint64_t>> LocalFileSystem::NextChunk(Inode& inode, uint64_
   if (!inode.data) inode.data = std::make_unique<FileData>();
   const FileData& data = *inode.data;
   for (auto at = data.chunks.lower_bound(index); at != data.chunks.end() && !next; ++at) {
-    if (at->second.map.End() > 0) next = at->first;
+    if (!at->second.Empty()) next = at->first;
   }
   if (inode.stored.place != Place::kChunks) return next;
   std::string key = InodeKey(number_, inode.number);
@@ -75,8 +75,8 @@ Result<SeekResult> LocalFileSystem::SeekChunks(Inode& inode, uint64_t offset, bo
     }
     TRY(FileData::Chunk * chunk, LoadChunk(inode, index));
     uint64_t block = offset % kChunkBytes / kBlockBytes;
-    if (chunk->map.Has(block) == data) return SeekResult{offset, false};
-    offset = index * kChunkBytes + (block + chunk->map.Run(block, kChunkBlocks)) * kBlockBytes;
+    if (chunk->Has(block) == data) return SeekResult{offset, false};
+    offset = index * kChunkBytes + (block + chunk->Run(block, kChunkBlocks)) * kBlockBytes;
   }
   return SeekResult{size, true};
 }
@@ -98,23 +98,28 @@ Result<SeekResult> LocalFileSystem::Seek(const Caller& caller, FileId file, bool
 
 // --- allocate ---
 
+Result<uint64_t> LocalFileSystem::CountRange(Inode& inode, uint64_t offset, uint64_t end) {
+  if (inode.record.place == Place::kInline) {
+    uint64_t space = std::min(inode.record.space_used, RoundUp(end));
+    uint64_t first = offset / kBlockBytes * kBlockBytes;
+    return first < space ? space - first : uint64_t{0};
+  }
+  uint64_t present = 0;
+  for (uint64_t index = offset / kChunkBytes;; ++index) {
+    TRY(auto next, NextChunk(inode, index));
+    if (!next || *next * kChunkBytes >= end) return present;
+    index = *next;
+    TRY(FileData::Chunk * chunk, LoadChunk(inode, index));
+    uint64_t start = index * kChunkBytes;
+    uint64_t first = offset > start ? (offset - start) / kBlockBytes : 0;
+    uint64_t after = std::min(kChunkBlocks, (RoundUp(end) - start) / kBlockBytes);
+    present += chunk->Count(first, after) * kBlockBytes;
+  }
+}
+
 // Says now what would fail only after much of it was done.
 Result<void> LocalFileSystem::CheckRoom(Inode& inode, uint64_t offset, uint64_t end) {
-  uint64_t present = 0;  // bytes
-  if (inode.record.place == Place::kInline) {
-    present = offset < inode.record.space_used ? inode.record.space_used - offset : 0;
-  } else {
-    for (uint64_t index = offset / kChunkBytes;; ++index) {
-      TRY(auto next, NextChunk(inode, index));
-      if (!next || *next * kChunkBytes >= end) break;
-      index = *next;
-      TRY(FileData::Chunk * chunk, LoadChunk(inode, index));
-      uint64_t start = index * kChunkBytes;
-      uint64_t first = offset > start ? (offset - start) / kBlockBytes : 0;
-      uint64_t after = std::min(kChunkBlocks, (RoundUp(end) - start) / kBlockBytes);
-      present += chunk->map.Count(first, after) * kBlockBytes;
-    }
-  }
+  TRY(uint64_t present, CountRange(inode, offset, end));
   uint64_t all = RoundUp(end) - offset / kBlockBytes * kBlockBytes;
   auto growth = static_cast<int64_t>(all - std::min(all, present));
   if (growth == 0) return Ok();
@@ -146,18 +151,15 @@ Result<void> LocalFileSystem::ReserveInline(Inode& inode, uint64_t end) {
 Result<void> LocalFileSystem::ReserveChunk(Inode& inode, uint64_t index, uint64_t first,
                                            uint64_t after) {
   TRY(FileData::Chunk * chunk, LoadChunk(inode, index));
-  uint64_t holes = after - first - chunk->map.Count(first, after);
+  uint64_t holes = after - first - chunk->Count(first, after);
   if (holes == 0) return Ok();
   auto growth = static_cast<int64_t>(holes * kBlockBytes);
   TRY(realms_.Charge(inode.record.realm, growth, 0));
   auto reserve = [&]() -> Result<void> {
-    if (!chunk->unsynced) {
-      TRY(chunk->unsynced, chunks_.Open({number_, inode.number, index}, true));
-      ++unsynced_files_;
-    }
+    TRY(OpenOwn(inode, index, *chunk));
     for (uint64_t at = first; at < after;) {
-      uint64_t run = chunk->map.Run(at, after);
-      if (!chunk->map.Has(at)) TRY(chunk->unsynced->Reserve(at * kBlockBytes, run * kBlockBytes));
+      uint64_t run = chunk->Run(at, after);
+      if (!chunk->Has(at)) TRY(chunk->unsynced->Reserve(at * kBlockBytes, run * kBlockBytes));
       at += run;
     }
     return Ok();
@@ -167,7 +169,11 @@ Result<void> LocalFileSystem::ReserveChunk(Inode& inode, uint64_t index, uint64_
     (void)realms_.Charge(inode.record.realm, -growth, 0);
     return reserved;
   }
-  chunk->map.Set(first, after);
+  for (uint64_t at = first; at < after;) {
+    uint64_t run = chunk->Run(at, after);
+    if (!chunk->Has(at)) chunk->map.Set(at, at + run);
+    at += run;
+  }
   chunk->map_dirty = true;
   inode.record.space_used += static_cast<uint64_t>(growth);
   return Ok();
@@ -224,7 +230,7 @@ Result<void> LocalFileSystem::Allocate(const Caller& caller, FileId file, bool o
 Result<void> LocalFileSystem::ZeroBlockPart(Inode& inode, uint64_t offset, uint64_t end) {
   if (offset >= end) return Ok();
   TRY(FileData::Chunk * chunk, LoadChunk(inode, offset / kChunkBytes));
-  if (!chunk->map.Has(offset % kChunkBytes / kBlockBytes)) return Ok();
+  if (!chunk->Has(offset % kChunkBytes / kBlockBytes)) return Ok();
   static const std::byte kZeros[kBlockBytes] = {};
   return WriteBlocks(inode, offset, std::span(kZeros, end - offset));
 }
@@ -261,7 +267,7 @@ Result<LocalFileSystem::Cut> LocalFileSystem::PunchChunks(Inode& inode, uint64_t
     uint64_t start = index * kChunkBytes;
     TRY(FileData::Chunk * chunk, LoadChunk(inode, index));
     uint64_t from = first > start ? (first - start) / kBlockBytes : 0;
-    uint64_t blocks = chunk->map.Clear(from, std::min(kChunkBlocks, (after - start) / kBlockBytes));
+    uint64_t blocks = chunk->Clear(from, std::min(kChunkBlocks, (after - start) / kBlockBytes));
     if (blocks == 0) continue;
     freed += blocks * kBlockBytes;
     chunk->map_dirty = true;

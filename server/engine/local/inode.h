@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "server/engine/local/chunk_files.h"
-#include "server/engine/local/chunk_map.h"
+#include "server/engine/local/chunk_row.h"
 #include "server/engine/local/format.h"
 #include "server/engine/local/store.h"
 
@@ -32,8 +32,7 @@ struct DataState {
 
 // A regular file's data as far as it is in memory.
 struct FileData {
-  struct Chunk {
-    ChunkMap map;
+  struct Chunk : ChunkRow {
     bool map_dirty = false;
     bool storing = false;                 // a flush is about to store the map
     std::shared_ptr<ChunkFile> unsynced;  // written since its last sync

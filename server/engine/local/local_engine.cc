@@ -317,11 +317,11 @@ Result<bool> LocalEngine::ReclaimFileSystem() {
   TRY(chunks_->RemoveFileSystem(number));
   Batch batch(*store_);
   std::string first = FileSystemPrefix(number);
-  for (Table table :
-       {Table::kInodes, Table::kNames, Table::kInline, Table::kChunks, Table::kXattrs}) {
+  for (Table table : {Table::kInodes, Table::kNames, Table::kInline, Table::kChunks, Table::kXattrs,
+                      Table::kShares}) {
     batch.DeleteRange(table, first, After(first));
   }
-  for (char letter : {'I', 'R', 'U', 'O', 'T', 'X', 'P', 'F'}) {
+  for (char letter : {'I', 'R', 'U', 'O', 'T', 'X', 'S', 'P', 'F'}) {
     std::string prefix = MetaPrefix(letter, number);
     batch.DeleteRange(Table::kMeta, prefix, After(prefix));
   }

@@ -227,6 +227,9 @@ class LocalFileSystem final : public vfs::FileSystem {
   using Addition = std::function<void(Batch&)>;
   Result<Ticket> Flush(const InodePtr& inode, const Addition& also = {});
   Result<Ticket> FlushOne(const InodePtr& inode);  // takes flush_mutex
+  // `lock`, which holds the mutex, is given up while files are synced. nullptr: the mutex is kept.
+  Result<Ticket> FlushLocked(const InodePtr& inode, std::unique_lock<std::shared_mutex>* lock,
+                             const Addition& also);
   Result<Ticket> StorePending(Inode& inode, Pending& pending, const Addition& also);
   void TakePending(Inode& inode, Pending& pending);
   void PutBack(Inode& inode, Pending& pending);
@@ -260,6 +263,47 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<size_t> CopyInto(const vfs::Caller& caller, const InodePtr& target,
                           const vfs::DataPlace& to, uint64_t offset,
                           std::span<const std::byte> data);
+
+  // --- fs_clone.cc ---
+  struct CloneJob;
+  Result<void> CloneRange(CloneJob& job);
+  Result<uint64_t> CheckClone(const CloneJob& job) const;
+  Result<Cut> CloneBytes(const CloneJob& job);
+  Result<Cut> CloneChunks(const CloneJob& job);
+  Result<void> FreezeSource(const CloneJob& job);
+  struct Piece;
+  Result<bool> NextPiece(const CloneJob& job, uint64_t done, Piece& piece);
+  Result<void> ClonePiece(const CloneJob& job, const Piece& piece);
+  Result<void> CopyPiece(const CloneJob& job, const Piece& piece);
+  Result<uint64_t> CopyByReference(const vfs::Caller& caller, const vfs::DataPlace& source,
+                                   const vfs::DataPlace& target, uint64_t length);
+  // Bytes of the range that are no holes.
+  Result<uint64_t> CountRange(Inode& inode, uint64_t offset, uint64_t end);
+
+  // --- fs_shares.cc ---
+  // What a batch changes in the table of shares for one chunk.
+  struct ShareChange {
+    uint64_t index = 0;
+    std::vector<FileRef> now;
+    std::vector<FileRef> before;
+    std::vector<FileRef> trim;  // blocks of these may be free
+  };
+  // The chunk's own file; inode 0: it has none yet.
+  ChunkId OwnFile(const Inode& inode, uint64_t index, const ChunkRow& chunk) const;
+  // Makes it, if need be, and counts it as written.
+  Result<void> OpenOwn(Inode& inode, uint64_t index, FileData::Chunk& chunk);
+  Result<void> ReadShared(const ChunkRow& chunk, uint64_t within, std::span<std::byte> buffer);
+  Result<void> CopyEdges(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t within,
+                         uint64_t end);
+  void TakeShares(uint64_t index, FileData::Chunk& chunk, bool empty,
+                  std::vector<ShareChange>& changes) const;
+  void PutShares(Batch& batch, uint64_t inode, const ShareChange& change) const;
+  static void NoteShares(Inode& inode, const std::vector<ShareChange>& changes);
+  // The stored chunks from `first` on use no files any more.
+  Result<void> DropShares(Batch& batch, const Inode& inode, uint64_t first);
+  Result<bool> IsUsed(const FileRef& file);
+  Result<bool> ReclaimShared(const std::atomic<bool>& stop);
+  Result<void> TrimShared(const FileRef& file);
 
   // --- fs_xattrs.cc ---
   uint64_t XattrHash(std::string_view name) const;

@@ -26,8 +26,8 @@ constexpr std::chrono::microseconds kPatienceMax{500};
 constexpr std::chrono::seconds kRecoveryWait{8};
 constexpr std::chrono::milliseconds kRecoveryPoll{20};
 constexpr uint64_t kLogBytesMax = 256u << 20;
-constexpr const char* kTableNames[kTables] = {"default", "inodes", "names",
-                                              "inline",  "chunks", "xattrs"};
+constexpr const char* kTableNames[kTables] = {"default", "inodes", "names", "inline",
+                                              "chunks",  "xattrs", "shares"};
 
 // Sums of usage. A broken operand ends in an error of the read, and fsck tells it.
 class UsageMerge : public rocksdb::AssociativeMergeOperator {
