@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -27,7 +28,8 @@ Op Op::Random(std::mt19937_64& random) {
   static constexpr OpKind kKinds[] = {OpKind::kCreate,         OpKind::kCreate, OpKind::kWrite,
                                       OpKind::kWriteAndCommit, OpKind::kWrite,  OpKind::kCut,
                                       OpKind::kWriteAndCommit, OpKind::kRename, OpKind::kRename,
-                                      OpKind::kRemove,         OpKind::kLink};
+                                      OpKind::kRemove,         OpKind::kLink,   OpKind::kClone,
+                                      OpKind::kClone,          OpKind::kPunch,  OpKind::kAllocate};
   op.kind = kKinds[random() % std::size(kKinds)];
   op.name = static_cast<uint32_t>(random() % kNames);
   op.other = static_cast<uint32_t>(random() % kNames);
@@ -71,6 +73,19 @@ void Model::Apply(const Op& op) {
     case OpKind::kCut:
       content->resize(op.offset);
       break;
+    case OpKind::kClone: {
+      auto target = names_.find(op.other);
+      if (target != names_.end()) target->second->replace(0, content->size(), *content);
+      break;
+    }
+    case OpKind::kPunch:
+      if (op.offset >= content->size()) break;
+      std::fill_n(content->begin() + static_cast<ptrdiff_t>(op.offset),
+                  std::min<size_t>(op.length, content->size() - op.offset), '\0');
+      break;
+    case OpKind::kAllocate:
+      content->resize(std::max<size_t>(content->size(), op.offset + op.length));
+      break;
     case OpKind::kRemove:
       names_.erase(file);
       break;
@@ -113,6 +128,17 @@ Result<bool> Perform(FileSystem& fs, FileId directory, const Op& op) {
     AttributeChange cut;
     cut.size = op.offset;
     return fs.SetAttributes(kRoot, file->id, cut).ok();
+  }
+  if (op.kind == OpKind::kPunch) {
+    return fs.Deallocate(kRoot, file->id, false, op.offset, op.length).ok();
+  }
+  if (op.kind == OpKind::kAllocate) {
+    return fs.Allocate(kRoot, file->id, false, op.offset, op.length).ok();
+  }
+  if (op.kind == OpKind::kClone) {
+    auto target = fs.Lookup(kRoot, directory, other);
+    if (!target) return false;
+    return fs.Clone(kRoot, {.file = file->id}, {.file = target->id}, 0).ok();
   }
   std::string data(op.length, op.byte);
   bool stable = op.kind == OpKind::kWrite;
@@ -213,8 +239,8 @@ std::vector<std::string> Verify(FileSystem& fs, FileId directory, const LoggedRu
   Model after = run.acknowledged.Copy();
   if (run.unfinished) {
     const Op& op = *run.unfinished;
-    bool writes =
-        op.kind == OpKind::kWrite || op.kind == OpKind::kWriteAndCommit || op.kind == OpKind::kCut;
+    bool writes = op.kind == OpKind::kWrite || op.kind == OpKind::kWriteAndCommit ||
+                  op.kind == OpKind::kCut || op.kind == OpKind::kPunch;
     auto file = run.acknowledged.names().find(op.name);
     if (writes && file != run.acknowledged.names().end()) any = file->second;
     after.Apply(op);

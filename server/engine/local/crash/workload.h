@@ -17,12 +17,23 @@
 
 namespace tarn::local {
 
-enum class OpKind : uint8_t { kCreate, kWrite, kWriteAndCommit, kCut, kRename, kRemove, kLink };
+enum class OpKind : uint8_t {
+  kCreate,
+  kWrite,
+  kWriteAndCommit,
+  kCut,
+  kRename,
+  kRemove,
+  kLink,
+  kClone,     // all of it, to the start of the other
+  kPunch,     // Deallocate
+  kAllocate,  // which may make it longer
+};
 
 struct Op {
   OpKind kind = OpKind::kCreate;
   uint32_t name = 0;
-  uint32_t other = 0;   // kRename, kLink: the new name
+  uint32_t other = 0;   // kRename, kLink: the new name; kClone: the target
   uint64_t offset = 0;  // kCut: the size
   uint64_t length = 0;
   char byte = 'a';
