@@ -65,6 +65,7 @@ class LocalEngine final : public vfs::Engine {
   Result<uint32_t> CreateFileSystem() override;
   Result<void> DeleteFileSystem(uint32_t number) override;
   Result<vfs::FileSystem*> GetFileSystem(uint32_t number) override;
+  void MaintainOnce();
 
  private:
   Result<void> CheckFormat();
@@ -73,6 +74,7 @@ class LocalEngine final : public vfs::Engine {
   std::unique_ptr<LocalFileSystem> Make(uint32_t number, const FileSystemRecord& record);
   std::vector<LocalFileSystem*> All();
   void Run();
+  void RemoveStrays();
   void Wake();
   bool MaintainAll();
   Result<bool> ReclaimFileSystem();
@@ -175,7 +177,7 @@ Result<void> LocalEngine::Open() {
                                          after_crash_);
   TRY(LoadFileSystems());
   records_ = std::make_unique<Records>(*store_);
-  thread_ = std::thread([this] { Run(); });
+  if (options_.own_thread) thread_ = std::thread([this] { Run(); });
   return Ok();
 }
 
@@ -268,13 +270,22 @@ void LocalEngine::Wake() {
   wake_.notify_all();
 }
 
-void LocalEngine::Run() {
-  if (after_crash_) {
-    for (LocalFileSystem* fs : All()) {
-      auto removed = fs->RemoveStrayChunks(stop_);
-      if (!removed) spdlog::warn("stray chunk files: {}", removed.error().ToString());
-    }
+void LocalEngine::RemoveStrays() {
+  if (!after_crash_) return;
+  after_crash_ = false;
+  for (LocalFileSystem* fs : All()) {
+    auto removed = fs->RemoveStrayChunks(stop_);
+    if (!removed) spdlog::warn("stray chunk files: {}", removed.error().ToString());
   }
+}
+
+void LocalEngine::MaintainOnce() {
+  RemoveStrays();
+  (void)MaintainAll();
+}
+
+void LocalEngine::Run() {
+  RemoveStrays();
   while (!stop_) {
     bool more = MaintainAll();
     std::unique_lock lock(wake_mutex_);
@@ -363,6 +374,10 @@ Result<std::unique_ptr<vfs::Engine>> OpenLocalEngine(const LocalOptions& options
   auto engine = std::make_unique<local::LocalEngine>(full, std::move(lock));
   TRY(engine->Open());
   return std::unique_ptr<vfs::Engine>(std::move(engine));
+}
+
+void MaintainLocalEngine(vfs::Engine& engine) {
+  static_cast<local::LocalEngine&>(engine).MaintainOnce();
 }
 
 }  // namespace tarn

@@ -37,6 +37,8 @@ struct LocalOptions {
   std::chrono::milliseconds maintenance_interval{1000};
   // A file is written back this long after its first unstable write.
   std::chrono::seconds write_back_after{30};
+  // False: nothing is done in the background but by MaintainLocalEngine, for simulations.
+  bool own_thread = true;
   // For tests: names hash to so many bits, so that collisions happen.
   unsigned name_hash_bits = 62;
 };
@@ -44,5 +46,7 @@ struct LocalOptions {
 // kInUse: another process has it open. kCorrupt: what is stored there cannot be understood.
 // kNotSupported: a newer version wrote it. kIo, kNoSpace: the disk.
 Result<std::unique_ptr<vfs::Engine>> OpenLocalEngine(const LocalOptions& options);
+// One round of what the engine's own thread does, for an engine that has none.
+void MaintainLocalEngine(vfs::Engine& engine);
 
 }  // namespace tarn

@@ -1,0 +1,194 @@
+#include "tests/sim/host.h"
+
+#include <cerrno>
+
+#include "server/engine/local/local_engine.h"
+#include "server/engine/memory/memory_engine.h"
+
+namespace tarn::sim {
+
+using namespace nfs4;
+
+namespace {
+
+// What the server would take from a source of chance.
+constexpr std::string_view kHandleKey = "0123456789abcdef";
+constexpr std::string_view kServerId = "5eed5eed5eed5eed5eed5eed5eed5eed";
+
+HandleKey KeyBytes() {
+  HandleKey key{};
+  std::copy_n(kHandleKey.data(), key.size(), reinterpret_cast<char*>(key.data()));
+  return key;
+}
+
+}  // namespace
+
+class Exported : public Exports {
+ public:
+  Exported(uint32_t number, vfs::FileSystem& files) {
+    Export root;
+    root.file_system = number;
+    root.engine = &files;
+    root.root = files.RealmRoot(vfs::kRootRealm).value();
+    root_ = std::make_shared<const Export>(root);
+  }
+  Result<std::shared_ptr<const Export>> Root(uint64_t) override { return root_; }
+  Result<std::shared_ptr<const Export>> Enter(uint32_t, std::string_view) override {
+    return Error(Code::kNotFound);
+  }
+  Result<std::shared_ptr<const Export>> Find(uint32_t, uint64_t) override { return root_; }
+  std::vector<std::shared_ptr<const Export>> FileSystems() override { return {root_}; }
+  const Export& root() const { return *root_; }
+
+ private:
+  std::shared_ptr<const Export> root_;
+};
+
+Host::Host(EngineKind kind, ManualClock& clock, Random& random)
+    : kind_(kind), clock_(clock), random_(random) {
+  if (kind_ == EngineKind::kLocal) disk_ = std::make_unique<local::SimulatedDisk>();
+}
+
+Host::~Host() {
+  Kill(Death::kKill);
+}
+
+std::string Host::OpenEngine() {
+  bool first = number_ == 0;
+  if (kind_ == EngineKind::kMemory) {
+    if (first) engine_ = engine::NewMemoryEngine(clock_);
+    if (!first) engine::SimulateRestart(*engine_);
+  } else {
+    LocalOptions options;
+    options.data_dir = "/data";
+    options.clock = &clock_;
+    options.disk = disk_.get();
+    options.own_thread = false;
+    options.reserve_bytes = 1 << 20;
+    options.block_cache_bytes = 1 << 20;
+    options.write_buffer_bytes = 4 << 20;
+    options.inodes_cached = 16;  // so that many are read again
+    options.files_open = 4;
+    options.write_back_after = std::chrono::seconds(5);
+    auto opened = OpenLocalEngine(options);
+    if (!opened.ok()) return opened.error().ToString();
+    engine_ = std::move(*opened);
+  }
+  if (kind_ == EngineKind::kLocal) {
+    disk_->SetHook([this](const local::SimulatedDisk::Call& call) { return OnDiskCall(call); });
+  }
+  if (first) {
+    auto made = engine_->CreateFileSystem();
+    if (!made.ok()) return made.error().ToString();
+    number_ = *made;
+    bool put = engine_->records().Put("nfs/handle-key", kHandleKey).ok() &&
+               engine_->records().Put("nfs/server-id", kServerId).ok();
+    if (!put) return "the first records were not taken";
+  }
+  auto files = engine_->GetFileSystem(number_);
+  if (!files.ok()) return files.error().ToString();
+  files_ = *files;
+  return "";
+}
+
+std::string Host::Start() {
+  std::string wrong = OpenEngine();
+  if (!wrong.empty()) return wrong;
+  ++run_;
+  fence_ = std::make_unique<Fence>();
+  fenced_files_ = Fenced(*files_, *fence_);
+  fenced_records_ = Fenced(engine_->records(), *fence_);
+  exports_ = std::make_unique<Exported>(number_, *fenced_files_);
+  ServerOptions options;
+  options.lease = kLease;
+  options.tick = std::chrono::milliseconds(0);
+  auto started = Server::Start(options, *exports_, *fenced_records_, clock_);
+  if (!started.ok()) return started.error().ToString();
+  server_ = std::move(*started);
+  return "";
+}
+
+void Host::Kill(Death how) {
+  if (!server_) return;
+  fence_->Die();
+  bool cut = kind_ == EngineKind::kLocal && (left_ || how == Death::kPowerCut);
+  if (cut && !left_) left_ = disk_->CutPower(random_.Next());
+  frozen_ = !cut;
+  server_.reset();
+  exports_.reset();
+  if (kind_ == EngineKind::kLocal) engine_.reset();
+  if (cut) disk_ = std::move(left_);
+  left_.reset();
+  frozen_ = false;
+}
+
+void Host::Arm(const DieIn& die) {
+  die_ = die;
+  fence_->DieAfter(die.changes);
+}
+
+bool Host::Disarm() {
+  die_ = {};
+  fence_->DieAfter(0);
+  return fence_->dead();
+}
+
+int Host::OnDiskCall(const local::SimulatedDisk::Call& call) {
+  using Call = local::SimulatedDisk::Kind;
+  bool reads = call.kind == Call::kRead || call.kind == Call::kStat || call.kind == Call::kList;
+  if (reads) return 0;
+  bool counts = std::this_thread::get_id() == thread_ && !frozen_;
+  if (counts && die_.disk_calls > 0 && --die_.disk_calls == 0) {
+    fence_->Die();
+    if (die_.how == Death::kPowerCut) {
+      left_ = disk_->CutPower(random_.Next());
+    } else {
+      frozen_ = true;
+    }
+  }
+  // A sync that failed would lose what was written before it, which a killed process does not.
+  bool syncs = call.kind == Call::kSync || call.kind == Call::kSyncDirectory;
+  return frozen_ && !syncs ? EIO : 0;
+}
+
+bool Host::Tick(const DieIn& die) {
+  Arm(die);
+  server_->Tick();
+  if (kind_ == EngineKind::kLocal && !fence_->dead()) MaintainLocalEngine(*engine_);
+  return Disarm();
+}
+
+Host::Execution Host::Execute(const Request& request, uint64_t connection, const DieIn& die) {
+  std::vector<std::byte> bytes =
+      Encode(request.op, request.minor, request.sequence ? &*request.sequence : nullptr);
+  rpc::Credential credential{.flavor = rpc::AUTH_SYS, .uid = 0, .gid = 0, .gids = {}};
+  rpc::Peer peer{.connection = connection,
+                 .address = "192.0.2." + std::to_string(request.actor),
+                 .port = 700,
+                 .listener = 1};
+  rpc::Call call{.xid = request.xid,
+                 .version = NFS4_VERSION,
+                 .procedure = NFSPROC4_COMPOUND,
+                 .credential = credential,
+                 .peer = peer};
+  Arm(die);
+  xdr::Decoder from(bytes);
+  xdr::Encoder to;
+  (void)server_->Handle(call, from, to);
+  return {.died = Disarm(), .reply = to.Flatten()};
+}
+
+Fh Host::RootHandle() const {
+  HandleBytes bytes =
+      HandleCodec(KeyBytes())
+          .Seal({.file_system = number_, .export_number = 0, .file = exports_->root().root});
+  auto view = std::as_bytes(std::span(bytes));
+  return {view.begin(), view.end()};
+}
+
+vfs::FileId Host::FileOf(const Fh& handle) const {
+  auto opened = HandleCodec(KeyBytes()).Open(handle);
+  return opened ? opened->file : vfs::FileId{};
+}
+
+}  // namespace tarn::sim
