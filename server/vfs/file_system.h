@@ -91,8 +91,9 @@ class FileSystem {
 
   // Reserves storage for the range, so that writes into it fail neither with kNoSpace nor kQuota;
   // those errors come now. What was a hole reads as zeros, and may count as data for Seek. The file
-  // grows if the range ends behind its end. After an error, a part may stay reserved, but the size
-  // is as before. kInvalid: length is 0; kFileTooBig.
+  // grows if the range ends behind its end. Blocks that are shared with a clone are counted
+  // already, but have no storage of their own until they are written. After an error, a part may
+  // stay reserved, but the size is as before. kInvalid: length is 0; kFileTooBig.
   virtual Result<void> Allocate(const Caller& caller, FileId file, bool opened, uint64_t offset,
                                 uint64_t length) = 0;
   // The range reads as zeros afterwards; the size stays, so what lies behind it is ignored. Whole

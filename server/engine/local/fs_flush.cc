@@ -296,6 +296,7 @@ Result<uint64_t> LocalFileSystem::DropChunks(Inode& inode, uint64_t first, Cut& 
   }
   for (auto at = data.chunks.lower_bound(first); at != data.chunks.end();) {
     blocks += at->second.Count(0, kChunkBlocks);
+    RemoveUnstored(at->second);
     unsynced_files_ -= at->second.unsynced ? 1 : 0;
     cut.push_back(at->first);
     at = data.chunks.erase(at);

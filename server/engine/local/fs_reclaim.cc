@@ -184,12 +184,10 @@ Result<uint64_t> LocalFileSystem::RemoveStrayChunks(const std::atomic<bool>& sto
 Result<bool> LocalFileSystem::RemoveIfStray(const ChunkId& id) {
   // Files of this run may have chunks that the database does not know yet.
   if (id.inode >= first_new_number_) return false;
-  TRY(auto row, store_.Get(Table::kChunks, ChunkKey(number_, id.inode, id.index)));
-  TRY(bool shared, IsUsed({id.inode, id.index}));
-  if (shared) return false;
-  if (row) {
-    TRY(ChunkRow chunk, ChunkRow::Decode(*row));
-    if (!chunk.sharing) return false;
+  TRY(bool used, IsUsed({id.inode, id.index}));
+  if (used) {
+    TRY(TrimOwn(id));
+    return false;
   }
   auto inode = cache_.Find(id.inode);
   if (inode.code() == Code::kStale) {
@@ -209,6 +207,37 @@ Result<bool> LocalFileSystem::RemoveIfStray(const ChunkId& id) {
   if (chunk->unsynced || chunk->map_dirty || chunk->map.End() > 0) return false;
   TRY(chunks_.Remove(id));
   return true;
+}
+
+// A crash may have come between the row and the hole.
+Result<void> LocalFileSystem::TrimOwn(const ChunkId& id) {
+  uint64_t number = id.inode;
+  uint64_t index = id.index;
+  std::string prefix = ChunkKey(number_, id.inode, id.index);
+  TRY(store_.Scan(Table::kShares, prefix, After(prefix), [&](std::string_view key, auto) {
+    number = NumberAt(key, prefix.size());
+    index = NumberAt(key, prefix.size() + 8);
+    return false;  // an own file has one user
+  }));
+  TRY(auto row, store_.Get(Table::kChunks, ChunkKey(number_, number, index)));
+  auto chunk = row ? ChunkRow::Decode(*row) : Result<ChunkRow>(ChunkRow());
+  if (!row || !chunk) return Ok();
+  ChunkId own = id;
+  if (chunk->sharing) own = {number_, chunk->sharing->own.inode, chunk->sharing->own.index};
+  uint64_t end = chunk->map.End();
+  bool dense = chunk->map.Count(0, end) == end;
+  if (own != id || (dense && chunks_.SizeOf(id) <= end * kBlockBytes)) return Ok();
+  auto inode = cache_.Find(number);
+  if (inode.code() == Code::kStale) return Ok();
+  if (!inode) return inode.error();
+  std::lock_guard flush((*inode)->flush_mutex);
+  {
+    std::unique_lock lock((*inode)->mutex);
+    if ((*inode)->gone) return Ok();
+    TRY(LoadChunk(**inode, index));
+  }
+  RemoveCutFiles(**inode, {index});
+  return Ok();
 }
 
 // Realms that were removed, once their last file is gone.

@@ -37,6 +37,14 @@ Result<void> LocalFileSystem::OpenOwn(Inode& inode, uint64_t index, FileData::Ch
   return Ok();
 }
 
+// A chunk is dropped: its own file goes with it if the database never heard of that, else by a
+// mark.
+void LocalFileSystem::RemoveUnstored(const FileData::Chunk& chunk) {
+  if (!chunk.sharing || chunk.sharing->own.inode == 0) return;
+  FileRef own = chunk.sharing->own;
+  if (!Contains(chunk.sharing->stored, own)) (void)chunks_.Remove({number_, own.inode, own.index});
+}
+
 // Blocks that are not in the chunk's own file: shared ones and holes.
 Result<void> LocalFileSystem::ReadShared(const ChunkRow& chunk, uint64_t within,
                                          std::span<std::byte> buffer) {

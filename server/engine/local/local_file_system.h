@@ -292,6 +292,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   ChunkId OwnFile(const Inode& inode, uint64_t index, const ChunkRow& chunk) const;
   // Makes it, if need be, and counts it as written.
   Result<void> OpenOwn(Inode& inode, uint64_t index, FileData::Chunk& chunk);
+  void RemoveUnstored(const FileData::Chunk& chunk);
   Result<void> ReadShared(const ChunkRow& chunk, uint64_t within, std::span<std::byte> buffer);
   Result<void> CopyEdges(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t within,
                          uint64_t end);
@@ -335,6 +336,8 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<bool> ReclaimFreed(const std::atomic<bool>& stop);
   Result<bool> ReclaimChunks(uint64_t number);
   Result<bool> RemoveIfStray(const ChunkId& id);
+  // Of the chunk that has it as its own file: what is a hole takes no room.
+  Result<void> TrimOwn(const ChunkId& id);
   Result<void> ForgetRealms();
 
   Store& store_;

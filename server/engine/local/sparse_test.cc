@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <thread>
 
@@ -119,6 +120,33 @@ TEST_F(LocalSparse, DeallocateGivesRoomBackAndAllocateTakesIt) {
   EXPECT_TRUE(Read(file, kMiB, 6 * kMiB) == std::string(6 * kMiB, '\0'));
   ASSERT_TRUE(fs_->Deallocate(kRoot, file, false, 0, 16 * kMiB).ok());
   EXPECT_EQ(DiskBytes(), 0u);
+}
+
+// A crash between the row that says hole and the hole itself, or the end of a file.
+TEST_F(LocalSparse, WhatACrashLeftInHolesGoesBack) {
+  FileId file = Make("f");
+  FileId clone = Make("clone");
+  for (FileId each : {file, clone}) {
+    Write(each, 0, std::string(2 * kMiB, 'x'));
+    Clone(each, Make("of" + std::to_string(each.inode)));
+    Write(each, 0, std::string(2 * kMiB, 'y'));  // so its own file is named after a number
+    ASSERT_TRUE(fs_->Deallocate(kRoot, each, false, kMiB / 2, kMiB).ok());
+  }
+  uint64_t before = DiskBytes();
+  Open();
+  for (auto& at : std::filesystem::recursive_directory_iterator(options_.data_dir + "/chunks")) {
+    if (!at.is_regular_file()) continue;
+    std::fstream out(at.path(), std::ios::in | std::ios::out | std::ios::binary);
+    out.seekp(kMiB / 2 + 65536);
+    out << std::string(65536, 'o');
+    out.seekp(2 * kMiB);
+    out << std::string(65536, 'o');
+  }
+  ASSERT_GT(DiskBytes(), before);
+  ExpectSound();
+  // The shared ones, which are whole, keep what was added.
+  EXPECT_LE(DiskBytes(), before + 2 * 65536);
+  EXPECT_TRUE(Read(file, kMiB / 2, kMiB) == std::string(kMiB, '\0'));
 }
 
 TEST_F(LocalSparse, AllocateOverManyChunks) {
