@@ -17,7 +17,6 @@ nfsstat4 Rename(Compound& c, const RENAME4args& args) {
       c.engine().Rename(c.caller(), c.saved.id, args.oldname, c.current.id, args.newname);
   if (renamed.code() == Code::kIsDirectory || renamed.code() == Code::kNotDirectory) {
     // A directory over a file and the reverse (RFC 8881 section 18.26.3): NFS4ERR_EXIST.
-    vfs::Attributes source;
     auto is_directory = c.engine().GetAttributes(c.caller(), c.saved.id);
     bool parents_fine = is_directory.ok() && is_directory->type == vfs::FileType::kDirectory;
     return parents_fine ? NFS4ERR_EXIST : ToStatus(renamed);

@@ -14,6 +14,16 @@ ClientTable::ClientTable(Recovery& recovery, FileTable& files, const Clock& cloc
   for (const SessionRecord& record : recovery_.TakeSessions()) Restore(record);
 }
 
+// Clients, sessions, owners and states hold each other.
+ClientTable::~ClientTable() {
+  for (const auto& [id, client] : by_id_) {
+    client->sessions.clear();
+    for (const auto& [state_id, state] : client->states) state->Leave();
+    client->states.clear();
+    for (const auto& [name, owner] : client->open_owners) owner->last_closed.reset();
+  }
+}
+
 void ClientTable::Restore(const SessionRecord& record) {
   auto found = by_id_.find(record.client);
   std::shared_ptr<Client> client = found == by_id_.end() ? nullptr : found->second;

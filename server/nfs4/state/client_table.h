@@ -28,6 +28,7 @@ class ClientTable {
   static constexpr std::chrono::seconds kForgetAfter{10};
 
   ClientTable(Recovery& recovery, FileTable& files, const Clock& clock, std::chrono::seconds lease);
+  ~ClientTable();
 
   std::shared_ptr<Client> Find(clientid4 id);
   std::shared_ptr<Session> FindSession(const sessionid4& id);

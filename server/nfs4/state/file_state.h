@@ -42,6 +42,8 @@ class Pin {
   ~Pin() {
     if (engine_ != nullptr) engine_->Unpin(file_);
   }
+  // The file stays pinned, as by a server that was killed.
+  void Leave() { engine_ = nullptr; }
 
  private:
   vfs::FileSystem* engine_ = nullptr;
@@ -63,6 +65,8 @@ struct State {
   bool closed = false;
   stateid4 stateid() const { return MakeStateid({client->id, id}, seqid); }
   void Bump() { seqid = seqid == UINT32_MAX ? 1 : seqid + 1; }
+  // The server stops and its client will come back: lets go of the file, which stays pinned.
+  virtual void Leave() { file.reset(); }
 };
 
 struct OpenState : State {
@@ -81,6 +85,10 @@ struct OpenState : State {
     denies |= 1U << deny | 1U << with_deny;
   }
   bool Narrow(uint32_t to_access, uint32_t to_deny);  // false: it was never opened so
+  void Leave() override {
+    pin.Leave();
+    State::Leave();
+  }
   Pin pin;
 };
 
