@@ -12,6 +12,12 @@ if(TARN_SANITIZE)
   add_link_options(-fsanitize=${TARN_SANITIZE})
 endif()
 
+option(TARN_FUZZ "Build the fuzzers (needs clang)" OFF)
+if(TARN_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link -fno-sanitize-recover=all)
+  add_custom_target(fuzzers)
+endif()
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   # Paths relative to the checkout and no directory in the hash: a clean clone elsewhere still hits.

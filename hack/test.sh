@@ -12,12 +12,13 @@ declare -A suites=(
   [unit]="tests/unit/run.sh"
   [instructions]="tests/instructions/run.py"
   [sim]="tests/sim/run.sh"
+  [fuzz]="tests/fuzz/run.sh"
   [kernel]="tests/kernel/run.sh"
   [fuse]="tests/fuse/run.sh"
   [sanity]="tests/csi/run.sh"
   [cluster]="tests/cluster/run.sh"
 )
-order=(lint unit instructions sim kernel fuse sanity cluster)
+order=(lint unit instructions sim fuzz kernel fuse sanity cluster)
 suite_seconds_max=2400
 [ $# = 0 ] || order=("$@")
 logs=build/tests

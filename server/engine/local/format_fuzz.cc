@@ -1,0 +1,58 @@
+// The engine's records: any bytes are refused or are what encodes to them again.
+#include "server/engine/local/chunk_map.h"
+#include "server/engine/local/format.h"
+#include "server/xdr/fuzz.h"
+
+using namespace tarn;         // NOLINT(google-build-using-namespace)
+using namespace tarn::local;  // NOLINT(google-build-using-namespace)
+
+namespace {
+
+template <typename T>
+void Same(const Result<T>& decoded, auto&& decode) {
+  if (!decoded) return;
+  std::string bytes = Encode(*decoded);
+  auto again = decode(bytes);
+  FUZZ_REQUIRE(again.ok() && Encode(*again) == bytes);
+}
+
+}  // namespace
+
+// The first byte says which record the rest is.
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+  switch (data[0] % 8) {
+    case 0:
+      Same(DecodeInode(bytes), DecodeInode);
+      break;
+    case 1:
+      Same(DecodeName(bytes), DecodeName);
+      break;
+    case 2:
+      Same(DecodeRealm(bytes), DecodeRealm);
+      break;
+    case 3:
+      Same(DecodeFileSystem(bytes), DecodeFileSystem);
+      break;
+    case 4:
+      Same(DecodeReplay(bytes), DecodeReplay);
+      break;
+    case 5:
+      Same(DecodeUsage(bytes), DecodeUsage);
+      break;
+    case 6:
+      (void)DecodeNumber(bytes);
+      break;
+    default: {
+      auto map = ChunkMap::Decode(bytes);
+      if (!map) break;
+      FUZZ_REQUIRE(map->End() <= kChunkBlocks);
+      auto again = ChunkMap::Decode(map->Encode());
+      FUZZ_REQUIRE(again.ok() && again->Encode() == map->Encode());
+      FUZZ_REQUIRE(map->Count(0, kChunkBlocks) == again->Count(0, kChunkBlocks));
+    }
+  }
+  for (size_t at : {size_t{0}, size_t{4}, size, size + 8}) NumberAt(bytes, at);
+  return 0;
+}

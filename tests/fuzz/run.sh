@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# run.sh [SECONDS] [FUZZER...]: runs each fuzzer (server/**/*_fuzz.cc, or those named) for so many
+# seconds (default 20), two at a time, and ends with "N passed, N failed".
+# Needs clang. What a fuzzer finds is kept in build/tests/fuzz/FUZZER/; to see it again:
+#   build/fuzz/fuzzers/FUZZER_fuzz build/tests/fuzz/FUZZER/crash-...
+# Once mended, it goes to tests/fuzz/found/FUZZER/, which each run begins with.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+seconds=${1:-20}
+shift || true
+if [ $# -gt 0 ]; then
+  fuzzers=("$@")
+else
+  mapfile -t fuzzers < <(git ls-files 'server/*_fuzz.cc' | sed -E 's#.*/(.*)_fuzz\.cc#\1#' | sort)
+fi
+logs=build/tests/fuzz
+mkdir -p "$logs"
+cmake --preset fuzz >"$logs/cmake.log" 2>&1 && cmake --build --preset fuzz >"$logs/build.log" 2>&1 || {
+  tail -n 40 "$logs"/{cmake,build}.log
+  echo "fuzz: the fuzzers do not build"
+  echo "0 passed, 1 failed"
+  exit 1
+}
+
+# Well-formed inputs by the XDR compiler.
+seeds() { # seeds FUZZER DIR
+  local make="python3 -B server/xdr/xdrseeds.py"
+  case $1 in
+    nfs4_xdr)
+      $make api/nfs4.x COMPOUND4args 200 "$2" 00 && $make api/nfs4.x COMPOUND4res 200 "$2" 01 &&
+        $make api/nfs4.x CB_COMPOUND4args 50 "$2" 02 && $make api/nfs4.x CB_COMPOUND4res 50 "$2" 03 &&
+        $make api/nfs4.x fattr4 50 "$2" 04 ;;
+    attributes) $make api/nfs4.x fattr4 100 "$2" 00 && $make api/nfs4.x fattr4 100 "$2" 02 ;;
+    compound) # the control byte: see compound_fuzz.cc
+      local control
+      for control in 00 43 47 4b 5b 22 63 67; do
+        $make api/nfs4.x COMPOUND4args 150 "$2" "${control}ffff" || return 1
+      done ;;
+    call_header) $make api/rpc.x rpc_msg 100 "$2" ;;
+    record_reader) $make api/rpc.x rpc_msg 50 "$2" 0380000028 ;;
+  esac
+}
+
+fuzz() { # fuzz FUZZER: prints a line
+  local work=$logs/$1 log=$logs/$1.log program=build/fuzz/fuzzers/$1_fuzz start=$SECONDS
+  mkdir -p "$work/corpus"
+  local folders=("$work/corpus")
+  [ ! -d "tests/fuzz/found/$1" ] || folders+=("tests/fuzz/found/$1")
+  rm -f "$work"/{crash,leak,oom,timeout}-*
+  if seeds "$1" "$work/corpus" >"$log" 2>&1 &&
+    ASAN_OPTIONS=detect_leaks=1 "$program" -max_total_time="$seconds" -timeout=10 \
+      -rss_limit_mb=3072 -max_len=8192 -artifact_prefix="$work/" "${folders[@]}" >>"$log" 2>&1; then
+    echo "ok    $1 ($((SECONDS - start)) s, $(grep -aoE '^Done [0-9]+ runs' "$log" | tail -n 1))"
+  else
+    echo "FAIL  $1"
+    tail -n 60 "$log"
+  fi
+}
+export -f fuzz seeds
+export logs seconds
+results=$logs/results
+printf '%s\n' "${fuzzers[@]}" |
+  timeout $((${#fuzzers[@]} * (seconds + 60))) xargs -P 2 -I{} bash -c 'fuzz {}' | tee "$results"
+passed=$(grep -ac '^ok    ' "$results")
+echo "$passed passed, $((${#fuzzers[@]} - passed)) failed"
+[ "$passed" = ${#fuzzers[@]} ]
