@@ -75,8 +75,9 @@ function(tarn_proto name proto)
   target_link_libraries(${name} PUBLIC ${ARG_DEPS} protobuf::libprotobuf PkgConfig::GRPC)
 endfunction()
 
-# tarn_fuzzers(DEPS target... [FOLDERS folder...]): each *_fuzz.cc of this folder, and of the folders
-# below it that are named, as a libFuzzer program of its file's name. Only in the preset "fuzz".
+# tarn_fuzzers(DEPS target... [FOLDERS folder...]): each *_fuzz.cc of this folder, and of the
+# folders below it that are named, as a libFuzzer program of its file's name. Only in the preset
+# "fuzz".
 function(tarn_fuzzers)
   cmake_parse_arguments(ARG "" "" "DEPS;FOLDERS" ${ARGN})
   if(NOT TARN_FUZZ)

@@ -1,6 +1,6 @@
 // Attributes: what a client sets, and what it may ask for.
+#include "common/fuzz.h"
 #include "server/nfs4/attributes.h"
-#include "server/xdr/fuzz.h"
 
 using namespace tarn;        // NOLINT(google-build-using-namespace)
 using namespace tarn::nfs4;  // NOLINT(google-build-using-namespace)

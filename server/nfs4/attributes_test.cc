@@ -119,8 +119,7 @@ TEST(Attributes, RefusesWhatCannotBeSet) {
             NFS4ERR_INVAL);
   xdr::Encoder who;
   who.PutString("alice");
-  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_OWNER}, who.Flatten()), 1, SetBy::kSetAttr,
-                                  change),
+  EXPECT_EQ(DecodeAttributeChange(Fattr({FATTR4_OWNER}, who.Flatten()), 1, SetBy::kSetAttr, change),
             NFS4ERR_BADOWNER);
 }
 

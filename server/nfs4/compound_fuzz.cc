@@ -11,8 +11,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/fuzz.h"
 #include "server/nfs4/testing/harness.h"
-#include "server/xdr/fuzz.h"
 
 using namespace tarn;                 // NOLINT(google-build-using-namespace)
 using namespace tarn::nfs4;           // NOLINT(google-build-using-namespace)

@@ -1,8 +1,8 @@
 // File handles: nothing but what Seal made is opened, and that is what it was made of.
 #include <algorithm>
 
+#include "common/fuzz.h"
 #include "server/nfs4/handle.h"
-#include "server/xdr/fuzz.h"
 
 using namespace tarn;        // NOLINT(google-build-using-namespace)
 using namespace tarn::nfs4;  // NOLINT(google-build-using-namespace)

@@ -1,6 +1,6 @@
 // The header of an RPC call, and the replies to what is none.
+#include "common/fuzz.h"
 #include "server/rpc/call_header.h"
-#include "server/xdr/fuzz.h"
 
 using namespace tarn;       // NOLINT(google-build-using-namespace)
 using namespace tarn::rpc;  // NOLINT(google-build-using-namespace)

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "common/fuzz.h"
 #include "server/rpc/record_reader.h"
-#include "server/xdr/fuzz.h"
 
 using namespace tarn;       // NOLINT(google-build-using-namespace)
 using namespace tarn::rpc;  // NOLINT(google-build-using-namespace)

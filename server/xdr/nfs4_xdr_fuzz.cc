@@ -1,6 +1,6 @@
 // What decodes as a message of NFS (api/nfs4.x) must encode to a message that decodes to the same.
 #include "api/nfs4.h"
-#include "server/xdr/fuzz.h"
+#include "common/fuzz.h"
 
 using namespace tarn;        // NOLINT(google-build-using-namespace)
 using namespace tarn::nfs4;  // NOLINT(google-build-using-namespace)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""xdrseeds.py INPUT.x TYPE COUNT OUTPUT_DIR [PREFIX_HEX]: well-formed values of an XDR type, as files.
+"""xdrseeds.py INPUT.x TYPE COUNT OUTPUT_DIR [PREFIX_HEX]: well-formed values of an XDR type.
 
-Start of a fuzzer's corpus: what the parser of xdrgen.py knows of the type, filled with values that
-servers tend to get wrong. The same arguments make the same files. PREFIX_HEX: bytes before each.
+A file each, the start of a fuzzer's corpus: what the parser of xdrgen.py knows of the type, filled
+with values that servers tend to get wrong. The same arguments make the same files.
+PREFIX_HEX: bytes before each.
 """
 import random
 import struct
@@ -47,7 +48,7 @@ class Values:
         return struct.pack('>I', len(data)) + padded(data)
 
     def filler(self, size):
-        """A number of a thing that the server gave before, which the fuzzer puts right, or noise."""
+        """The number of a thing that the server gave, which the fuzzer puts right, or noise."""
         if self.random.random() < 0.7:
             return bytes([self.random.randrange(4)] * size)
         return self.random.randbytes(size)

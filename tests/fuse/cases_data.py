@@ -76,7 +76,7 @@ def open_unlinked(world):
 
 
 def closed_unlinked(world):
-    """After the close nothing is left, although the kernel tells of a close later than it returns."""
+    """After close() nothing is left, although the kernel tells of it only later."""
     a, b = fresh(world, 'closed')
     for number in range(300):
         os.mkdir(f'{a}/{number}')

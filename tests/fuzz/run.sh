@@ -15,12 +15,12 @@ else
 fi
 logs=build/tests/fuzz
 mkdir -p "$logs"
-cmake --preset fuzz >"$logs/cmake.log" 2>&1 && cmake --build --preset fuzz >"$logs/build.log" 2>&1 || {
-  tail -n 40 "$logs"/{cmake,build}.log
+if ! { cmake --preset fuzz && cmake --build --preset fuzz; } >"$logs/build.log" 2>&1; then
+  tail -n 40 "$logs/build.log"
   echo "fuzz: the fuzzers do not build"
   echo "0 passed, 1 failed"
   exit 1
-}
+fi
 
 # Well-formed inputs by the XDR compiler.
 seeds() { # seeds FUZZER DIR
@@ -28,7 +28,8 @@ seeds() { # seeds FUZZER DIR
   case $1 in
     nfs4_xdr)
       $make api/nfs4.x COMPOUND4args 200 "$2" 00 && $make api/nfs4.x COMPOUND4res 200 "$2" 01 &&
-        $make api/nfs4.x CB_COMPOUND4args 50 "$2" 02 && $make api/nfs4.x CB_COMPOUND4res 50 "$2" 03 &&
+        $make api/nfs4.x CB_COMPOUND4args 50 "$2" 02 &&
+        $make api/nfs4.x CB_COMPOUND4res 50 "$2" 03 &&
         $make api/nfs4.x fattr4 50 "$2" 04 ;;
     attributes) $make api/nfs4.x fattr4 100 "$2" 00 && $make api/nfs4.x fattr4 100 "$2" 02 ;;
     compound) # the control byte: see compound_fuzz.cc

@@ -5,8 +5,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 preset=${1:?asan or tsan}
 # The programs that hold the server. What only the CSI driver and the operator use is not here.
-tests=(common_test xdr_test rpc_test vfs_test engine_memory_test engine_local_test nfs4_test nfs_test
-  control_test daemon_test)
+tests=(common_test xdr_test rpc_test vfs_test engine_memory_test engine_local_test nfs4_test
+  nfs_test control_test daemon_test)
 log=build/tests/$preset-build.log
 mkdir -p build/tests
 if ! { cmake --preset "$preset" && cmake --build "build/$preset" --target "${tests[@]}"; } \
@@ -16,5 +16,6 @@ if ! { cmake --preset "$preset" && cmake --build "build/$preset" --target "${tes
   exit 1
 fi
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-export TARN_TESTS="^($(IFS='|'; echo "${tests[*]}"))$"
+TARN_TESTS="^($(IFS='|'; echo "${tests[*]}"))$"
+export TARN_TESTS
 exec tests/unit/run.sh "build/$preset"

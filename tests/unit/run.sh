@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run.sh [BUILD]: runs every GoogleTest program that ctest knows in BUILD (default build/release), or
-# those whose names match $TARN_TESTS, and counts the test cases in them.
+# run.sh [BUILD]: runs every GoogleTest program that ctest knows in BUILD (default build/release),
+# or those whose names match $TARN_TESTS, and counts the test cases in them.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 build=${1:-build/release}

@@ -1,7 +1,7 @@
 // The engine's records: any bytes are refused or are what encodes to them again.
+#include "common/fuzz.h"
 #include "server/engine/local/chunk_map.h"
 #include "server/engine/local/format.h"
-#include "server/xdr/fuzz.h"
 
 using namespace tarn;         // NOLINT(google-build-using-namespace)
 using namespace tarn::local;  // NOLINT(google-build-using-namespace)
