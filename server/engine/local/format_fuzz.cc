@@ -1,6 +1,6 @@
 // The engine's records: any bytes are refused or are what encodes to them again.
 #include "common/fuzz.h"
-#include "server/engine/local/chunk_map.h"
+#include "server/engine/local/chunk_row.h"
 #include "server/engine/local/format.h"
 
 using namespace tarn;         // NOLINT(google-build-using-namespace)
@@ -16,13 +16,24 @@ void Same(const Result<T>& decoded, auto&& decode) {
   FUZZ_REQUIRE(again.ok() && Encode(*again) == bytes);
 }
 
+// A chunk's row, and with it the maps of blocks in it.
+void CheckRow(std::string_view bytes) {
+  auto row = ChunkRow::Decode(bytes);
+  if (!row) return;
+  FUZZ_REQUIRE(row->map.End() <= kChunkBlocks);
+  auto again = ChunkRow::Decode(row->Encode());
+  FUZZ_REQUIRE(again.ok() && again->Encode() == row->Encode());
+  FUZZ_REQUIRE(row->Count(0, kChunkBlocks) == again->Count(0, kChunkBlocks));
+  FUZZ_REQUIRE(row->Files() == again->Files());
+}
+
 }  // namespace
 
 // The first byte says which record the rest is.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 8) {
+  switch (data[0] % 9) {
     case 0:
       Same(DecodeInode(bytes), DecodeInode);
       break;
@@ -44,14 +55,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 6:
       (void)DecodeNumber(bytes);
       break;
-    default: {
-      auto map = ChunkMap::Decode(bytes);
-      if (!map) break;
-      FUZZ_REQUIRE(map->End() <= kChunkBlocks);
-      auto again = ChunkMap::Decode(map->Encode());
-      FUZZ_REQUIRE(again.ok() && again->Encode() == map->Encode());
-      FUZZ_REQUIRE(map->Count(0, kChunkBlocks) == again->Count(0, kChunkBlocks));
-    }
+    case 7:
+      CheckRow(bytes);
+      break;
+    default:
+      Same(DecodeXattr(bytes), DecodeXattr);
   }
   for (size_t at : {size_t{0}, size_t{4}, size, size + 8}) NumberAt(bytes, at);
   return 0;
