@@ -85,7 +85,7 @@ def bench(server, arguments, prefix=()):
     done = subprocess.run(
         [*prefix, os.path.join(BIN, 'tarn-bench'), '--server', f'127.0.0.1:{server.port}',
          *server.path, '--seconds', SECONDS, '--json', *arguments],
-        capture_output=True, text=True, timeout=900, check=False)
+        capture_output=True, text=True, timeout=7200, check=False)
     if done.returncode != 0:
         print(f'{type(server).__name__}: {arguments}: {done.stderr.strip()}', file=sys.stderr)
         return None

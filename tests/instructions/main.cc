@@ -243,11 +243,6 @@ void MeasureAll(Driver& driver) {
     return c;
   });
   driver.Measure("CREATE", [&](uint32_t i) { return OpenNew(root, "new-" + std::to_string(i)); });
-  driver.Measure("REMOVE", [&](uint32_t i) {
-    Compound c;
-    c.Put(root).Add(OP_REMOVE, REMOVE4args{.target = "new-" + std::to_string(i)});
-    return c;
-  });
 }
 
 }  // namespace

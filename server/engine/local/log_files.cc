@@ -56,10 +56,12 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
     return target()->Truncate(size, options, debug);
   }
   IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
+    std::unique_lock lock(mutex_);
     if (filled_ > end_) {
-      IOStatus cut = Truncate(end_, options, debug);
+      IOStatus cut = target()->Truncate(end_, options, debug);
       cut.PermitUncheckedError();  // filler does no harm
     }
+    lock.unlock();
     return target()->Close(options, debug);
   }
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override {
