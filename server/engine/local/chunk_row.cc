@@ -110,6 +110,7 @@ void ChunkRow::ShareOwn() {
 }
 
 bool ChunkRow::TakeShared(const ChunkRow& source, uint64_t first, uint64_t after, uint64_t to) {
+  if (!source.sharing) return true;  // nothing but a hole is there
   auto moved = static_cast<int64_t>(to) - static_cast<int64_t>(first);
   auto parts = source.sharing->shared;  // a copy: the source may be this row
   for (const SharedBlocks& part : parts) {

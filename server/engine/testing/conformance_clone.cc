@@ -109,6 +109,23 @@ TEST_P(Conformance, ClonesOfClonesAndRanges) {
   ExpectSound();
 }
 
+TEST_P(Conformance, ClonesOfHolesAreHoles) {
+  FileId source = MakeFile(top(), "source");
+  FileId target = MakeFile(top(), "target");
+  WriteText(source, 0, Pattern(4 * kBlock, 6));
+  WriteText(source, kMiB, "end");
+  std::string text = Pattern(40 * kBlock, 7);
+  WriteText(target, 0, text);
+  ASSERT_EQ(fs().Clone(Root(), {.file = source, .offset = 8 * kBlock},
+                       {.file = target, .offset = kBlock}, 4 * kBlock)
+                .code(),
+            Code::kOk);
+  text.replace(kBlock, 4 * kBlock, std::string(4 * kBlock, '\0'));
+  EXPECT_TRUE(ReadText(target, 0, kIoBytesMax) == text);
+  EXPECT_EQ(Get(target).space_used, 36 * kBlock);
+  ExpectSound();
+}
+
 TEST_P(Conformance, CloneOfSmallFiles) {
   FileId source = MakeFile(top(), "source");
   FileId target = MakeFile(top(), "target");
