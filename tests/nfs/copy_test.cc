@@ -226,7 +226,7 @@ TEST_P(CopyTest, WhatIsNotOffered) {
 }
 
 NFS_SUITE(CopyTest, Settings42());
-NFS_SUITE(CloneTest, std::vector<Setting>({{EngineKind::kMemory, 2}}));
+NFS_SUITE(CloneTest, Settings42());
 
 }  // namespace
 }  // namespace tarn::nfs_test

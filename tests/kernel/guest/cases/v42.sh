@@ -59,6 +59,41 @@ except OSError as e:
   [ "$(used copy)" -lt 2000 ] || fail "the copy has $(used copy) blocks"
 }
 
+case_reflink() {
+  head -c 5000001 /dev/urandom >data
+  sync data
+  cp --reflink=always data clone
+  cmp data clone
+  printf 'only here' | dd of=clone bs=1 seek=1000000 conv=notrunc status=none
+  cp data "$TMPDIR/wanted"
+  printf 'only here' | dd of="$TMPDIR/wanted" bs=1 seek=1000000 conv=notrunc status=none
+  drop_caches
+  cmp clone "$TMPDIR/wanted"
+  cmp data clone >/dev/null && fail "the clone is the same file"
+  local sum
+  sum=$(sha256sum <clone)
+  rm data
+  drop_caches
+  same "after its source went" "$sum" "$(sha256sum <clone)"
+  same elsewhere "$sum" "$(peer "sha256sum <clone")"
+  # Of a range, within a file.
+  as_python '
+import struct
+FICLONERANGE = 0x4020940d
+f = os.open("clone", os.O_RDWR)
+fcntl.ioctl(f, FICLONERANGE, struct.pack("qQQQ", f, 0, 65536, 1048576 * 4))
+os.lseek(f, 0, 0)
+head = os.read(f, 65536)
+os.lseek(f, 1048576 * 4, 0)
+assert head == os.read(f, 65536)
+try:
+    fcntl.ioctl(f, FICLONERANGE, struct.pack("qQQQ", f, 1, 4096, 1048576))
+    sys.exit("a part of a block was cloned")
+except OSError as e:
+    assert e.errno == errno.EINVAL, e
+'
+}
+
 case_copy_file_range() {
   head -c 3000000 /dev/urandom >data
   sync data
