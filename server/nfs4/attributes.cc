@@ -108,8 +108,6 @@ void PutConstant(Encoder& to, uint32_t attribute, const AttributeSource& s) {
       return to.Put(kTransferBytesMax);
     case FATTR4_TIME_DELTA:
       return PutTime(to, {.seconds = 0, .nanoseconds = 1});
-    case FATTR4_RAWDEV:
-      return to.Put(uint64_t{0});
     case FATTR4_CLONE_BLKSIZE:
       return to.Put(static_cast<uint32_t>(vfs::kCloneBlockBytes));
     case FATTR4_CHANGE_ATTR_TYPE:
@@ -161,6 +159,9 @@ void PutOne(Encoder& to, uint32_t attribute, const AttributeSource& s) {
       return PutId(to, s.file.uid);
     case FATTR4_OWNER_GROUP:
       return PutId(to, s.file.gid);
+    case FATTR4_RAWDEV:
+      to.Put(s.file.device.major);
+      return to.Put(s.file.device.minor);
     case FATTR4_SPACE_USED:
     // Storage that files share counts for each of them, so this is what the space that is left
     // grows by when the file goes.
@@ -244,6 +245,10 @@ nfs_ftype4 ToWire(vfs::FileType type) {
       return NF4FIFO;
     case vfs::FileType::kSocket:
       return NF4SOCK;
+    case vfs::FileType::kBlockDevice:
+      return NF4BLK;
+    case vfs::FileType::kCharacterDevice:
+      return NF4CHR;
   }
   return NF4REG;
 }

@@ -33,7 +33,8 @@ class FileSystem {
   // The directory above; kNoEntry at the root of caller.realm, so that nobody leaves it.
   virtual Result<Attributes> LookupParent(const Caller& caller, FileId directory) = 0;
   // An existing name is kExists before the right to write is looked at. kUnchecked on a directory
-  // is kIsDirectory. Without a mode: 0644, a directory 0755.
+  // is kIsDirectory. A device node that is not root's is kPermission. Without a mode: 0644, a
+  // directory 0755.
   virtual Result<Created> Create(const Caller& caller, FileId directory, std::string_view name,
                                  const CreateOptions& options) = 0;
   // A directory is kIsDirectory, a file without a name kNoEntry.

@@ -54,6 +54,11 @@ Result<void> CheckRemove(const Caller& caller, const Attributes& directory,
   return Ok();
 }
 
+Result<void> CheckMake(const Caller& caller, FileType type) {
+  if (IsDevice(type) && caller.uid != 0) return Error(Code::kPermission);
+  return Ok();
+}
+
 Result<void> CheckChange(const Caller& caller, const Attributes& file,
                          const AttributeChange& change) {
   if (caller.read_only) return Error(Code::kReadOnly);

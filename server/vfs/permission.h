@@ -28,6 +28,10 @@ Result<void> CheckAccess(const Caller& caller, const Attributes& file, uint32_t 
 // directory, and with its sticky bit only for the owner of either (kPermission).
 Result<void> CheckRemove(const Caller& caller, const Attributes& directory, const Attributes& file);
 
+// May the caller make a file of that type, where it may write? Device nodes: uid 0 only
+// (kPermission), as mknod(2) asks for CAP_MKNOD.
+Result<void> CheckMake(const Caller& caller, FileType type);
+
 // May the caller make this change of attributes? chmod and utimes to a value: owner or root
 // (kPermission); utimes to now: also who may write; chown: root, except the owner giving a group it
 // belongs to; size: who may write.

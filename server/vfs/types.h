@@ -73,7 +73,26 @@ struct Caller {
   std::optional<ReplayTag> replay = std::nullopt;
 };
 
-enum class FileType : uint8_t { kRegular = 1, kDirectory, kSymlink, kFifo, kSocket };
+enum class FileType : uint8_t {
+  kRegular = 1,
+  kDirectory,
+  kSymlink,
+  kFifo,
+  kSocket,
+  kBlockDevice,
+  kCharacterDevice,
+};
+
+constexpr bool IsDevice(FileType type) {
+  return type == FileType::kBlockDevice || type == FileType::kCharacterDevice;
+}
+
+// Which device a device node stands for, at the client that opens it. The server only keeps it.
+struct DeviceNumber {
+  uint32_t major = 0;
+  uint32_t minor = 0;
+  auto operator<=>(const DeviceNumber&) const = default;
+};
 
 struct Time {
   int64_t seconds = 0;
@@ -98,6 +117,7 @@ struct Attributes {
   Time change_time;
   Time create_time;
   RealmId realm = kRootRealm;
+  DeviceNumber device;  // of a device node
 };
 
 // What to set; an absent member stays. Times: `*_time_now` takes the server's clock.
@@ -141,6 +161,7 @@ struct CreateOptions {
   CreateMode mode = CreateMode::kGuarded;
   uint64_t verifier = 0;            // for kExclusive; durable until the next attribute change
   std::string_view symlink_target;  // for kSymlink
+  DeviceNumber device;              // for kBlockDevice and kCharacterDevice
   AttributeChange attributes;
 };
 

@@ -92,7 +92,7 @@ class Reader {
 
 bool KnownType(uint8_t type) {
   return type >= static_cast<uint8_t>(vfs::FileType::kRegular) &&
-         type <= static_cast<uint8_t>(vfs::FileType::kSocket);
+         type <= static_cast<uint8_t>(vfs::FileType::kCharacterDevice);
 }
 
 }  // namespace
@@ -199,7 +199,8 @@ std::string Encode(const InodeRecord& record) {
   out.U64(record.realm);
   out.U64(record.parent);
   out.U64(record.entries);
-  out.U64(record.verifier);
+  out.U64(vfs::IsDevice(record.type) ? uint64_t{record.device.major} << 32 | record.device.minor
+                                     : record.verifier);
   if (xattrs) {
     out.U32(record.xattrs);
     out.U64(record.xattr_bytes);
@@ -207,6 +208,7 @@ std::string Encode(const InodeRecord& record) {
   return std::move(out).Take();
 }
 
+// A device node's number lies where a regular file has the verifier of its exclusive create.
 Result<InodeRecord> DecodeInode(std::string_view bytes) {
   Reader in(bytes, "inode");
   InodeRecord record;
@@ -238,7 +240,12 @@ Result<InodeRecord> DecodeInode(std::string_view bytes) {
   record.realm = in.U64();
   record.parent = in.U64();
   record.entries = in.U64();
-  record.verifier = in.U64();
+  uint64_t last = in.U64();
+  if (vfs::IsDevice(record.type)) {
+    record.device = {static_cast<uint32_t>(last >> 32), static_cast<uint32_t>(last)};
+  } else {
+    record.verifier = last;
+  }
   if ((flags & kHasXattrs) != 0) {
     record.xattrs = in.U32();
     record.xattr_bytes = in.U64();

@@ -76,6 +76,7 @@ struct InodeRecord {
   uint64_t verifier = 0;  // of an exclusive create
   bool has_verifier = false;
   bool shares = false;       // since a chunk of it took part in a clone
+  vfs::DeviceNumber device;  // of a device node
   uint32_t xattrs = 0;       // extended attributes: their number
   uint64_t xattr_bytes = 0;  // of their names and values
 

@@ -119,6 +119,7 @@ Result<InodeRecord> LocalFileSystem::NewRecord(const Caller& caller, const Inode
   record.access_time = record.modify_time = record.change_time = record.create_time = Now();
   record.has_verifier = options.mode == CreateMode::kExclusive;
   record.verifier = record.has_verifier ? options.verifier : 0;
+  if (IsDevice(options.type)) record.device = options.device;
   if (is_directory) {
     record.size = kDirectoryBytes;
     record.parent = directory.number;
@@ -174,6 +175,7 @@ Result<LocalFileSystem::Made> LocalFileSystem::CreateLocked(const Caller& caller
     return Existing(*slot.found, file, options, unchanged);
   }
   TRY(CheckAccess(caller, parent->attributes(), kMayWrite));
+  TRY(CheckMake(caller, options.type));
   TRY(RefuseIfFull());
   if (is_directory) {
     TRY(uint32_t depth, DepthOf(directory.inode));

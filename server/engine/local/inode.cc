@@ -20,6 +20,7 @@ vfs::Attributes Inode::attributes() const {
   attributes.change_time = record.change_time;
   attributes.create_time = record.create_time;
   attributes.realm = record.realm;
+  attributes.device = record.device;
   return attributes;
 }
 

@@ -90,6 +90,7 @@ Result<MemoryFileSystem::Inode*> MemoryFileSystem::MakeInode(const Caller& calle
   made.change = 1;
   made.access_time = made.modify_time = made.change_time = made.create_time = Now();
   if (is_directory) made.size = SparseBytes::kPageBytes;
+  if (IsDevice(options.type)) made.device = options.device;
   if (options.type == FileType::kSymlink) {
     inode.target = options.symlink_target;
     made.size = inode.target.size();
@@ -146,6 +147,7 @@ Result<Created> MemoryFileSystem::Create(const Caller& caller, FileId directory,
     return OpenExisting(caller, *parent, *existing, options);
   }
   TRY(CheckAccess(caller, parent->attributes, kMayWrite));
+  TRY(CheckMake(caller, options.type));
   if (parent->attributes.links == 0) return Error(Code::kNoEntry);  // removed, but pinned
   TRY(Inode * made, MakeInode(caller, *parent, options));
   uint64_t before = parent->attributes.change;

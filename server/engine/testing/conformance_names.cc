@@ -50,6 +50,27 @@ TEST_P(Conformance, CreatesAndFindsEveryType) {
   EXPECT_EQ(Get(top()).links, 3u);
 }
 
+TEST_P(Conformance, KeepsTheNumbersOfDeviceNodes) {
+  CreateOptions options;
+  for (FileType type : {FileType::kBlockDevice, FileType::kCharacterDevice}) {
+    options.type = type;
+    options.device = {.major = 8, .minor = 0xfffff};
+    std::string name = "device" + std::to_string(static_cast<int>(type));
+    EXPECT_EQ(CreateCode(User(7, 8), top(), name, options), Code::kPermission);
+    ASSERT_EQ(CreateCode(Root(), top(), name, options), Code::kOk);
+    SetMode(Root(), fs().Lookup(Root(), top(), name)->id, 0600);
+  }
+  Restart();
+  for (FileType type : {FileType::kBlockDevice, FileType::kCharacterDevice}) {
+    auto found = fs().Lookup(Root(), top(), "device" + std::to_string(static_cast<int>(type)));
+    ASSERT_EQ(found.code(), Code::kOk);
+    EXPECT_EQ(found->type, type);
+    EXPECT_EQ(found->device, options.device);
+    EXPECT_EQ(fs().Open(Root(), found->id, true, false).code(), Code::kInvalid);
+  }
+  EXPECT_EQ(Get(MakeFile(top(), "f")).device, DeviceNumber());
+}
+
 TEST_P(Conformance, GivesDefaultModes) {
   CreateOptions options;
   EXPECT_EQ(fs().Create(Root(), top(), "f", options)->attributes.mode, 0644u);

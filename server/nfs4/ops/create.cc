@@ -1,7 +1,7 @@
 // CREATE (RFC 8881 section 18.4): everything but regular files.
 //
-// EFS has no device nodes: block and character ones are NFS4ERR_PERM, which clients show as EPERM,
-// as mknod(2) does without the privilege.
+// A device node is an ordinary file with a number here: it opens a device of the client's machine,
+// never one of the server's. Only root may make one.
 #include "server/nfs4/attributes.h"
 #include "server/nfs4/names.h"
 #include "server/nfs4/ops/files.h"
@@ -27,7 +27,10 @@ nfsstat4 TypeOf(const createtype4& wanted, vfs::CreateOptions& options) {
       return wanted.linkdata.size() <= vfs::kSymlinkBytesMax ? NFS4_OK : NFS4ERR_NAMETOOLONG;
     case NF4BLK:
     case NF4CHR:
-      return NFS4ERR_PERM;
+      options.type =
+          wanted.type == NF4BLK ? vfs::FileType::kBlockDevice : vfs::FileType::kCharacterDevice;
+      options.device = {wanted.devdata.specdata1, wanted.devdata.specdata2};
+      return NFS4_OK;
     default:
       return NFS4ERR_BADTYPE;
   }

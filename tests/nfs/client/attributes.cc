@@ -127,7 +127,7 @@ bool GetOne(xdr::Decoder& from, uint32_t attribute, Attributes& a) {
     case FATTR4_OWNER_GROUP:
       return GetText(from, a.owner_group);
     case FATTR4_RAWDEV:
-      return from.Skip(8);
+      return Decode(from, a.rawdev);
     case FATTR4_TIME_ACCESS:
       return Decode(from, a.time_access);
     case FATTR4_TIME_CREATE:

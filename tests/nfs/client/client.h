@@ -150,7 +150,8 @@ class Client {
   Answer<Fh> Walk(std::string_view path);  // "a/b/c" from the root
   Answer<Fh> Mkdir(const Fh& directory, std::string_view name, const SetAttributes& set = {});
   Answer<Fh> Symlink(const Fh& directory, std::string_view name, std::string_view target);
-  Answer<Fh> MakeNode(const Fh& directory, std::string_view name, nfs4::nfs_ftype4 type);
+  Answer<Fh> MakeNode(const Fh& directory, std::string_view name, nfs4::nfs_ftype4 type,
+                      const nfs4::specdata4& device = {});
   Answer<std::string> Readlink(const Fh& symlink);
   nfsstat4 Remove(const Fh& directory, std::string_view name);
   nfsstat4 Rename(const Fh& from, std::string_view name, const Fh& to, std::string_view new_name);

@@ -65,10 +65,12 @@ Answer<Fh> Client::Symlink(const Fh& directory, std::string_view name, std::stri
   return FhOf(compound);
 }
 
-Answer<Fh> Client::MakeNode(const Fh& directory, std::string_view name, nfs_ftype4 type) {
+Answer<Fh> Client::MakeNode(const Fh& directory, std::string_view name, nfs_ftype4 type,
+                            const specdata4& device) {
   Compound compound;
-  compound.Put(directory).Add(
-      OP_CREATE, CREATE4args{.objtype = {.type = type}, .objname = name, .createattrs = {}});
+  compound.Put(directory).Add(OP_CREATE, CREATE4args{.objtype = {.type = type, .devdata = device},
+                                                     .objname = name,
+                                                     .createattrs = {}});
   return FhOf(compound);
 }
 
