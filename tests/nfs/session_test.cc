@@ -169,6 +169,42 @@ TEST_P(SessionTest, CreateSessionReplayAndOrder) {
             second.Get<CREATE_SESSION4res>(0).csr_resok4.csr_sessionid);
 }
 
+// RFC 8881 section 18.36.3: a channel too small to be of use is refused. Nothing was made, so the
+// client may try again with the same sequence id or the next one.
+TEST_P(SessionTest, CreateSessionThatFailedMayBeTriedAgain) {
+  auto fresh = Client::Connect(world.Options(1, "fresh"));
+  ASSERT_TRUE(fresh.ok());
+  Client& c = **fresh;
+  ASSERT_EQ(c.ExchangeId(), NFS4_OK);
+  auto create = [&c](uint32_t sequence, uint32_t back_request_bytes) {
+    channel_attrs4 fore{.ca_headerpadsize = 0,
+                        .ca_maxrequestsize = 8192,
+                        .ca_maxresponsesize = 8192,
+                        .ca_maxresponsesize_cached = 2048,
+                        .ca_maxoperations = 8,
+                        .ca_maxrequests = 4,
+                        .ca_rdma_ird = {}};
+    channel_attrs4 back = fore;
+    back.ca_maxrequestsize = back_request_bytes;
+    Compound compound;
+    compound.Add(OP_CREATE_SESSION, CREATE_SESSION4args{.csa_clientid = c.client_id(),
+                                                        .csa_sequence = sequence,
+                                                        .csa_flags = 0,
+                                                        .csa_fore_chan_attrs = fore,
+                                                        .csa_back_chan_attrs = back,
+                                                        .csa_cb_program = 0,
+                                                        .csa_sec_parms = {{}}});
+    return c.RunBare(compound).status;
+  };
+  EXPECT_EQ(create(1, 10), NFS4ERR_TOOSMALL);
+  EXPECT_EQ(create(1, 10), NFS4ERR_TOOSMALL);
+  EXPECT_EQ(create(1, 8192), NFS4_OK);
+  EXPECT_EQ(create(1, 8192), NFS4_OK) << "the same reply again";
+  EXPECT_EQ(create(2, 10), NFS4ERR_TOOSMALL);
+  EXPECT_EQ(create(3, 8192), NFS4_OK);
+  EXPECT_EQ(create(1, 8192), NFS4ERR_SEQ_MISORDERED);
+}
+
 TEST_P(SessionTest, ChannelLimitsAreKept) {
   ClientOptions options = world.Options(minor(), "small");
   options.slots = 100'000;

@@ -61,15 +61,19 @@ nfsstat4 CreateSession(Compound& c, const CREATE_SESSION4args& args) {
   if (!client || !client->sessions_used || client->minor != c.minor) return NFS4ERR_STALE_CLIENTID;
   std::lock_guard lock(client->create_session_mutex);
   uint32_t next = client->create_session_sequence;
-  if (args.csa_sequence == next - 1 && client->create_session_status != NFS4ERR_SEQ_MISORDERED) {
+  bool again = args.csa_sequence == next - 1;
+  if (again && client->create_session_status == NFS4_OK) {
     c.to.PutRaw(client->create_session_reply);
-    return client->create_session_status;
+    return NFS4_OK;
   }
-  if (args.csa_sequence != next) return NFS4ERR_SEQ_MISORDERED;
+  // One that failed changed nothing, so the same number may try again with other arguments: clients
+  // differ in whether they count it.
+  bool retried = again && client->create_session_status != NFS4ERR_SEQ_MISORDERED;
+  if (args.csa_sequence != next && !retried) return NFS4ERR_SEQ_MISORDERED;
   xdr::Encoder::Mark body_at = c.to.mark();
   nfsstat4 status = Run(c, args, client);
   if (status == NFS4ERR_STALE_CLIENTID || status == NFS4ERR_CLID_INUSE) return status;
-  client->create_session_sequence = next + 1;
+  client->create_session_sequence = args.csa_sequence + 1;
   client->create_session_status = status;
   client->create_session_reply.clear();
   if (status == NFS4_OK) client->create_session_reply = c.to.Flatten(body_at);
