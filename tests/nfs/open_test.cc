@@ -133,6 +133,51 @@ TEST_P(OpenTest, UpgradeAndDowngrade) {
   EXPECT_EQ(client->Close(*upgraded), NFS4_OK);
 }
 
+// RFC 7530 section 9.1.6, RFC 8881 section 9.1.2: a client that writes whole pages reads them
+// first.
+TEST_P(OpenTest, ReadOfAnOpenForWriting) {
+  Fh fh = MakeFile(root, "f", "text", 0666);
+  auto writer = client->Open(root, "f", With(OPEN4_SHARE_ACCESS_WRITE, 0));
+  ASSERT_TRUE(writer.ok());
+  EXPECT_EQ(AsText(client->Read(fh, writer->state, 0, 9)->data), "text");
+  auto other = Another("other");
+  auto denies = other->Open(root, "f", With(OPEN4_SHARE_ACCESS_WRITE, OPEN4_SHARE_DENY_READ));
+  ASSERT_TRUE(denies.ok());
+  EXPECT_EQ(client->Read(fh, writer->state, 0, 9).status, NFS4ERR_OPENMODE);
+  EXPECT_EQ(other->Close(*denies), NFS4_OK);
+  auto user = Another("user", {.uid = 1000, .gid = 1000, .gids = {}, .none = false});
+  auto only_writes = user->Open(root, "f", With(OPEN4_SHARE_ACCESS_WRITE, 0));
+  ASSERT_TRUE(only_writes.ok());
+  SetAttributes mode;
+  mode.mode = 0222;
+  ASSERT_EQ(client->SetAttributesOf(fh, mode), NFS4_OK);
+  EXPECT_EQ(user->Read(fh, only_writes->state, 0, 9).status, NFS4ERR_ACCESS);
+}
+
+// RFC 7530 section 9.1.4, RFC 8881 section 8.2: a stateid is no proof of a right.
+TEST_P(OpenTest, AnotherUserGetsNothingByAStateid) {
+  auto file = client->Create(root, "f", 0600);
+  ASSERT_TRUE(file.ok());
+  client->SetIdentity({.uid = 3912, .gid = 2422, .gids = {}, .none = false});
+  EXPECT_EQ(client->Write(file->fh, file->state, 0, AsOpaque("x")).status, NFS4ERR_ACCESS);
+  EXPECT_EQ(client->Read(file->fh, file->state, 0, 1).status, NFS4ERR_ACCESS);
+  client->SetIdentity({});
+  EXPECT_EQ(client->Write(file->fh, file->state, 0, AsOpaque("x")).status, NFS4_OK);
+}
+
+// What mode bits say later does not matter to who has the file open.
+TEST_P(OpenTest, ItsUserKeepsWhatAnOpenAllowed) {
+  MakeFile(root, "f", "text", 0666);
+  auto user = Another("user", {.uid = 1000, .gid = 1000, .gids = {}, .none = false});
+  auto file = user->Open(root, "f");
+  ASSERT_TRUE(file.ok());
+  SetAttributes mode;
+  mode.mode = 0;
+  ASSERT_EQ(client->SetAttributesOf(file->fh, mode), NFS4_OK);
+  EXPECT_EQ(user->Write(file->fh, file->state, 0, AsOpaque("more")).status, NFS4_OK);
+  EXPECT_EQ(AsText(user->Read(file->fh, file->state, 0, 9)->data), "more");
+}
+
 TEST_P(OpenTest, StateidErrors) {
   auto file = client->Create(root, "f");
   auto second = client->Create(root, "g");

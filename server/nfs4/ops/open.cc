@@ -92,6 +92,10 @@ nfsstat4 Run(Compound& c, const OPEN4args& args, const std::shared_ptr<Client>& 
   NFS_TRY(OpenFile(c, args, file));
   Opened opened = Share(c, client, owner, args, file);
   NFS_TRY(opened.status);
+  {
+    std::lock_guard lock(opened.state->file->mutex);
+    opened.state->uid = c.CallerFor(file.file).uid;
+  }
   // Its record from before a restart stays when grace ends.
   if (c.services.recovery->InGrace()) c.services.recovery->Returned(client->key);
   nfsstat4 status =

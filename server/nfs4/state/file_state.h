@@ -74,6 +74,8 @@ struct OpenState : State {
   std::shared_ptr<OpenOwner> owner;
   uint32_t access = 0;  // OPEN4_SHARE_ACCESS_*
   uint32_t deny = 0;
+  // Whom the last OPEN was for: only that user's I/O goes by the open instead of the mode bits.
+  uint32_t uid = 0;
   // The modes of the single OPENs that made it up, as sets of 1 << mode: OPEN_DOWNGRADE goes back
   // to one of them (RFC 8881 section 18.18.3).
   uint32_t accesses = 0;
