@@ -29,6 +29,15 @@ uint64_t ToVerifier(const verifier4& bytes) {
   return value;
 }
 
+// The size is set when the file is open: an existing one must not be cut before its share
+// reservations allow it.
+nfsstat4 TakeSize(vfs::CreateOptions& options, OpenedFile& file) {
+  if (options.attributes.size > vfs::kFileBytesMax) return NFS4ERR_FBIG;
+  file.resize = options.attributes.size;
+  options.attributes.size.reset();
+  return NFS4_OK;
+}
+
 nfsstat4 CreateOptionsOf(Compound& c, const createhow4& how, vfs::CreateOptions& options,
                          OpenedFile& file) {
   options.type = vfs::FileType::kRegular;
@@ -40,10 +49,7 @@ nfsstat4 CreateOptionsOf(Compound& c, const createhow4& how, vfs::CreateOptions&
       file.set = how.createattrs.attrmask;
       NFS_TRY(
           DecodeAttributeChange(how.createattrs, c.minor, SetBy::kCreation, options.attributes));
-      // An existing file must not be cut before its share reservations allow it.
-      if (options.attributes.size) file.resize = *options.attributes.size;
-      options.attributes.size.reset();
-      return NFS4_OK;
+      return TakeSize(options, file);
     case EXCLUSIVE4:
       options.mode = vfs::CreateMode::kExclusive;
       options.verifier = ToVerifier(how.createverf);
@@ -56,9 +62,7 @@ nfsstat4 CreateOptionsOf(Compound& c, const createhow4& how, vfs::CreateOptions&
       if (!file.set.In(ExclusiveCreateAttributes(c.minor))) return NFS4ERR_INVAL;
       NFS_TRY(DecodeAttributeChange(how.ch_createboth.cva_attrs, c.minor, SetBy::kCreation,
                                     options.attributes));
-      if (options.attributes.size) file.resize = *options.attributes.size;
-      options.attributes.size.reset();
-      return NFS4_OK;
+      return TakeSize(options, file);
     default:
       return NFS4ERR_BADXDR;
   }
