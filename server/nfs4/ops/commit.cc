@@ -9,7 +9,8 @@ nfsstat4 Commit(Compound& c, const COMMIT4args& args) {
   if (args.count != 0 && args.offset > UINT64_MAX - args.count) return NFS4ERR_INVAL;
   // Taken first: if the engine lost unstable writes meanwhile, the client learns of it.
   COMMIT4resok ok{.writeverf = WriteVerifier(c)};
-  NFS_TRY(ToStatus(c.engine().Commit(c.caller(), c.current.id, args.offset, args.count)));
+  auto committed = c.engine().Commit(c.caller(), c.current.id, args.offset, args.count);
+  if (!committed.ok()) return DataStatus(c, committed.code());
   Encode(c.to, ok);
   return NFS4_OK;
 }

@@ -35,6 +35,23 @@ nfsstat4 CheckRegular(Compound& c) {
   return file.type == vfs::FileType::kRegular ? NFS4_OK : NFS4ERR_WRONG_TYPE;
 }
 
+nfsstat4 DataStatus(Compound& c, Code code) {
+  vfs::Attributes file;
+  if (code != Code::kInvalid || c.minor == 0 || c.Attributes(file) != NFS4_OK) {
+    return ToStatus(code);
+  }
+  switch (file.type) {
+    case vfs::FileType::kRegular:
+      return NFS4ERR_INVAL;
+    case vfs::FileType::kDirectory:
+      return NFS4ERR_ISDIR;
+    case vfs::FileType::kSymlink:
+      return NFS4ERR_SYMLINK;
+    default:
+      return NFS4ERR_WRONG_TYPE;
+  }
+}
+
 nfsstat4 FindAccessPoint(Compound& c, std::string_view name,
                          std::shared_ptr<const Export>& entered) {
   const Export& here = c.exported();

@@ -19,6 +19,10 @@ nfsstat4 CheckDirectory(Compound& c, bool tell_symlink = false);
 // NFS4ERR_WRONG_TYPE unless the current file is a regular one.
 nfsstat4 CheckRegular(Compound& c);
 
+// What READ, WRITE and COMMIT answer when the engine refused: what is no regular file has an error
+// for each type (RFC 8881 section 18.22.3; in RFC 7530 section 16.23.4 they are all NFS4ERR_INVAL).
+nfsstat4 DataStatus(Compound& c, Code code);
+
 // Does the name, in the current directory, lead into an access point? Sets `entered` if so.
 // NFS4_OK also if not.
 nfsstat4 FindAccessPoint(Compound& c, std::string_view name,

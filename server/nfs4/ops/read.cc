@@ -23,7 +23,7 @@ nfsstat4 Read(Compound& c, const READ4args& args) {
     return c.engine().Read(c.caller(), c.current.id, trusted, args.offset, {buffer.get(), size});
   };
   auto read = AllowOwner(c, fill(opened), opened, [&] { return fill(true); });
-  if (!read.ok()) return ToStatus(read);
+  if (!read.ok()) return DataStatus(c, read.code());
   c.to.Put(read->end_of_file);
   c.to.PutOpaque({buffer.get(), read->bytes});
   c.to.Hold(std::move(buffer));

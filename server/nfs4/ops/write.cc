@@ -22,7 +22,7 @@ nfsstat4 Write(Compound& c, const WRITE4args& args) {
                             static_cast<vfs::Stability>(args.stable));
   };
   auto written = AllowOwner(c, write(opened), opened, [&] { return write(true); });
-  if (!written.ok()) return ToStatus(written);
+  if (!written.ok()) return DataStatus(c, written.code());
   ok.count = static_cast<uint32_t>(written->bytes);
   ok.committed = static_cast<stable_how4>(written->stability);
   Encode(c.to, ok);
