@@ -169,6 +169,19 @@ TEST_P(SessionTest, CreateSessionReplayAndOrder) {
             second.Get<CREATE_SESSION4res>(0).csr_resok4.csr_sessionid);
 }
 
+// RFC 8881 section 18.35.4: nobody waits for ever for a client that never confirms itself.
+TEST_P(SessionTest, UnconfirmedClientIsForgottenAfterALease) {
+  auto fresh = Client::Connect(world.Options(minor(), "fresh"));
+  ASSERT_TRUE(fresh.ok());
+  ASSERT_EQ((*fresh)->ExchangeId(), NFS4_OK);
+  world.Advance(World::kLease - std::chrono::seconds(1));
+  auto other = Client::Connect(world.Options(minor(), "other"));
+  ASSERT_EQ((*other)->ExchangeId(), NFS4_OK);
+  world.Advance(std::chrono::seconds(2));
+  EXPECT_EQ((*fresh)->CreateSession(), NFS4ERR_STALE_CLIENTID);
+  EXPECT_EQ((*other)->CreateSession(), NFS4_OK);
+}
+
 // RFC 8881 section 18.36.3: a channel too small to be of use is refused. Nothing was made, so the
 // client may try again with the same sequence id or the next one.
 TEST_P(SessionTest, CreateSessionThatFailedMayBeTriedAgain) {

@@ -157,7 +157,23 @@ bool ClientTable::DropIfExpired(const std::shared_ptr<Client>& client) {
   return true;
 }
 
+void ClientTable::DropUnconfirmed() {
+  std::vector<std::shared_ptr<Client>> late;
+  {
+    std::shared_lock lock(mutex_);
+    for (const auto& [key, client] : unconfirmed_) {
+      if (Expired(*client)) late.push_back(client);
+    }
+  }
+  if (late.empty()) return;
+  std::unique_lock lock(mutex_);
+  for (const auto& client : late) {
+    if (!client->confirmed) Unlink(client);
+  }
+}
+
 void ClientTable::Tick() {
+  DropUnconfirmed();
   auto now = clock_.Monotonic();
   std::vector<std::shared_ptr<Client>> clients;
   bool full = false;

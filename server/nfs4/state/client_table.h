@@ -81,6 +81,8 @@ class ClientTable {
   // After it was unlinked, without mutex_.
   void ReleaseState(const std::shared_ptr<Client>& client);
   void ReleaseUnusedOwners(Client& client);
+  // Those that did not confirm within a lease (RFC 7530 section 16.33.5, RFC 8881 section 18.35.4).
+  void DropUnconfirmed();
   void FreshConfirm(verifier4& confirm);
 
   Recovery& recovery_;
