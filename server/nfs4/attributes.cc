@@ -82,6 +82,24 @@ uint64_t MountedOn(const AttributeSource& s) {
   return crossing ? kMountedOnBit | s.exported.number : s.file.id.inode;
 }
 
+// What OPEN takes (RFC 9754 section 3).
+open_arguments4 OpenArguments() {
+  return {.oa_share_access = {OPEN_ARGS_SHARE_ACCESS_READ, OPEN_ARGS_SHARE_ACCESS_WRITE,
+                              OPEN_ARGS_SHARE_ACCESS_BOTH},
+          .oa_share_deny = {OPEN_ARGS_SHARE_DENY_NONE, OPEN_ARGS_SHARE_DENY_READ,
+                            OPEN_ARGS_SHARE_DENY_WRITE, OPEN_ARGS_SHARE_DENY_BOTH},
+          .oa_share_access_want = {OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG,
+                                   OPEN_ARGS_SHARE_ACCESS_WANT_NO_DELEG,
+                                   OPEN_ARGS_SHARE_ACCESS_WANT_CANCEL,
+                                   OPEN_ARGS_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL,
+                                   OPEN_ARGS_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED},
+          .oa_open_claim = {OPEN_ARGS_OPEN_CLAIM_NULL, OPEN_ARGS_OPEN_CLAIM_PREVIOUS,
+                            OPEN_ARGS_OPEN_CLAIM_DELEGATE_CUR, OPEN_ARGS_OPEN_CLAIM_FH,
+                            OPEN_ARGS_OPEN_CLAIM_DELEG_CUR_FH},
+          .oa_create_mode = {OPEN_ARGS_CREATEMODE_UNCHECKED4, OPEN_ARGS_CREATE_MODE_GUARDED,
+                             OPEN_ARGS_CREATEMODE_EXCLUSIVE4, OPEN_ARGS_CREATE_MODE_EXCLUSIVE4_1}};
+}
+
 // What is the same for every file of the server.
 void PutConstant(Encoder& to, uint32_t attribute, const AttributeSource& s) {
   switch (attribute) {
@@ -89,6 +107,8 @@ void PutConstant(Encoder& to, uint32_t attribute, const AttributeSource& s) {
       return Encode(to, SupportedAttributes(s.minor));
     case FATTR4_SUPPATTR_EXCLCREAT:
       return Encode(to, ExclusiveCreateAttributes(s.minor));
+    case FATTR4_OPEN_ARGUMENTS:
+      return Encode(to, OpenArguments());
     case FATTR4_FH_EXPIRE_TYPE:
       return to.Put(FH4_PERSISTENT);
     case FATTR4_LEASE_TIME:
@@ -189,7 +209,7 @@ xdr::Bitmap SupportedAttributes(uint32_t minor) {
   if (minor >= 1) supported.Set(FATTR4_SUPPATTR_EXCLCREAT);
   if (minor >= 2) {
     for (uint32_t attribute : {FATTR4_CLONE_BLKSIZE, FATTR4_SPACE_FREED, FATTR4_CHANGE_ATTR_TYPE,
-                               FATTR4_MODE_UMASK, FATTR4_XATTR_SUPPORT}) {
+                               FATTR4_MODE_UMASK, FATTR4_XATTR_SUPPORT, FATTR4_OPEN_ARGUMENTS}) {
       supported.Set(attribute);
     }
   }

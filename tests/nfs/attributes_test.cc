@@ -46,6 +46,22 @@ TEST_P(AttributesTest, EverySupportedAttributeCanBeRead) {
   }
 }
 
+// RFC 9754 section 3: what a client may put into OPEN.
+TEST_P(AttributesTest, OpenArgumentsAreTold) {
+  auto told = client->GetAttributes(root, {FATTR4_OPEN_ARGUMENTS});
+  ASSERT_TRUE(told.ok());
+  ASSERT_EQ(told->given.Has(FATTR4_OPEN_ARGUMENTS), minor() >= 2);
+  if (minor() < 2) return;
+  const open_arguments4& open = told->open_arguments;
+  EXPECT_TRUE(open.oa_share_access.Has(OPEN_ARGS_SHARE_ACCESS_BOTH));
+  EXPECT_TRUE(open.oa_share_deny.Has(OPEN_ARGS_SHARE_DENY_BOTH));
+  EXPECT_TRUE(open.oa_share_access_want.Has(OPEN_ARGS_SHARE_ACCESS_WANT_NO_DELEG));
+  EXPECT_FALSE(open.oa_share_access_want.Has(OPEN_ARGS_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS));
+  EXPECT_TRUE(open.oa_open_claim.Has(OPEN_ARGS_OPEN_CLAIM_FH));
+  EXPECT_FALSE(open.oa_open_claim.Has(OPEN_ARGS_OPEN_CLAIM_DELEGATE_PREV));
+  EXPECT_TRUE(open.oa_create_mode.Has(OPEN_ARGS_CREATE_MODE_EXCLUSIVE4_1));
+}
+
 TEST_P(AttributesTest, UnknownAttributesAreLeftOut) {
   xdr::Bitmap wanted{FATTR4_TYPE, FATTR4_ACL, FATTR4_HIDDEN, FATTR4_MIMETYPE, 95};
   auto read = client->GetAttributes(root, wanted);

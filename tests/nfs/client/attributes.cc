@@ -126,6 +126,8 @@ bool GetOne(xdr::Decoder& from, uint32_t attribute, Attributes& a) {
       return GetText(from, a.owner);
     case FATTR4_OWNER_GROUP:
       return GetText(from, a.owner_group);
+    case FATTR4_OPEN_ARGUMENTS:
+      return Decode(from, a.open_arguments);
     case FATTR4_RAWDEV:
       return Decode(from, a.rawdev);
     case FATTR4_TIME_ACCESS:

@@ -28,6 +28,7 @@ struct Attributes {
   uint32_t numlinks = 0;
   std::string owner, owner_group;
   nfs4::specdata4 rawdev;
+  nfs4::open_arguments4 open_arguments;
   uint64_t quota_avail_hard = 0, quota_avail_soft = 0, quota_used = 0;
   uint64_t space_avail = 0, space_free = 0, space_total = 0, space_used = 0, space_freed = 0;
   nfs4::nfstime4 time_access, time_create, time_delta, time_metadata, time_modify;
