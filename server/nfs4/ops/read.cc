@@ -6,11 +6,25 @@ namespace tarn::nfs4::ops {
 // Copying more than this takes longer than waking another worker.
 constexpr size_t kQuickBytesMax = 64 * 1024;
 
+namespace {
+
+// A client that opened for writing only may read what it needs to write whole pages, if the mode
+// bits let it and nobody denies it (RFC 7530 section 9.1.6, RFC 8881 section 9.1.2).
+nfsstat4 CheckRead(Compound& c, const stateid4& stateid, bool& opened) {
+  nfsstat4 status = c.CheckIo(stateid, true, false, opened);
+  if (status != NFS4ERR_OPENMODE) return status;
+  NFS_TRY(c.CheckIo(stateid, false, true, opened));
+  opened = false;
+  return c.services.files.Denied(KeyOf(c.current), true, false) ? NFS4ERR_OPENMODE : NFS4_OK;
+}
+
+}  // namespace
+
 nfsstat4 Read(Compound& c, const READ4args& args) {
   // The engine tells when the bytes of a small one are not in memory.
   if (args.count > kQuickBytesMax) c.call.AboutToWait();
   bool opened = false;
-  NFS_TRY(c.CheckIo(args.stateid, true, false, opened));
+  NFS_TRY(CheckRead(c, args.stateid, opened));
   size_t size = std::min<size_t>(args.count, vfs::kIoBytesMax);
   if (c.session) {
     // The reply must fit into the session's; a short READ is fine.
