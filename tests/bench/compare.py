@@ -226,9 +226,10 @@ def notes(taken, rows):
                 yield (f'- {row.name}: {kind.__name__} '
                        f'{taken.median(row, kind, "per_second"):,.0f} a second, {each:,.0f} per '
                        f'second of its processor time; the client used {share:.0%} of a core.')
-    yield '- Journal commits of the file system below, per operation: ' + '; '.join(
-        f'{row.name}: {commits(taken, row)}'
-        for row in rows if row.names and row.name and '1 client' in row.name) + '.'
+    told = [f'{row.name}: {commits(taken, row)}'
+            for row in rows if row.names and row.name and '1 client' in row.name]
+    if told:
+        yield f'- Journal commits of the file system below, per operation: {"; ".join(told)}.'
 
 
 def commits(taken, row):
