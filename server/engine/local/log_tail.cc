@@ -121,12 +121,41 @@ class Scanner {
   Extent extent_;
 };
 
-Result<void> CutTail(Disk& disk, const std::string& path) {
+// Does a good part begin anywhere in [from, size)?
+Result<bool> GoesOn(DiskFile& file, const std::string& path, uint64_t from, uint64_t size) {
+  std::vector<std::byte> bytes(size - from);
+  for (size_t done = 0; done < bytes.size();) {
+    ssize_t got = file.Read(from + done, std::span(bytes).subspan(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return SystemError("read", path);
+    done += static_cast<size_t>(got);
+  }
+  for (size_t at = 1; at < bytes.size(); ++at) {
+    size_t block_left = kBlock - (from + at) % kBlock;
+    auto left = std::span(bytes).subspan(at);
+    auto part = PartAt(left.first(std::min(left.size(), block_left)));
+    if (part && part->type <= kLast) return true;
+  }
+  return false;
+}
+
+// The list of tables has the format of a log. It is short, and each sync covers one record, so a
+// broken one that is not the last was synced.
+Result<bool> ManifestIsDamaged(DiskFile& file, const std::string& path, const Extent& extent) {
+  if (extent.size - extent.good > kUnsyncedMax) return true;
+  return GoesOn(file, path, extent.good, extent.size);
+}
+
+Result<void> CutTail(Disk& disk, const std::string& path, bool manifest) {
   auto file = disk.Open(path, Disk::Mode::kWrite);
   if (!file) return SystemError("open", path);
   TRY(Extent extent, Scanner(*file, path).Run());
   if (extent.unknown || extent.good == extent.size) return Ok();
-  if (extent.last_after > extent.good + kUnsyncedMax) {
+  bool damaged = extent.last_after > extent.good + kUnsyncedMax;
+  if (manifest) {
+    TRY(damaged, ManifestIsDamaged(*file, path, extent));
+  }
+  if (damaged) {
     spdlog::error("{} is damaged at byte {}: records that were synced follow", path, extent.good);
     return Ok();
   }
@@ -143,9 +172,14 @@ Result<void> CutTail(Disk& disk, const std::string& path) {
 Result<void> CutLogTails(Disk& disk, const std::string& directory) {
   std::vector<Disk::Entry> entries;
   if (disk.List(directory, &entries) != 0) return SystemError("list", directory);
+  // Another list of tables than the current one may be half written; nobody reads it.
+  std::string current;
+  if (ReadWholeFile(disk, directory + "/CURRENT", &current) != 0) current.clear();
+  while (current.ends_with('\n')) current.pop_back();
   for (const Disk::Entry& entry : entries) {
-    if (!entry.name.ends_with(".log")) continue;
-    TRY(CutTail(disk, directory + "/" + entry.name));
+    bool manifest = !current.empty() && entry.name == current;
+    if (!manifest && !entry.name.ends_with(".log")) continue;
+    TRY(CutTail(disk, directory + "/" + entry.name, manifest));
   }
   return Ok();
 }

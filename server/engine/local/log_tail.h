@@ -9,7 +9,8 @@
 
 namespace tarn::local {
 
-// Cuts every log in the directory behind its last whole record, durably. A log that goes on for
+// Cuts every log in the directory, and every list of tables (MANIFEST), which RocksDB would refuse
+// when its last record is torn, behind its last whole record, durably. A log that goes on for
 // long behind what is broken was damaged and not torn: it is left as it is, for RocksDB to refuse.
 // Not while a database is open there. kIo.
 Result<void> CutLogTails(Disk& disk, const std::string& directory);

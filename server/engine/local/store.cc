@@ -16,6 +16,7 @@
 #include "server/engine/local/log_files.h"
 #include "server/engine/local/log_order.h"
 #include "server/engine/local/log_tail.h"
+#include "server/engine/local/retryable_files.h"
 
 namespace tarn::local {
 namespace {
@@ -90,6 +91,8 @@ rocksdb::DBOptions DatabaseOptions(const LocalOptions& local, rocksdb::Env* env)
   // memory already; so Resume can always save them by writing the tables.
   options.manual_wal_flush = true;
   options.info_log = std::make_shared<Log>();
+  // Recover tries again; RocksDB's own attempts would only be in its way.
+  options.max_bgerror_resume_count = 0;
   options.bytes_per_sync = 1u << 20;
   return options;
 }
@@ -138,7 +141,9 @@ Store::Store(const LocalOptions& options)
     : options_(options),
       disk_(*options.disk),
       ballast_(options.data_dir + "/ballast"),
-      env_(rocksdb::NewCompositeEnv(NewLogFiles(disk_.DatabaseEnv()->GetFileSystem()))) {}
+      env_(rocksdb::NewCompositeEnv(
+          NewRetryableFiles(NewLogFiles(disk_.DatabaseEnv()->GetFileSystem())))),
+      log_order_(std::make_unique<LogOrder>()) {}
 
 Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& given) {
   LocalOptions options = given;
@@ -153,9 +158,8 @@ Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& given) {
   TRY(CutLogTails(*options.disk, options.data_dir + "/meta"));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  LogOrder order;
   auto database = DatabaseOptions(options, store->env_.get());
-  database.wal_filter = &order;
+  database.wal_filter = store->log_order_.get();
   auto status = rocksdb::DB::Open(database, options.data_dir + "/meta", tables, &handles, &db);
   if (!status.ok()) {
     Error error = store->Translate(status);
@@ -193,8 +197,10 @@ Error Store::Translate(const rocksdb::Status& status) const {
 
 // Of a write: no more of them until Recover.
 Error Store::Failed(const rocksdb::Status& status) {
+  Error error = Translate(status);
+  failed_full_ = error.code() == Code::kNoSpace;
   failed_ = true;
-  return Translate(status);
+  return error;
 }
 
 Result<std::optional<std::string>> Store::Get(Table table, const std::string& key,
@@ -280,13 +286,18 @@ Result<void> Store::Lead(std::unique_lock<std::mutex>& lock) {
   return Ok();
 }
 
+rocksdb::Status Store::StillFailed() const {
+  constexpr const char* kWhat = "the log could not be written, and still cannot";
+  return failed_full_ ? rocksdb::Status::NoSpace(kWhat) : rocksdb::Status::IOError(kWhat);
+}
+
 rocksdb::Status Store::SyncLog() {
   constexpr int kAttempts = 3;
   rocksdb::Status status;
   for (int i = 0; i < kAttempts; ++i) {
     if (failed_) Recover();
-    if (failed_)
-      return status.ok() ? rocksdb::Status::NoSpace("the log cannot be written") : status;
+    if (failed_ && !status.ok()) return status;
+    if (failed_) return StillFailed();
     status = db_->FlushWAL(true);
     if (status.ok()) return status;
     (void)Failed(status);
@@ -297,7 +308,7 @@ rocksdb::Status Store::SyncLog() {
 // To the kernel: there after a kill, though not after a power loss.
 Result<void> Store::Flush() {
   if (failed_) Recover();
-  if (failed_) return Error(Code::kNoSpace);
+  if (failed_) return Translate(StillFailed());
   auto status = db_->FlushWAL(false);
   if (!status.ok()) return Failed(status);
   return Ok();
@@ -313,7 +324,7 @@ Result<void> Store::WriteAndSync(Batch& batch) {
 void Store::Recover() {
   std::lock_guard lock(recover_mutex_);
   if (!failed_) return;
-  DropBallast();
+  if (failed_full_) DropBallast();
   auto now = std::chrono::steady_clock::now();
   auto until = now + (now < wait_again_ ? std::chrono::seconds(0) : kRecoveryWait);
   rocksdb::Status status = db_->Resume();

@@ -7,6 +7,7 @@
 
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/wal_filter.h>
 #include <rocksdb/write_batch.h>
 
 #include <array>
@@ -102,6 +103,7 @@ class Store {
   Error Translate(const rocksdb::Status& status) const;
   void DropBallast();
   rocksdb::Status SyncLog();
+  rocksdb::Status StillFailed() const;
   Result<void> Lead(std::unique_lock<std::mutex>& lock);
   Error Failed(const rocksdb::Status& status);
 
@@ -109,14 +111,16 @@ class Store {
   Disk& disk_;
   const std::string ballast_;  // a file that is given up when the disk is full
   uint64_t ballast_bytes_ = 0;
-  std::atomic<bool> ballast_missing_{false};  // there was no room for it yet
-  const std::unique_ptr<rocksdb::Env> env_;   // outlives the database
+  std::atomic<bool> ballast_missing_{false};             // there was no room for it yet
+  const std::unique_ptr<rocksdb::Env> env_;              // outlives the database
+  const std::unique_ptr<rocksdb::WalFilter> log_order_;  // the same
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kTables> handles_{};
   std::atomic<bool> disk_full_{false};
   std::atomic<uint64_t> grown_{0};      // bytes since the last look at the disk
   std::atomic<uint64_t> grown_max_{0};  // look again after so many
   mutable std::atomic<bool> failed_{false};
+  std::atomic<bool> failed_full_{false};  // for want of space
   std::mutex recover_mutex_;
   std::chrono::steady_clock::time_point wait_again_{};  // guarded by recover_mutex_
 

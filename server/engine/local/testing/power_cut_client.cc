@@ -277,6 +277,15 @@ std::string Client::CheckBytes(FileSystem& fs, FileId file,
   return "";
 }
 
+std::string Client::LastSteps(size_t until) const {
+  constexpr size_t kShown = 25;
+  std::string text;
+  for (size_t i = until > kShown ? until - kShown : 0; i < until; ++i) {
+    text += "  " + std::to_string(i) + " " + steps_[i].ToText() + "\n";
+  }
+  return text;
+}
+
 std::vector<std::string> Client::Check(Engine& engine, size_t answered, size_t begun) {
   std::vector<std::string> problems;
   std::string where = name_ + " after step " + std::to_string(answered) +
@@ -302,7 +311,7 @@ std::vector<std::string> Client::Check(Engine& engine, size_t answered, size_t b
       for (const Content& version : file->versions) versions.push_back(&version);
     }
     std::string wrong = CheckBytes(**fs, seen.names.at(path).id, versions);
-    if (!wrong.empty()) say(path + ": " + wrong);
+    if (!wrong.empty()) say(path + ": " + wrong + "; the last steps were:\n" + LastSteps(begun));
   }
   bool known = begun == answered || states_[answered].Text() != states_[begun].Text();
   if (begun > answered + 1 || !known) return problems;

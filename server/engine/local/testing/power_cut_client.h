@@ -45,6 +45,7 @@ class Client {
   Result<void> Walk(vfs::FileSystem& fs, vfs::FileId directory, const std::string& prefix,
                     Seen& seen);
   Result<std::string> TextOf(vfs::Engine& engine, Seen& seen);
+  std::string LastSteps(size_t until) const;
   std::string CheckBytes(vfs::FileSystem& fs, vfs::FileId file,
                          const std::vector<const Content*>& versions);
 

@@ -269,12 +269,9 @@ void Model::ApplyData(const Step& step) {
     case Act::kRemoveXattr:
       file.xattrs.erase(step.other);
       return;
-    case Act::kClone: {
-      FileModel& target = Own(step.other);
-      target.versions = {file.versions.back()};
-      file.versions.erase(file.versions.begin(), file.versions.end() - 1);
+    case Act::kClone:  // the source's own writes become no more durable by it
+      Own(step.other).versions = {file.versions.back()};
       return;
-    }
     case Act::kAllocate:
     case Act::kPunch: {
       file.versions.erase(file.versions.begin(), file.versions.end() - 1);

@@ -1,0 +1,19 @@
+// RetryableFiles: a file system for RocksDB on which no failure of a write is for ever.
+//
+// RocksDB takes EIO for the end: it refuses writes until it is opened again, even when the disk is
+// well by then. What it holds in memory is not harmed by it, though: it writes the tables anew, and
+// begins another log, and nothing of the files that failed is used (which also holds for a sync
+// that failed, whose bytes are lost whatever the next one says). So failures are marked as ones to
+// try again, which Store::Recover does. Each is logged with its file.
+#pragma once
+
+#include <rocksdb/file_system.h>
+
+#include <memory>
+
+namespace tarn::local {
+
+std::shared_ptr<rocksdb::FileSystem> NewRetryableFiles(
+    const std::shared_ptr<rocksdb::FileSystem>& below);
+
+}  // namespace tarn::local

@@ -1,0 +1,258 @@
+// A disk that fails and is well again: what the engine says meanwhile, and afterwards.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <thread>
+
+#include "server/engine/local/local_engine.h"
+#include "server/engine/local/testing/simulated_disk.h"
+
+namespace tarn::local {
+namespace {
+
+using namespace vfs;  // NOLINT(google-build-using-namespace)
+using Kind = SimulatedDisk::Kind;
+
+const Caller kRoot{.uid = 0, .gid = 0, .gids = {}, .replay = {}};
+constexpr std::chrono::seconds kPatience{20};
+
+class DiskFaults : public ::testing::Test {
+ protected:
+  DiskFaults() {
+    options_.data_dir = "/data";
+    options_.disk = &disk_;
+    options_.write_buffer_bytes = 64u << 10;
+    options_.reserve_bytes = 4u << 20;
+    options_.maintenance_interval = std::chrono::milliseconds(20);
+    Open();
+    EXPECT_TRUE(engine_->CreateFileSystem().ok());
+    Use();
+    kept_ = Make("kept");
+    EXPECT_TRUE(Write(kept_, 0, Bytes(), Stability::kFileSync).ok());
+    EXPECT_TRUE(Write(kept_, 1 << 20, Bytes(), Stability::kFileSync).ok());
+  }
+  void Open() {
+    auto engine = OpenLocalEngine(options_);
+    ASSERT_TRUE(engine.ok()) << engine.error().ToString();
+    engine_ = std::move(*engine);
+  }
+  void Use() {
+    fs_ = *engine_->GetFileSystem(1);
+    top_ = *fs_->RealmRoot(kRootRealm);
+  }
+  static std::string Bytes() { return std::string(30'000, 'k'); }
+  FileId Make(const std::string& name) {
+    auto made = fs_->Create(kRoot, top_, name, {});
+    EXPECT_TRUE(made.ok()) << made.error().ToString();
+    return made ? made->attributes.id : FileId{};
+  }
+  Result<WriteResult> Write(FileId file, uint64_t offset, const std::string& bytes,
+                            Stability stability) {
+    return fs_->Write(kRoot, file, false, offset, std::as_bytes(std::span(bytes)), stability);
+  }
+  std::string Read(FileId file, uint64_t offset, size_t bytes) {
+    std::string back(bytes, '?');
+    auto read = fs_->Read(kRoot, file, false, offset, std::as_writable_bytes(std::span(back)));
+    EXPECT_TRUE(read.ok()) << read.error().ToString();
+    return back;
+  }
+  void ExpectKept() {
+    EXPECT_EQ(Read(kept_, 0, Bytes().size()), Bytes());
+    EXPECT_EQ(Read(kept_, 1 << 20, Bytes().size()), Bytes());
+    EXPECT_TRUE(fs_->Lookup(kRoot, top_, "kept").ok());
+  }
+  // Fails what `fails` names, from now on.
+  void Break(int error, std::function<bool(const SimulatedDisk::Call&)> fails) {
+    disk_.SetHook([error, fails = std::move(fails), this](const SimulatedDisk::Call& call) {
+      bool fail = fails(call);
+      failures_ += fail ? 1 : 0;
+      return fail ? error : 0;
+    });
+  }
+  void Heal() { disk_.SetHook({}); }
+  // Until a creation works again, without help.
+  bool ServesAgain(const std::string& name) {
+    auto end = std::chrono::steady_clock::now() + kPatience;
+    for (int i = 0; std::chrono::steady_clock::now() < end; ++i) {
+      if (fs_->Create(kRoot, top_, name + std::to_string(i), {}).ok()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+  // The names of `made` are there, also after a cut of power; nothing is wrong.
+  void ExpectSound(const std::vector<std::string>& made) {
+    ExpectProblemsNone();
+    auto after = disk_.CutPower(3);
+    engine_.reset();
+    options_.disk = after.get();
+    Open();
+    Use();
+    ExpectKept();
+    for (const std::string& name : made) {
+      EXPECT_TRUE(fs_->Lookup(kRoot, top_, name).ok()) << name << " was answered, and is gone";
+    }
+    ExpectProblemsNone();
+    engine_.reset();
+  }
+  void ExpectProblemsNone() {
+    auto problems = fs_->Check([](std::string_view line) { ADD_FAILURE() << line; });
+    ASSERT_TRUE(problems.ok()) << problems.error().ToString();
+    EXPECT_EQ(*problems, 0u);
+  }
+
+  SimulatedDisk disk_;
+  LocalOptions options_;
+  std::unique_ptr<Engine> engine_;
+  FileSystem* fs_ = nullptr;
+  FileId top_;
+  FileId kept_;
+  std::atomic<uint64_t> failures_{0};
+};
+
+TEST_F(DiskFaults, AFailedSyncOfDataIsTold) {
+  FileId file = Make("f");
+  uint64_t verifier = fs_->WriteVerifier();
+  ASSERT_TRUE(Write(file, 0, std::string(100'000, 'a'), Stability::kUnstable).ok());
+  Break(EIO, [](auto& call) {
+    return call.kind == Kind::kSync && call.path.find("/chunks/") != std::string::npos;
+  });
+  EXPECT_EQ(fs_->Commit(kRoot, file, 0, 0).code(), Code::kIo);
+  EXPECT_NE(fs_->WriteVerifier(), verifier) << "what was written is lost, so clients must know";
+  EXPECT_EQ(Write(kept_, 0, Bytes(), Stability::kFileSync).code(), Code::kIo);
+  ExpectKept();
+  EXPECT_TRUE(fs_->Create(kRoot, top_, "names still work", {}).ok());
+  Heal();
+  // As a client does after a verifier that changed.
+  ASSERT_TRUE(Write(file, 0, std::string(100'000, 'b'), Stability::kUnstable).ok());
+  ASSERT_TRUE(Write(kept_, 0, Bytes(), Stability::kUnstable).ok());
+  ASSERT_TRUE(fs_->Commit(kRoot, file, 0, 0).ok());
+  ASSERT_TRUE(fs_->Commit(kRoot, kept_, 0, 0).ok());
+  auto after = disk_.CutPower(1);
+  engine_.reset();
+  options_.disk = after.get();
+  Open();
+  Use();
+  EXPECT_EQ(Read(file, 0, 100'000), std::string(100'000, 'b'));
+  ExpectKept();
+  engine_.reset();
+}
+
+// Every call on the way to the disk of the database fails for a while, one kind at a time.
+TEST_F(DiskFaults, TheDatabaseComesBackByItself) {
+  std::vector<std::string> made;
+  for (Kind kind : {Kind::kSync, Kind::kWrite, Kind::kSyncDirectory, Kind::kOpen, Kind::kRename}) {
+    std::string name = "k" + std::to_string(static_cast<int>(kind)) + "-";
+    failures_ = 0;
+    Break(EIO, [kind](auto& call) {
+      return call.kind == kind && call.path.find("/meta") != std::string::npos &&
+             call.path.find("LOCK") == std::string::npos;
+    });
+    // Until it notices, then some more.
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    bool refused = false;
+    for (int i = 0; !refused && std::chrono::steady_clock::now() < end; ++i) {
+      auto created = fs_->Create(kRoot, top_, name + std::to_string(i), {});
+      if (created) made.push_back(name + std::to_string(i));
+      refused = !created;
+      if (refused) {
+        EXPECT_EQ(created.code(), Code::kIo) << created.error().ToString();
+      }
+    }
+    if (kind == Kind::kSync || kind == Kind::kWrite) {
+      EXPECT_TRUE(refused);
+    }
+    ExpectKept();
+    Heal();
+    ASSERT_TRUE(ServesAgain("again" + name)) << "after failures of kind " << static_cast<int>(kind);
+  }
+  ExpectSound(made);
+}
+
+TEST_F(DiskFaults, ADiskThatOthersFillIsRefusedAndComesBack) {
+  std::vector<std::string> made;
+  for (int round = 0; round < 3; ++round) {
+    disk_.SetCapacity(disk_.used());  // not a byte is left
+    bool refused = false;
+    for (int i = 0; i < 2000 && !refused; ++i) {
+      std::string name = std::string(150, 'n') + std::to_string(round) + "-" + std::to_string(i);
+      auto created = fs_->Create(kRoot, top_, name, {});
+      if (created) made.push_back(name);
+      refused = !created;
+      if (refused) {
+        EXPECT_EQ(created.code(), Code::kNoSpace) << created.error().ToString();
+      }
+    }
+    EXPECT_TRUE(refused);
+    auto written = Write(kept_, 8 << 20, std::string(1 << 20, 'x'), Stability::kFileSync);
+    if (!written) {
+      EXPECT_EQ(written.code(), Code::kNoSpace) << written.error().ToString();
+    }
+    ExpectKept();
+    disk_.SetCapacity(SimulatedDisk::kCapacityDefault);
+    ASSERT_TRUE(ServesAgain("again" + std::to_string(round) + "-"));
+  }
+  ExpectSound(made);
+}
+
+TEST_F(DiskFaults, AReadThatFailsIsAnErrorOfThatReadAlone) {
+  Break(EIO, [](auto& call) {
+    return call.kind == Kind::kRead && call.path.find("/chunks/") != std::string::npos;
+  });
+  std::byte byte[100];
+  EXPECT_EQ(fs_->Read(kRoot, kept_, false, 0, byte).code(), Code::kIo);
+  EXPECT_TRUE(fs_->Create(kRoot, top_, "other", {}).ok());
+  Heal();
+  ExpectKept();
+}
+
+// A flipped bit in a table: the records of its block are errors, all else is served.
+TEST_F(DiskFaults, AFlippedBitInATableIsAnErrorOfThoseFiles) {
+  for (int i = 0; i < 300; ++i) {
+    FileId file = Make("f" + std::to_string(i));
+    ASSERT_TRUE(
+        Write(file, 0, std::string(2'000, static_cast<char>('a' + i % 26)), Stability::kFileSync)
+            .ok());
+  }
+  engine_.reset();
+  for (int i = 0; i < 2; ++i) {
+    Open();  // what is in the log becomes a table
+    engine_.reset();
+  }
+  std::string largest;
+  uint64_t size = 0;
+  for (const std::string& path : disk_.Files()) {
+    uint64_t bytes = 0;
+    if (path.ends_with(".sst") && disk_.Stat(path, nullptr, &bytes) == 0 && bytes > size) {
+      size = bytes;
+      largest = path;
+    }
+  }
+  ASSERT_GT(size, 0u);
+  ASSERT_TRUE(disk_.Flip(largest, size / 3, 0x10));
+  Open();
+  Use();
+  int broken = 0;
+  int good = 0;
+  for (int i = 0; i < 300; ++i) {
+    auto found = fs_->Lookup(kRoot, top_, "f" + std::to_string(i));
+    std::string back(2'000, '?');
+    Code code = found.code();
+    if (found) {
+      code = fs_->Read(kRoot, found->id, false, 0, std::as_writable_bytes(std::span(back))).code();
+    }
+    if (code == Code::kOk) {
+      ++good;
+      EXPECT_EQ(back, std::string(2'000, static_cast<char>('a' + i % 26)));
+    } else {
+      ++broken;
+      EXPECT_TRUE(code == Code::kCorrupt || code == Code::kIo) << CodeName(code);
+    }
+  }
+  EXPECT_GT(broken, 0);
+  EXPECT_GT(good, 200);
+  EXPECT_TRUE(fs_->Create(kRoot, top_, "writes still work", {}).ok());
+}
+
+}  // namespace
+}  // namespace tarn::local
