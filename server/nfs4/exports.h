@@ -35,6 +35,8 @@ struct Export {
   vfs::RealmId realm = vfs::kRootRealm;
   std::optional<PosixUser> user;  // replaces the caller's identity
   bool read_only = false;
+  // Clients may be given delegations. EFS gives none.
+  bool delegations = false;
 };
 
 class Exports {

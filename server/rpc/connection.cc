@@ -63,6 +63,45 @@ void Connection::EndReading() {
   epoll_ctl(home_.read_set, EPOLL_CTL_DEL, fd_, nullptr);
   reader_.Drop(home_.pool);
   record_since_.store(0);
+  EndChannel();
+}
+
+std::shared_ptr<CallChannel> Connection::Channel() {
+  std::lock_guard lock(mutex_);
+  if (!channel_) {
+    channel_ = std::make_shared<CallChannel>(*this);
+    // Nobody else knows it yet, so its lock is free although it comes before ours.
+    if (channel_ended_) channel_->Detach();
+  }
+  return channel_;
+}
+
+bool Connection::TakeReply(xdr::Opaque record) {
+  std::shared_ptr<CallChannel> channel;
+  {
+    std::lock_guard lock(mutex_);
+    channel = channel_;
+  }
+  return channel != nullptr && channel->TakeReply(record);
+}
+
+void Connection::ExpireCalls(Monotonic::time_point now) {
+  std::shared_ptr<CallChannel> channel;
+  {
+    std::lock_guard lock(mutex_);
+    channel = channel_;
+  }
+  if (channel) channel->Expire(now);
+}
+
+void Connection::EndChannel() {
+  std::shared_ptr<CallChannel> channel;
+  {
+    std::lock_guard lock(mutex_);
+    channel_ended_ = true;
+    channel = channel_;
+  }
+  if (channel) channel->Detach();
 }
 
 void Connection::RemovePending(size_t bytes) {

@@ -17,6 +17,7 @@
 #include <mutex>
 #include <vector>
 
+#include "server/rpc/call_channel.h"
 #include "server/rpc/flush_set.h"
 #include "server/rpc/program.h"
 #include "server/rpc/record_reader.h"
@@ -33,7 +34,7 @@ struct Reply {
   Buffer request;
 };
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection : public std::enable_shared_from_this<Connection>, public Origin {
  public:
   // Where the connection is watched; all outlive it.
   struct Home {
@@ -42,11 +43,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     FlushSet& flush_set;
     int read_set;  // epoll, one shot, data.ptr is the Connection
     size_t pending_bytes_max;
+    std::shared_ptr<Dialer> dialer;
   };
 
   // Takes ownership of the non-blocking socket `fd`.
   Connection(const Home& home, int fd, Peer peer, uint64_t listener_id);
-  ~Connection();
+  ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -73,6 +75,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void NoteInARow(bool yes) { in_a_row_ = yes ? kInARow : in_a_row_ - (in_a_row_ > 0 ? 1 : 0); }
   // Ends the read side; the token is gone. Replies still leave.
   void EndReading();
+  // A record that is no call: is it the answer to one of ours?
+  bool TakeReply(xdr::Opaque record);
 
   // --- any thread ---
   // Counts a request's bytes while it runs, as its reply's are while it is queued.
@@ -90,6 +94,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static constexpr Monotonic::time_point kNone = Monotonic::time_point::max();
   Monotonic::time_point StalledSince() const;
   void NoteReading(bool in_record);
+
+  // --- calls the other way; any thread ---
+  std::shared_ptr<CallChannel> Channel() override;
+  std::shared_ptr<Dialer> dialer() const override { return home_.dialer; }
+  void ExpireCalls(Monotonic::time_point now);
+  // No call goes out any more, and those without an answer learn it. At the end of reading, and
+  // before the server lets go of the connection.
+  void EndChannel();
 
  private:
   struct Queued {
@@ -121,6 +133,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::mutex mutex_;                             // guards what is below, and each sendmsg
   std::unique_ptr<std::deque<Queued>> queue_;    // absent while empty: a deque is large
   bool broken_ = false;
+  bool channel_ended_ = false;
+  std::shared_ptr<CallChannel> channel_;  // made when first asked for
 };
 
 }  // namespace tarn::rpc

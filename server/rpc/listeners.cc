@@ -87,6 +87,18 @@ Error Failed(const std::string& address, uint16_t port) {
 
 }  // namespace
 
+int StartConnecting(const std::string& address, uint16_t port) {
+  auto to = ParseAddress(address, port);
+  if (!to.ok() || port == 0) return -1;
+  int fd = socket(to->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  TuneConnection(fd);
+  int done = connect(fd, reinterpret_cast<const sockaddr*>(&to->storage), to->size);
+  if (done == 0 || errno == EINPROGRESS) return fd;
+  close(fd);
+  return -1;
+}
+
 Result<Listeners::Opened> Listeners::Open(const std::string& address, uint16_t port, uint64_t tag) {
   TRY(Address where, ParseAddress(address, port));
   std::lock_guard lock(mutex_);

@@ -14,6 +14,9 @@
 
 namespace tarn::rpc {
 
+// A socket that is being connected to a numeric address; -1 when that cannot even be begun.
+int StartConnecting(const std::string& address, uint16_t port);
+
 class Listeners {
  public:
   static constexpr int kBacklog = 1024;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,18 @@ class CallObserver {
   virtual void AboutToWait() = 0;
 };
 
+class CallChannel;
+class Dialer;
+
+// Where a call came from, for calls the other way (call_channel.h). Valid while the call runs.
+class Origin {
+ public:
+  virtual ~Origin() = default;
+  // Of the connection that the call came by; always the same one.
+  virtual std::shared_ptr<CallChannel> Channel() = 0;
+  virtual std::shared_ptr<Dialer> dialer() const = 0;
+};
+
 struct Call {
   uint32_t xid = 0;
   uint32_t version = 0;
@@ -42,6 +55,7 @@ struct Call {
   const Credential& credential;
   const Peer& peer;
   CallObserver* observer = nullptr;
+  Origin* origin = nullptr;  // null: nothing can be called back
 
   // The call may soon wait for a disk, or compute for long: another worker takes the connection's
   // next record. Any number of times. See Program::TellsWaits.

@@ -21,6 +21,7 @@ namespace {
 
 constexpr uint64_t kWake = 0;
 constexpr uint64_t kFlush = 1;
+constexpr uint64_t kNoListener = 2;              // whose connections the server opened itself
 constexpr std::chrono::milliseconds kRest{100};  // of listeners when file descriptors ran out
 constexpr std::chrono::milliseconds kStallCheckMax{1000};
 constexpr uint32_t kWorkersLeast = 8;
@@ -79,13 +80,32 @@ void Count(std::atomic<uint64_t>& counter, uint64_t by) {
   counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
 }
 
+class TcpServer;
+
+// What clients' callback addresses are dialed with, for as long as the server lives.
+class ServerDialer : public Dialer {
+ public:
+  explicit ServerDialer(TcpServer& server) : server_(&server) {}
+  std::shared_ptr<CallChannel> Dial(const std::string& address, uint16_t port) override;
+  void Detach() {
+    std::lock_guard lock(mutex_);
+    server_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  TcpServer* server_;  // guarded by mutex_
+};
+
 class TcpServer : public Server {
  public:
   TcpServer(const ServerOptions& options, Program& program)
       : options_(options),
         program_(program),
         pool_(options.record_bytes_max),
-        home_{program, pool_, flush_set_, read_set_.fd, options.pending_bytes_per_connection_max},
+        dialer_(std::make_shared<ServerDialer>(*this)),
+        home_{program, pool_, flush_set_, read_set_.fd, options.pending_bytes_per_connection_max,
+              dialer_},
         listeners_(own_set_.fd),
         desks_(std::max(1U, options.workers_max)),
         workers_(
@@ -100,6 +120,7 @@ class TcpServer : public Server {
   Result<Listener> Listen(const std::string& address, uint16_t port, uint64_t tag) override;
   void StopListening(uint64_t id) override;
   ServerCounters counters() const override;
+  std::shared_ptr<CallChannel> Dial(const std::string& address, uint16_t port);
 
  private:
   // --- the server's own thread: accepting, flushing, growing, dropping who stalls ---
@@ -118,7 +139,7 @@ class TcpServer : public Server {
   bool Hold(Connection& connection, Desk& desk);
   void SendReply(Connection& connection, Desk& desk);
   // Puts the call's reply into desk.reply; false when the bytes are no call.
-  bool Answer(const Connection& connection, Desk& desk);
+  bool Answer(Connection& connection, Desk& desk);
   void Drop(Connection& connection, Desk& desk, const std::string& why);
   void EndReading(Connection& connection);
 
@@ -131,6 +152,7 @@ class TcpServer : public Server {
   FlushSet flush_set_;
   Epoll read_set_;
   Epoll own_set_;
+  const std::shared_ptr<ServerDialer> dialer_;
   const Connection::Home home_;
   Listeners listeners_;
   std::vector<Desk> desks_;  // by worker index
@@ -139,7 +161,7 @@ class TcpServer : public Server {
   int wake_event_ = -1;
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> accepted_{0}, refused_{0};
-  ConnectionId next_connection_ = 1;  // supervisor only
+  std::atomic<ConnectionId> next_connection_{1};
   Monotonic::time_point stalls_checked_ = Monotonic::now();
   mutable std::mutex mutex_;
   // Those whose read side is open; guarded by mutex_.
@@ -167,7 +189,9 @@ TcpServer::~TcpServer() {
   listeners_.CloseAll();
   Wake();
   if (supervisor_.joinable()) supervisor_.join();
+  dialer_->Detach();
   workers_.Stop();
+  for (const auto& connection : Connections()) connection->EndChannel();
   flush_set_.Clear();
   connections_.clear();  // the last owners: closes the sockets
   if (wake_event_ >= 0) close(wake_event_);
@@ -259,8 +283,10 @@ void TcpServer::Supervise() {
 
 void TcpServer::DropStalled() {
   Monotonic::time_point oldest = Monotonic::now() - options_.send_timeout;
-  auto drop = [this, oldest](const std::vector<std::shared_ptr<Connection>>& all) {
+  auto now = Monotonic::now();
+  auto drop = [this, now, oldest](const std::vector<std::shared_ptr<Connection>>& all) {
     for (const auto& connection : all) {
+      connection->ExpireCalls(now);
       if (connection->StalledSince() > oldest) continue;
       spdlog::info("dropped {} port {}: for {} s it took no reply, or sent no more of a record",
                    connection->peer().address, connection->peer().port,
@@ -273,7 +299,7 @@ void TcpServer::DropStalled() {
 }
 
 void TcpServer::Admit(int fd, Peer peer, uint64_t listener) {
-  peer.connection = next_connection_++;
+  peer.connection = next_connection_.fetch_add(1);
   auto connection = std::make_shared<Connection>(home_, fd, std::move(peer), listener);
   {
     std::lock_guard lock(mutex_);
@@ -287,6 +313,25 @@ void TcpServer::Admit(int fd, Peer peer, uint64_t listener) {
   if (refused_.fetch_add(1) % kRefusalsPerLine != 0) return;
   spdlog::warn("refused a connection of {}: there are {}", connection->peer().address,
                options_.connections_max);
+}
+
+std::shared_ptr<CallChannel> ServerDialer::Dial(const std::string& address, uint16_t port) {
+  std::lock_guard lock(mutex_);
+  return server_ == nullptr ? nullptr : server_->Dial(address, port);
+}
+
+std::shared_ptr<CallChannel> TcpServer::Dial(const std::string& address, uint16_t port) {
+  int fd = StartConnecting(address, port);
+  if (fd < 0) return nullptr;
+  Peer peer{.connection = next_connection_.fetch_add(1), .address = address, .port = port};
+  auto connection = std::make_shared<Connection>(home_, fd, std::move(peer), kNoListener);
+  std::shared_ptr<CallChannel> channel = connection->Channel();
+  std::lock_guard lock(mutex_);
+  if (connections_.size() >= options_.connections_max) return nullptr;
+  connections_.emplace(connection->peer().connection, connection);
+  if (connection->Watch()) return channel;
+  connections_.erase(connection->peer().connection);
+  return nullptr;
 }
 
 // --- workers ---
@@ -343,7 +388,7 @@ bool TcpServer::Run(Connection& connection, Desk& desk) {
     Count(desk.calls, 1);
     Count(desk.bytes_out, desk.reply.bytes.size());
     if (!Hold(connection, desk)) SendReply(connection, desk);
-  } else {
+  } else if (!connection.TakeReply(desk.record.bytes)) {
     Count(desk.bad_records, 1);
     spdlog::info("dropped {} port {}: a record of {} bytes that is no RPC call",
                  connection.peer().address, connection.peer().port, cost);
@@ -377,7 +422,7 @@ void TcpServer::SendReply(Connection& connection, Desk& desk) {
   desk.reply.bytes.Clear();
 }
 
-bool TcpServer::Answer(const Connection& connection, Desk& desk) {
+bool TcpServer::Answer(Connection& connection, Desk& desk) {
   xdr::Decoder arguments(desk.record.bytes);
   xdr::Encoder& reply = desk.reply.bytes;
   CallHeader& header = desk.header;
@@ -403,7 +448,8 @@ bool TcpServer::Answer(const Connection& connection, Desk& desk) {
               .procedure = header.procedure,
               .credential = header.credential,
               .peer = connection.peer(),
-              .observer = &desk};
+              .observer = &desk,
+              .origin = &connection};
     accept_stat stat = program_.Handle(call, arguments, reply);
     if (stat != SUCCESS) FailReply(reply, header.xid, stat);
   }

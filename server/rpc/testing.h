@@ -188,6 +188,10 @@ class RawClient {
                    .sin_zero = {}};
     connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0;
   }
+  struct Adopt {
+    int fd;
+  };
+  explicit RawClient(Adopt connected) : fd_(connected.fd), connected_(true) {}
   ~RawClient() { close(fd_); }
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;

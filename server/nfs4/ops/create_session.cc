@@ -1,6 +1,7 @@
 // CREATE_SESSION (RFC 8881 section 18.36).
 #include <algorithm>
 
+#include "server/nfs4/ops/back_channel.h"
 #include "server/nfs4/ops/state_ops.h"
 
 namespace tarn::nfs4::ops {
@@ -40,16 +41,26 @@ nfsstat4 Run(Compound& c, const CREATE_SESSION4args& args, const std::shared_ptr
   channel_attrs4 fore = args.csa_fore_chan_attrs;
   NFS_TRY(Negotiate(fore));
   NFS_TRY(CheckBack(args.csa_back_chan_attrs));
+  BackChannelTerms back{
+      .minor = c.minor,
+      .program = {.number = args.csa_cb_program, .flavor = rpc::AUTH_NONE, .credential = {}},
+      .usable = true,
+      .wanted = (args.csa_flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN) != 0,
+      .attributes = args.csa_back_chan_attrs};
+  back.usable = ChooseSecurity(args.csa_sec_parms, back.program);
+  back.attributes.ca_rdma_ird.clear();
   std::shared_ptr<Session> session;
-  NFS_TRY(c.services.clients.CreateSession(client, c.principal(), fore, session));
+  NFS_TRY(c.services.clients.CreateSession(client, c.principal(), fore, back, session));
+  if (back.wanted && c.call.origin != nullptr) {
+    client->callbacks->Bind(*session->back, c.call.origin->Channel());
+    ProbePath(c, *client);
+  }
   CREATE_SESSION4resok ok;
   ok.csr_sessionid = session->id;
   ok.csr_sequence = args.csa_sequence;
-  // The back channel is granted and not used: there are no delegations to recall.
   ok.csr_flags = args.csa_flags & CREATE_SESSION4_FLAG_CONN_BACK_CHAN;
   ok.csr_fore_chan_attrs = fore;
-  ok.csr_back_chan_attrs = args.csa_back_chan_attrs;
-  ok.csr_back_chan_attrs.ca_rdma_ird.clear();
+  ok.csr_back_chan_attrs = back.attributes;
   Encode(c.to, ok);
   return NFS4_OK;
 }

@@ -19,6 +19,16 @@ nfsstat4 ToStatus(Session::Turn turn) {
   }
 }
 
+uint32_t StatusFlags(const Session& session) {
+  const Client& client = *session.client;
+  uint32_t flags = 0;
+  if (client.restored && !client.reclaim_complete) flags |= SEQ4_STATUS_RESTART_RECLAIM_NEEDED;
+  if (client.callbacks->path_down()) flags |= SEQ4_STATUS_CB_PATH_DOWN;
+  if (session.back->down) flags |= SEQ4_STATUS_CB_PATH_DOWN_SESSION;
+  if (session.back->fault) flags |= SEQ4_STATUS_BACKCHANNEL_FAULT;
+  return flags;
+}
+
 }  // namespace
 
 nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
@@ -47,8 +57,7 @@ nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
   ok.sr_slotid = args.sa_slotid;
   ok.sr_highest_slotid = session->slot_count() - 1;
   ok.sr_target_highest_slotid = session->slot_count() - 1;
-  bool must_reclaim = c.client && c.client->restored && !c.client->reclaim_complete;
-  ok.sr_status_flags = must_reclaim ? SEQ4_STATUS_RESTART_RECLAIM_NEEDED : 0;
+  ok.sr_status_flags = StatusFlags(*session);
   Encode(c.to, ok);
   return NFS4_OK;
 }

@@ -1,13 +1,15 @@
-// SETCLIENTID and SETCLIENTID_CONFIRM (RFC 7530 sections 16.33 and 16.34), 4.0 only. The callback
-// address is not used: without delegations there is nothing to call back for.
+// SETCLIENTID and SETCLIENTID_CONFIRM (RFC 7530 sections 16.33 and 16.34), 4.0 only.
+#include "server/nfs4/ops/back_channel.h"
 #include "server/nfs4/ops/state_ops.h"
 
 namespace tarn::nfs4::ops {
 
 nfsstat4 SetClientid(Compound& c, const SETCLIENTID4args& args) {
-  auto made = c.services.clients.SetClientId({.key = c.ClientKey(args.client.id),
-                                              .verifier = args.client.verifier,
-                                              .principal = c.principal()});
+  auto made = c.services.clients.SetClientId(
+      {.key = c.ClientKey(args.client.id),
+       .verifier = args.client.verifier,
+       .principal = c.principal(),
+       .callback = AddressOf(c, args.callback, args.callback_ident)});
   if (made.status == NFS4ERR_CLID_INUSE) {
     Encode(c.to, clientaddr4{.na_r_netid = "tcp", .na_r_addr = ""});
     c.keep_body = true;
@@ -18,7 +20,10 @@ nfsstat4 SetClientid(Compound& c, const SETCLIENTID4args& args) {
 }
 
 nfsstat4 SetClientidConfirm(Compound& c, const SETCLIENTID_CONFIRM4args& args) {
-  return c.services.clients.ConfirmClientId(args.clientid, args.setclientid_confirm, c.principal());
+  NFS_TRY(
+      c.services.clients.ConfirmClientId(args.clientid, args.setclientid_confirm, c.principal()));
+  if (auto client = c.services.clients.Find(args.clientid)) ProbePath(c, *client);
+  return NFS4_OK;
 }
 
 }  // namespace tarn::nfs4::ops

@@ -16,12 +16,14 @@ uint32_t MinorOf(std::string_view key) {
 
 }  // namespace
 
-Client::Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who)
+Client::Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who,
+               const Clock& clock)
     : id(client_id),
       sessions_used(with_sessions),
       key(std::move(owner_key)),
       minor(MinorOf(key)),
-      principal(who) {}
+      principal(who),
+      callbacks(std::make_shared<Callbacks>(clock)) {}
 
 bool Client::Add(const std::shared_ptr<State>& state) {
   std::lock_guard lock(mutex);

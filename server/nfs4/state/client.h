@@ -7,6 +7,7 @@
 //   2. a file stripe's mutex (file_state.h)
 //   3. ClientTable's mutex
 //   4. Client::mutex
+//   5. Callbacks' mutex, then those of rpc
 // A Session slot's mutex, Client::record_mutex, and ReplayCache's mutex are taken alone. Only 1.
 // and record_mutex are held across calls of the engine.
 #pragma once
@@ -24,6 +25,7 @@
 #include "api/nfs4.h"
 #include "api/rpc.h"
 #include "server/nfs4/exports.h"
+#include "server/nfs4/state/callback.h"
 
 namespace tarn::nfs4 {
 
@@ -88,16 +90,19 @@ class Client {
   static constexpr size_t kStatesMax = 1 << 19;
   static constexpr size_t kSessionsMax = 16;
 
-  Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who);
+  Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who,
+         const Clock& clock);
 
   const clientid4 id;
   const bool sessions_used;  // made by EXCHANGE_ID (4.1), not SETCLIENTID (4.0)
   const std::string key;     // file system of the listener, minor version, client owner
   const uint32_t minor;      // what it got is not used in another one (RFC 8881 section 2.7)
   const Principal principal;
+  const std::shared_ptr<Callbacks> callbacks;
   verifier4 verifier{};
   verifier4 confirm_verifier{};                     // 4.0, guarded by ClientTable's mutex
   std::optional<verifier4> pending_confirm;         // 4.0 callback update, the same
+  CallbackAddress callback_address;                 // 4.0, of the last SETCLIENTID, the same
   bool confirmed = false;                           // guarded by ClientTable's mutex
   std::vector<std::shared_ptr<Session>> sessions;   // guarded by ClientTable's mutex
   std::vector<sessionid4> ended_sessions;           // whose records are still there, the same

@@ -28,7 +28,8 @@ void ClientTable::Restore(const SessionRecord& record) {
   auto found = by_id_.find(record.client);
   std::shared_ptr<Client> client = found == by_id_.end() ? nullptr : found->second;
   if (!client) {
-    client = std::make_shared<Client>(record.client, true, record.client_key, record.principal);
+    client =
+        std::make_shared<Client>(record.client, true, record.client_key, record.principal, clock_);
     client->verifier = record.verifier;
     client->renewed = clock_.Monotonic();
     client->idle_since = clock_.Monotonic();
@@ -42,6 +43,7 @@ void ClientTable::Restore(const SessionRecord& record) {
       std::max(client->create_session_sequence.load(), record.next_create_session);
   auto session = std::make_shared<Session>(record.id, client, record.fore);
   session->Restore();
+  session->back = client->callbacks->AddSession(record.id, record.back);
   sessions_.emplace(record.id, session);
   client->sessions.push_back(session);
   uint64_t number = 0;
@@ -52,6 +54,7 @@ void ClientTable::Restore(const SessionRecord& record) {
 void ClientTable::Unlink(const std::shared_ptr<Session>& session) {
   session->dead = true;
   sessions_.erase(session->id);
+  session->client->callbacks->EndSession(session->id);
   session->client->ended_sessions.push_back(session->id);
 }
 
@@ -103,7 +106,7 @@ std::shared_ptr<Client> ClientTable::Make(const Introduction& who, bool with_ses
     ++next_client_;
     id = clientid4{recovery_.epoch()} << 32 | next_client_;
   } while (next_client_ == 0 || by_id_.contains(id));
-  auto client = std::make_shared<Client>(id, with_sessions, who.key, who.principal);
+  auto client = std::make_shared<Client>(id, with_sessions, who.key, who.principal, clock_);
   client->verifier = who.verifier;
   client->renewed = clock_.Monotonic();
   client->idle_since = clock_.Monotonic();
@@ -125,6 +128,7 @@ void ClientTable::Unlink(const std::shared_ptr<Client>& client) {
 }
 
 void ClientTable::ReleaseState(const std::shared_ptr<Client>& client) {
+  client->callbacks->Abandon();
   std::unordered_map<uint32_t, std::shared_ptr<State>> states;
   std::map<std::string, std::shared_ptr<OpenOwner>, std::less<>> open_owners;
   std::map<std::string, std::shared_ptr<LockOwner>, std::less<>> lock_owners;
@@ -189,6 +193,7 @@ void ClientTable::Tick() {
       Drop(client);
       continue;
     }
+    client->callbacks->Tick();
     ReleaseUnusedOwners(*client);
     // In grace it may only not have come back yet.
     if (!recovery_.InGrace()) recovery_.ForgetIfIdle(*client, now - kForgetAfter);

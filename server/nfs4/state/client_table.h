@@ -50,6 +50,7 @@ class ClientTable {
     std::string key;
     verifier4 verifier{};
     Principal principal;
+    CallbackAddress callback{};  // 4.0
   };
   struct Introduced {
     nfsstat4 status = NFS4_OK;
@@ -64,7 +65,8 @@ class ClientTable {
   // Confirms the client and makes a session, on stable storage. Sessions of the last run end with
   // it. The caller holds client.create_session_mutex.
   nfsstat4 CreateSession(const std::shared_ptr<Client>& client, const Principal& principal,
-                         const channel_attrs4& fore, std::shared_ptr<Session>& session);
+                         const channel_attrs4& fore, const BackChannelTerms& back,
+                         std::shared_ptr<Session>& session);
   nfsstat4 DestroySession(const sessionid4& id, const Client* caller);
   nfsstat4 DestroyClient(clientid4 id);
 

@@ -27,6 +27,7 @@ ClientTable::Introduced ClientTable::SetClientId(const Introduction& who) {
   FreshConfirm(out.confirm);
   if (known && known->verifier == who.verifier && known->principal == who.principal) {
     known->pending_confirm = out.confirm;  // the same client with a new callback
+    known->callback_address = who.callback;
     out.client = known;
     return out;
   }
@@ -36,6 +37,7 @@ ClientTable::Introduced ClientTable::SetClientId(const Introduction& who) {
   }
   out.client = Make(who, false);
   out.client->confirm_verifier = out.confirm;
+  out.client->callback_address = who.callback;
   return out;
 }
 
@@ -53,10 +55,12 @@ nfsstat4 ClientTable::ConfirmClientId(clientid4 id, const verifier4& confirm,
     if (client->pending_confirm && *client->pending_confirm == confirm) {
       client->confirm_verifier = confirm;
       client->pending_confirm.reset();
+      client->callbacks->SetAddress(client->callback_address);
     }
     if (client->confirm_verifier != confirm) return NFS4ERR_STALE_CLIENTID;
     client->renewed = clock_.Monotonic();
     if (client->confirmed) return NFS4_OK;
+    client->callbacks->SetAddress(client->callback_address);
     auto old = confirmed_.find(client->key);
     if (old != confirmed_.end()) replaced = old->second;
     if (replaced) Unlink(replaced);
@@ -114,6 +118,7 @@ ClientTable::Introduced ClientTable::ExchangeId(const Introduction& who, bool up
 
 nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
                                     const Principal& principal, const channel_attrs4& fore,
+                                    const BackChannelTerms& back,
                                     std::shared_ptr<Session>& session) {
   std::shared_ptr<Client> replaced;
   bool confirms = false;
@@ -151,7 +156,8 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
                                      .verifier = client->verifier,
                                      .principal = client->principal,
                                      .next_create_session = client->create_session_sequence + 1,
-                                     .fore = fore});
+                                     .fore = fore,
+                                     .back = back});
   if (!kept.ok()) return ToStatus(kept);
   {
     std::unique_lock lock(mutex_);
@@ -159,6 +165,7 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
       client->ended_sessions.push_back(session->id);
       return NFS4ERR_STALE_CLIENTID;
     }
+    session->back = client->callbacks->AddSession(session->id, back);
     sessions_.emplace(session->id, session);
     client->sessions.push_back(session);
   }

@@ -15,7 +15,7 @@ using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
 struct RangesTest : testing::Test {
-  Client client{1, true, "key", {}};
+  Client client{1, true, "key", {}, SystemClock()};
   LockOwner a{client, "a"};
   LockOwner b{client, "b"};
   RangeList list;

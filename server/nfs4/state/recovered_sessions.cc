@@ -6,7 +6,8 @@ namespace tarn::nfs4 {
 namespace {
 
 constexpr std::string_view kSessions = "nfs/session/";
-constexpr uint32_t kRecordVersion = 1;
+constexpr uint32_t kRecordVersion = 2;
+constexpr uint32_t kRecordVersion1 = 1;  // said nothing of the back channel
 constexpr uint32_t kKeyBytesMax = 2048;
 
 std::string_view Text(const sessionid4& id) {
@@ -24,8 +25,27 @@ std::string ToBytes(const SessionRecord& session) {
   to.Put(session.principal.uid);
   to.Put(session.next_create_session);
   Encode(to, session.fore);
+  const BackChannelTerms& back = session.back;
+  to.Put(back.minor);
+  to.Put(back.program.number);
+  to.Put(static_cast<uint32_t>(back.program.flavor));
+  to.PutOpaque(back.program.credential);
+  to.Put(back.usable);
+  to.Put(back.wanted);
+  Encode(to, back.attributes);
   auto flat = to.Flatten();
   return {reinterpret_cast<const char*>(flat.data()), flat.size()};
+}
+
+bool BackFromBytes(xdr::Decoder& from, BackChannelTerms& back) {
+  uint32_t flavor = 0;
+  xdr::Opaque credential;
+  bool good = from.Get(back.minor) && from.Get(back.program.number) && from.Get(flavor) &&
+              from.GetOpaque(credential, rpc::AUTH_BODY_BYTES_MAX) && from.Get(back.usable) &&
+              from.Get(back.wanted) && Decode(from, back.attributes);
+  back.program.flavor = static_cast<rpc::auth_flavor>(flavor);
+  back.program.credential.assign(credential.begin(), credential.end());
+  return good;
 }
 
 bool FromBytes(std::string_view bytes, SessionRecord& session) {
@@ -33,11 +53,13 @@ bool FromBytes(std::string_view bytes, SessionRecord& session) {
   uint32_t version = 0;
   uint32_t flavor = 0;
   std::string_view key;
-  bool good = from.Get(version) && version == kRecordVersion && from.GetFixed(session.id) &&
+  bool good = from.Get(version) && version <= kRecordVersion && from.GetFixed(session.id) &&
               from.Get(session.client) && from.GetString(key, kKeyBytesMax) &&
               from.GetFixed(session.verifier) && from.Get(flavor) &&
               from.Get(session.principal.uid) && from.Get(session.next_create_session) &&
               Decode(from, session.fore);
+  if (good && version == kRecordVersion1) session.back.usable = false;
+  if (good && version > kRecordVersion1) good = BackFromBytes(from, session.back);
   session.client_key = key;
   session.principal.flavor = static_cast<rpc::auth_flavor>(flavor);
   return good;

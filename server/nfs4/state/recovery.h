@@ -41,6 +41,7 @@ struct SessionRecord {
   Principal principal;
   uint32_t next_create_session = 1;
   channel_attrs4 fore;
+  BackChannelTerms back;
 };
 
 class Recovery {

@@ -56,7 +56,8 @@ class Session {
   const std::shared_ptr<Client> client;
   const channel_attrs4 fore;
   std::atomic<bool> dead{false};
-  bool restored = false;  // it does not change once the session is in the table
+  std::shared_ptr<BackChannel> back;  // set before the session is in the table
+  bool restored = false;              // it does not change once the session is in the table
 
   // `fingerprint` tells a retransmission from another request with the same sequence number.
   Turn Begin(uint32_t slot, uint32_t sequence, uint64_t fingerprint, std::vector<std::byte>& reply);
