@@ -3,6 +3,7 @@
 
 #include "server/control/errors.h"
 #include "server/control/manager.h"
+#include "server/control/tags.h"
 #include "server/control/validate.h"
 
 namespace tarn::control {
@@ -25,6 +26,7 @@ void Manager::PublishAccessPoint(const AccessPoint& ap) {
   entry->engine = ap.file_system->engine;
   entry->root = {.inode = ap.record.root_inode(), .generation = ap.record.root_generation()};
   entry->realm = ap.record.realm();
+  entry->delegations = DelegationsTag(ap.file_system->record.description().tags());
   const auto& description = ap.record.description();
   if (description.has_posix_user()) {
     const auto& user = description.posix_user();

@@ -1,6 +1,7 @@
 #include "server/control/exports.h"
 
 #include <mutex>
+#include <utility>
 
 namespace tarn::control {
 
@@ -62,6 +63,19 @@ void ExportTable::Publish(ExportPtr entry) {
   Shard& shard = ShardOf(key);
   std::unique_lock lock(shard.mutex);
   shard.exports[key] = std::move(entry);
+}
+
+void ExportTable::SetDelegations(uint32_t file_system, bool allowed) {
+  for (Shard& shard : shards_) {
+    std::vector<ExportPtr> last;  // freed after the lock
+    std::unique_lock lock(shard.mutex);
+    for (auto& [key, entry] : shard.exports) {
+      if (key.file_system != file_system || entry->delegations == allowed) continue;
+      auto changed = std::make_shared<nfs4::Export>(*entry);
+      changed->delegations = allowed;
+      last.push_back(std::exchange(entry, std::move(changed)));
+    }
+  }
 }
 
 void ExportTable::Withdraw(uint32_t file_system, uint64_t number) {

@@ -36,6 +36,8 @@ class ExportTable : public nfs4::Exports {
   void AddName(uint32_t file_system, const std::string& name, uint64_t number);
   void RemoveName(uint32_t file_system, const std::string& name);
   void Publish(ExportPtr entry);
+  // Of a file system and its access points.
+  void SetDelegations(uint32_t file_system, bool allowed);
   void Withdraw(uint32_t file_system, uint64_t number);
   void BindListener(uint64_t tag, uint32_t file_system);
   void UnbindListener(uint64_t tag);

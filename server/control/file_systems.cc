@@ -63,6 +63,7 @@ void Manager::PublishRoot(FileSystem& fs, vfs::FileId root) {
   entry->file_system = fs.record.number();
   entry->engine = fs.engine;
   entry->root = root;
+  entry->delegations = DelegationsTag(fs.record.description().tags());
   exports_.Publish(std::move(entry));
 }
 

@@ -260,6 +260,18 @@ TEST_F(FileSystems, TagsAreASetByKeyAndNameIsShown) {
   EXPECT_EQ(put("team", "a"), "ok");
   EXPECT_EQ(put("team", "b"), "ok");
   EXPECT_EQ(put("aws:x", "b"), "BadRequest");
+  auto delegations = [&] { return manager_->exports().FileSystems().at(0)->delegations; };
+  EXPECT_FALSE(delegations());
+  EXPECT_EQ(put("tarn:delegations", "on"), "ok");
+  EXPECT_TRUE(delegations());
+  Restart();
+  EXPECT_TRUE(delegations());
+  EXPECT_EQ(put("tarn:delegations", "off"), "ok");
+  EXPECT_FALSE(delegations());
+  v1::UntagResourceRequest off;
+  off.set_resource_id(id);
+  off.add_tag_keys("tarn:delegations");
+  ASSERT_TRUE(manager_->UntagResource(off).ok());
   Restart();
   EXPECT_EQ(DescribeFileSystem(id)->name(), "shared");
   v1::ListTagsForResourceRequest list;

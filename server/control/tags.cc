@@ -18,6 +18,12 @@ std::string NameTag(const Tags& tags) {
   return "";
 }
 
+bool DelegationsTag(const Tags& tags) {
+  return std::any_of(tags.begin(), tags.end(), [](const v1::Tag& tag) {
+    return tag.key() == kDelegationsTag && tag.value() == "on";
+  });
+}
+
 Result<void> Manager::ChangeTags(const std::string& id,
                                  const std::function<Result<void>(Tags& tags)>& change) {
   // A copy is changed and written, then put in place: an error changes nothing.
@@ -41,7 +47,9 @@ Result<void> Manager::ChangeTags(const std::string& id,
                       "' must be a file system's (fs-) or an access point's (fsap-)");
   }
   TRY(FileSystemPtr fs, FindFileSystem(id));
-  return apply(*fs);
+  TRY(apply(*fs));
+  exports_.SetDelegations(fs->record.number(), DelegationsTag(fs->record.description().tags()));
+  return Ok();
 }
 
 Result<v1::Empty> Manager::TagResource(const v1::TagResourceRequest& request) {

@@ -112,6 +112,7 @@ void Compound::RunOne(nfs_opnum4 number, uint32_t index) {
     caller_.replay.reset();
     if (op->once) TagCaller(index);
     status = op->run(*this);
+    changes_.clear();
     if (replaced_) return;
     if (status == NFS4_OK && slot_ && !op->changes) status = CheckReplySize(number);
   }

@@ -51,6 +51,11 @@ class Compound {
   size_t request_bytes() const { return request_.size(); }
   // What has been read so far may differ between transmissions of one request, as the highest slot
   // in SEQUENCE does: it is no part of the fingerprint.
+  // 4.1: the request that runs, for a callback about what it gives.
+  std::optional<ReferringCall> referring() const {
+    if (!slot_) return std::nullopt;
+    return ReferringCall{.session = session->id, .slot = slot_->slot, .sequence = slot_->sequence};
+  }
   void StartFingerprintHere() { request_ = from.rest(); }
   bool is_last() const { return done_ == operations; }
 
@@ -81,8 +86,18 @@ class Compound {
   nfsstat4 CheckSeqid(const State& state, uint32_t seqid) const;
 
   // May I/O with this stateid be done on the current file? `opened`: an open allows it, so mode
-  // bits are not checked again.
+  // bits are not checked again. Without an open, delegations of others are recalled first.
   nfsstat4 CheckIo(const stateid4& stateid, bool read, bool write, bool& opened);
+
+  // Before a change of a file that the caller need not have open: delegations of others are
+  // recalled (NFS4ERR_DELAY), and none is given until this operation ends. `by`: who does it, if
+  // known otherwise than by the session.
+  nfsstat4 BeginChange(const CurrentFile& file, const Client* by = nullptr);
+  // The same of a name in a directory; one that is not there is nobody's.
+  nfsstat4 BeginChange(const CurrentFile& directory, std::string_view name);
+  // Before something is told of the current file that a holder of a write delegation may have
+  // changed already.
+  nfsstat4 RecallWrites(const Client* by = nullptr);
 
   // Runs one operation of a 4.0 owner in its turn; a retransmission gets the last reply. The
   // owner's mutex is held by the caller.
@@ -115,6 +130,7 @@ class Compound {
   nfsstat4 status_ = NFS4_OK;
   bool replaced_ = false;
   std::optional<SlotInUse> slot_;
+  std::vector<Delegations::Change> changes_;  // of the operation that runs
   std::optional<ReplayCache::Key> replay_key_;
   const Export* caller_of_ = nullptr;
   vfs::Caller caller_;

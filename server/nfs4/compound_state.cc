@@ -47,6 +47,9 @@ nfsstat4 Compound::FindNamed(const stateid4& stateid, std::shared_ptr<State>& st
 // With the file's lock held.
 nfsstat4 Compound::CheckSeqid(const State& state, uint32_t seqid) const {
   if (state.closed) return NFS4ERR_BAD_STATEID;
+  bool revoked =
+      state.kind == State::Kind::kDelegation && static_cast<const DelegationState&>(state).revoked;
+  if (revoked) return NFS4ERR_DELEG_REVOKED;
   if (minor >= 1 && seqid == 0) return NFS4_OK;
   if (seqid == state.seqid) return NFS4_OK;
   // Serial number arithmetic, since sequences wrap.
@@ -69,12 +72,19 @@ nfsstat4 Compound::FindState(const stateid4& stateid, std::shared_ptr<State>& st
 nfsstat4 Compound::CheckIo(const stateid4& stateid, bool read, bool write, bool& opened) {
   SpecialStateid special = SpecialOf(stateid);
   opened = false;
-  if (special == SpecialStateid::kBypass && !write) return NFS4_OK;
   if (special == SpecialStateid::kAnonymous || special == SpecialStateid::kBypass) {
+    NFS_TRY(write ? BeginChange(current) : RecallWrites());
+    if (special == SpecialStateid::kBypass && !write) return NFS4_OK;
     return services.files.Denied(KeyOf(current), read, write) ? NFS4ERR_LOCKED : NFS4_OK;
   }
   std::shared_ptr<State> state;
   NFS_TRY(FindState(stateid, state));
+  if (state->kind == State::Kind::kDelegation) {
+    bool for_write = static_cast<const DelegationState&>(*state).write;
+    // What it was opened for, was allowed then; a writer's right to read is looked at again.
+    opened = write == for_write;
+    return write && !for_write ? NFS4ERR_OPENMODE : NFS4_OK;
+  }
   std::lock_guard lock(state->file->mutex);
   const auto* open = state->kind == State::Kind::kOpen
                          ? static_cast<const OpenState*>(state.get())
@@ -85,6 +95,25 @@ nfsstat4 Compound::CheckIo(const stateid4& stateid, bool read, bool write, bool&
   // A stateid is no secret: others who know it have the rights of the mode bits.
   opened = open->uid == caller().uid;
   return NFS4_OK;
+}
+
+nfsstat4 Compound::BeginChange(const CurrentFile& file, const Client* by) {
+  // Where none is held and none can be given, nothing needs to be kept clear.
+  if (!file.exported->delegations && services.files.delegations() == 0) return NFS4_OK;
+  changes_.emplace_back(services.delegations, KeyOf(file), by != nullptr ? by : client.get());
+  return changes_.back().status;
+}
+
+nfsstat4 Compound::BeginChange(const CurrentFile& directory, std::string_view name) {
+  if (!directory.exported->delegations && services.files.delegations() == 0) return NFS4_OK;
+  auto found = directory.exported->engine->Lookup(CallerFor(directory), directory.id, name);
+  if (!found.ok() || found->type != vfs::FileType::kRegular) return NFS4_OK;
+  return BeginChange({directory.exported, found->id});
+}
+
+nfsstat4 Compound::RecallWrites(const Client* by) {
+  if (services.files.write_delegations() == 0) return NFS4_OK;
+  return services.delegations.Clear(KeyOf(current), by != nullptr ? by : client.get(), false);
 }
 
 nfsstat4 Compound::InTurn(Sequence& sequence, uint32_t seqid,

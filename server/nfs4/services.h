@@ -7,6 +7,7 @@
 #include "server/nfs4/exports.h"
 #include "server/nfs4/handle.h"
 #include "server/nfs4/state/client_table.h"
+#include "server/nfs4/state/delegations.h"
 #include "server/nfs4/state/file_state.h"
 #include "server/nfs4/state/recovery.h"
 #include "server/nfs4/state/replay_cache.h"
@@ -29,6 +30,7 @@ struct Services {
         recovery(std::move(recovered)),
         handles(recovery->handle_key()),
         clients(*recovery, files, clock, with.lease),
+        delegations(files, clients, clock, with.lease),
         replays(clock) {}
 
   // Ends the grace period when it is over, and then releases what the last run left unlinked.
@@ -41,6 +43,7 @@ struct Services {
   const HandleCodec handles;
   FileTable files;
   ClientTable clients;
+  Delegations delegations;
   ReplayCache replays;
 };
 

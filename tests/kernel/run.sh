@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# run.sh [--server tarn|ganesha] [--only PATTERN] [SUITE...]: the Linux kernel's NFS client, in
-# User-Mode Linux, against a real tarn-server. Suites (default: the first two):
+# run.sh [--server tarn|ganesha] [--only PATTERN] [--delegations] [SUITE...]: the Linux kernel's NFS
+# client, in User-Mode Linux, against a real tarn-server. Suites (default: the first two):
 #   cases  what people do with files, over vers=4.2, 4.1 and 4.0, with a client for each
 #   crash  the same work while the server is killed (-9) and started again
 #   bench  (only by name) git clone, tar x and rm -rf, beside NFS-Ganesha
 # Ends with "N passed, N failed". Logs: build/tests/kernel/.
 #
+# --delegations: the file system gives them, which it does not by itself.
 # TARN_KERNEL_SCALE (default 1) multiplies the amount of work and the number of kills.
 # TARN_BUILD (default build/release) is where the programs are.
 # Nothing of it is seen outside: all runs in namespaces of its own, which end with this script.
@@ -32,11 +33,13 @@ BUILD=${TARN_BUILD:-build/release}
 SCALE=${TARN_KERNEL_SCALE:-1}
 SERVER=tarn
 ONLY='*'
-export HERE WORK LOGS BUILD SCALE ONLY
+DELEGATIONS=
+export HERE WORK LOGS BUILD SCALE ONLY DELEGATIONS
 while [ $# -gt 0 ]; do
   case $1 in
     --server) SERVER=$2; shift 2 ;;
     --only) ONLY=$2; shift 2 ;;
+    --delegations) DELEGATIONS=1; shift ;;
     cases | crash | bench) break ;;
     *) echo "kernel: unknown argument $1; see the head of tests/kernel/run.sh" >&2; exit 2 ;;
   esac

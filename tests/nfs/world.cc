@@ -22,6 +22,7 @@ void TableExports::SetEngine(vfs::FileSystem& engine) {
   };
   Export root;
   root.file_system = file_system_;
+  root.delegations = delegations_;
   auto id = engine.RealmRoot(vfs::kRootRealm);
   EXPECT_TRUE(id.ok());
   if (id.ok()) root.root = *id;
@@ -60,6 +61,17 @@ std::vector<std::shared_ptr<const Export>> TableExports::FileSystems() {
 void TableExports::Add(const std::string& name, const Export& exported) {
   std::lock_guard lock(mutex_);
   by_name_[name] = std::make_shared<const Export>(exported);
+}
+
+void TableExports::SetDelegations(bool allowed) {
+  std::lock_guard lock(mutex_);
+  delegations_ = allowed;
+  auto with = [allowed](Export exported) {
+    exported.delegations = allowed;
+    return std::make_shared<const Export>(std::move(exported));
+  };
+  root_ = with(*root_);
+  for (auto& [name, exported] : by_name_) exported = with(*exported);
 }
 
 void TableExports::Remove(const std::string& name) {

@@ -47,12 +47,14 @@ class TableExports : public Exports {
 
   void Add(const std::string& name, const Export& exported);
   void Remove(const std::string& name);
+  void SetDelegations(bool allowed);
   // After the engine was opened again.
   void SetEngine(vfs::FileSystem& engine);
 
  private:
   std::mutex mutex_;
   const uint32_t file_system_;
+  bool delegations_ = false;                                      // guarded by mutex_
   std::shared_ptr<const Export> root_;                            // guarded by mutex_
   std::map<std::string, std::shared_ptr<const Export>> by_name_;  // guarded by mutex_
 };
@@ -79,6 +81,9 @@ class World {
                              const std::optional<PosixUser>& user = {}, bool read_only = false);
   void RemoveAccessPoint(const AccessPoint& point) { exports_->Remove(point.name); }
   void SetQuota(const AccessPoint& point, const vfs::Quota& quota);
+
+  // The file system's clients may be given delegations. For opens from now on.
+  void AllowDelegations() { exports_->SetDelegations(true); }
 
   // A new start on the same port: sockets close, memory is gone, the disk stays. With the memory
   // engine it is what kill -9 would leave.

@@ -12,6 +12,7 @@ nfsstat4 Link(Compound& c, const LINK4args& args) {
                   c.saved.exported->number == c.exported().number;
   if (!together) return NFS4ERR_XDEV;
   NFS_TRY(CheckNotAccessPoint(c, args.newname));
+  NFS_TRY(c.BeginChange(c.saved));
   auto linked = c.engine().Link(c.caller(), c.saved.id, c.current.id, args.newname);
   if (!linked.ok()) return ToStatus(linked);
   Encode(c.to, LINK4resok{.cinfo = ToWire(*linked)});

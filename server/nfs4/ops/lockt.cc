@@ -15,6 +15,8 @@ nfsstat4 LockT(Compound& c, const LOCKT4args& args) {
   if (file.type != vfs::FileType::kRegular) {
     return c.minor >= 1 ? NFS4ERR_WRONG_TYPE : NFS4ERR_INVAL;
   }
+  // Who may write without asking may lock so, too.
+  NFS_TRY(c.RecallWrites(client.get()));
   auto owner = client->LockOwnerOf(Text(args.owner.owner), false);
   range.owner = owner.get();
   Locked locked = Retry(c, [&] { return c.services.files.Test(KeyOf(c.current), range); });

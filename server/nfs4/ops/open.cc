@@ -1,8 +1,8 @@
 // OPEN (RFC 7530 section 16.16, RFC 8881 section 18.16).
 //
-// Share reservations are kept as the RFC has them (Linux and libnfs never ask for a deny mode). No
-// delegation is ever granted, as with EFS.
-#include "server/nfs4/ops/open_file.h"
+// Share reservations are kept as the RFC has them (Linux and libnfs never ask for a deny mode).
+// Delegations are given where the export has them; EFS has none.
+#include "server/nfs4/ops/open_delegation.h"
 #include "server/nfs4/ops/state_ops.h"
 
 namespace tarn::nfs4::ops {
@@ -31,39 +31,31 @@ nfsstat4 CheckClaim(Compound& c, const Client& client, const OPEN4args& args) {
     case CLAIM_PREVIOUS:
       NFS_TRY(CheckGrace(c, client, true));
       break;
-    case CLAIM_DELEGATE_CUR:
     case CLAIM_DELEG_CUR_FH:
-      return NFS4ERR_BAD_STATEID;  // no delegation was ever given
+      if (c.minor == 0) return NFS4ERR_INVAL;
+      [[fallthrough]];
+    case CLAIM_DELEGATE_CUR:
+      break;  // it has the file already
     default:
-      return NFS4ERR_NOTSUPP;
+      return NFS4ERR_NOTSUPP;  // delegations do not outlive their client's restart
   }
   bool create = args.openhow.opentype == OPEN4_CREATE;
   return create && args.claim.claim != CLAIM_NULL ? NFS4ERR_INVAL : NFS4_OK;
 }
 
-// Takes the share; drops clients whose leases ran out and that are in the way.
+// Takes the share; drops clients whose leases ran out and that are in the way, and recalls
+// delegations.
 Opened Share(Compound& c, const std::shared_ptr<Client>& client,
              const std::shared_ptr<OpenOwner>& owner, const OPEN4args& args, OpenedFile& file) {
   for (;;) {
     Opened opened = c.services.files.Open(client, owner, KeyOf(file.file),
                                           args.share_access & OPEN4_SHARE_ACCESS_BOTH,
-                                          args.share_deny, file.pin);
+                                          args.share_deny, file.resize.has_value(), file.pin);
     bool again =
         opened.status == NFS4ERR_SHARE_DENIED && c.services.clients.DropIfExpired(opened.blocker);
+    if (!opened.recall.empty()) again = c.services.delegations.Recall(opened.recall) == NFS4_OK;
     if (!again) return opened;
   }
-}
-
-// A client that said what delegation it wants is told why it gets none.
-open_delegation4 NoDelegation(const OPEN4args& args) {
-  open_delegation4 none{.delegation_type = OPEN_DELEGATE_NONE};
-  uint32_t wants = args.share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK;
-  if (wants == OPEN4_SHARE_ACCESS_WANT_NO_PREFERENCE) return none;
-  none.delegation_type = OPEN_DELEGATE_NONE_EXT;
-  none.od_whynone.ond_why = wants == OPEN4_SHARE_ACCESS_WANT_NO_DELEG ? WND4_NOT_WANTED
-                            : wants == OPEN4_SHARE_ACCESS_WANT_CANCEL ? WND4_CANCELLED
-                                                                      : WND4_NOT_SUPP_FTYPE;
-  return none;
 }
 
 void Answer(Compound& c, const OPEN4args& args, const Opened& opened, const OpenedFile& file,
@@ -77,10 +69,12 @@ void Answer(Compound& c, const OPEN4args& args, const Opened& opened, const Open
   // Open files stay when their last name goes, over a restart too: no need to rename them away.
   if (c.minor >= 1) ok.rflags |= OPEN4_RESULT_PRESERVE_UNLINKED;
   ok.attrset = file.set;
-  ok.delegation = NoDelegation(args);
+  bool given = false;
+  ok.delegation = Delegate(c, args, owner, *opened.state, file.file, given);
   Encode(c.to, ok);
   c.SetCurrent(file.file);
-  c.fresh = file.attributes;
+  // Under a delegation the client keeps what it is told: not what was so before it was given.
+  if (!given) c.fresh = file.attributes;
   c.current_stateid = opened.stateid;
 }
 
@@ -88,8 +82,11 @@ nfsstat4 Run(Compound& c, const OPEN4args& args, const std::shared_ptr<Client>& 
              const std::shared_ptr<OpenOwner>& owner) {
   NFS_TRY(CheckShare(c, args));
   NFS_TRY(CheckClaim(c, *client, args));
+  DelegationPtr held;
+  if (ClaimsDelegation(args)) NFS_TRY(ClaimedDelegation(c, args, *client, held));
   OpenedFile file;
   NFS_TRY(OpenFile(c, args, file));
+  if (held && held->file->key != KeyOf(file.file)) return NFS4ERR_BAD_STATEID;
   Opened opened = Share(c, client, owner, args, file);
   NFS_TRY(opened.status);
   {

@@ -108,13 +108,15 @@ nfsstat4 CreateFile(Compound& c, const OPEN4args& args, OpenedFile& file) {
 }
 
 nfsstat4 OpenByName(Compound& c, const OPEN4args& args, OpenedFile& file) {
+  std::string_view name =
+      args.claim.claim == CLAIM_DELEGATE_CUR ? args.claim.delegate_cur_info.file : args.claim.file;
   NFS_TRY(CheckDirectory(c, true));
-  NFS_TRY(CheckComponent(args.claim.file));
+  NFS_TRY(CheckComponent(name));
   if (args.openhow.opentype == OPEN4_CREATE) return CreateFile(c, args, file);
   std::shared_ptr<const Export> entered;
-  NFS_TRY(FindAccessPoint(c, args.claim.file, entered));
+  NFS_TRY(FindAccessPoint(c, name, entered));
   if (entered) return NFS4ERR_ISDIR;
-  auto found = c.engine().Lookup(c.caller(), c.current.id, args.claim.file);
+  auto found = c.engine().Lookup(c.caller(), c.current.id, name);
   if (!found.ok()) return ToStatus(found);
   file.file = {c.current.exported, found->id};
   file.attributes = *found;
@@ -124,7 +126,8 @@ nfsstat4 OpenByName(Compound& c, const OPEN4args& args, OpenedFile& file) {
 }  // namespace
 
 nfsstat4 OpenFile(Compound& c, const OPEN4args& args, OpenedFile& file) {
-  if (args.claim.claim == CLAIM_NULL) return OpenByName(c, args, file);
+  bool by_name = args.claim.claim == CLAIM_NULL || args.claim.claim == CLAIM_DELEGATE_CUR;
+  if (by_name) return OpenByName(c, args, file);
   file.file = c.current;
   NFS_TRY(c.Attributes(file.attributes));
   nfsstat4 status = OpenExisting(c, args, file);

@@ -13,6 +13,8 @@ nfsstat4 Rename(Compound& c, const RENAME4args& args) {
                   c.saved.exported->number == c.exported().number;
   if (!together) return NFS4ERR_XDEV;
   NFS_TRY(CheckNotAccessPoint(c, args.newname));
+  NFS_TRY(c.BeginChange(c.saved, args.oldname));
+  NFS_TRY(c.BeginChange(c.current, args.newname));
   auto renamed =
       c.engine().Rename(c.caller(), c.saved.id, args.oldname, c.current.id, args.newname);
   if (renamed.code() == Code::kIsDirectory || renamed.code() == Code::kNotDirectory) {

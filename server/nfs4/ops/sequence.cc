@@ -26,6 +26,7 @@ uint32_t StatusFlags(const Session& session) {
   if (client.callbacks->path_down()) flags |= SEQ4_STATUS_CB_PATH_DOWN;
   if (session.back->down) flags |= SEQ4_STATUS_CB_PATH_DOWN_SESSION;
   if (session.back->fault) flags |= SEQ4_STATUS_BACKCHANNEL_FAULT;
+  if (client.revoked > 0) flags |= SEQ4_STATUS_RECALLABLE_STATE_REVOKED;
   return flags;
 }
 
@@ -38,6 +39,7 @@ nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
   if (args.sa_highest_slotid < args.sa_slotid) return NFS4ERR_BAD_HIGH_SLOT;
   if (c.operations > session->fore.ca_maxoperations) return NFS4ERR_TOO_MANY_OPS;
   if (c.request_bytes() > session->fore.ca_maxrequestsize) return NFS4ERR_REQ_TOO_BIG;
+  if (args.sa_cachethis && !session->MayCache()) return NFS4ERR_DELAY;
   c.StartFingerprintHere();
   std::vector<std::byte> reply;
   Session::Turn turn = session->Begin(args.sa_slotid, args.sa_sequenceid, c.Fingerprint(), reply);
@@ -56,7 +58,7 @@ nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
   ok.sr_sequenceid = args.sa_sequenceid;
   ok.sr_slotid = args.sa_slotid;
   ok.sr_highest_slotid = session->slot_count() - 1;
-  ok.sr_target_highest_slotid = session->slot_count() - 1;
+  ok.sr_target_highest_slotid = session->Resize(args.sa_highest_slotid);
   ok.sr_status_flags = StatusFlags(*session);
   Encode(c.to, ok);
   return NFS4_OK;

@@ -7,6 +7,7 @@ namespace {
 
 nfsstat4 Apply(Compound& c, const SETATTR4args& args) {
   vfs::AttributeChange change;
+  const Client* by = nullptr;
   NFS_TRY(DecodeAttributeChange(args.obj_attributes, c.minor, SetBy::kSetAttr, change));
   if (change.size) {
     bool opened = false;
@@ -16,11 +17,15 @@ nfsstat4 Apply(Compound& c, const SETATTR4args& args) {
     if (file.type != vfs::FileType::kRegular) return NFS4ERR_INVAL;
     NFS_TRY(c.CheckIo(args.stateid, false, true, opened));
     change.opened_for_write = opened;
-  } else if (SpecialOf(args.stateid) == SpecialStateid::kNone) {
-    // Its sequence does not matter here, but it must be one (and renews the lease in 4.0).
+  }
+  if (SpecialOf(args.stateid) == SpecialStateid::kNone) {
+    // It says who this is, in 4.0 too. Without a size its sequence does not matter, but it must be
+    // one (and renews the lease in 4.0).
     std::shared_ptr<State> state;
     NFS_TRY(c.FindNamed(args.stateid, state));
+    by = state->client.get();
   }
+  NFS_TRY(c.BeginChange(c.current, by));
   auto set = [&] { return c.engine().SetAttributes(c.caller(), c.current.id, change); };
   auto changed = AllowOwner(c, set(), change.opened_for_write || !change.size, [&] {
     change.opened_for_write = true;

@@ -27,13 +27,16 @@ Client::Client(clientid4 client_id, bool with_sessions, std::string owner_key, P
 
 bool Client::Add(const std::shared_ptr<State>& state) {
   std::lock_guard lock(mutex);
-  if (dead || states.size() >= kStatesMax) return false;
+  bool is_open = state->kind == State::Kind::kOpen;
+  bool full = states.size() >= kStatesMax || (is_open && opens >= FileTable::kOpensPerClientMax);
+  if (dead || full) return false;
   constexpr uint32_t kMask = (1U << kStateNumberBits) - 1;
   do {
     next_state = (next_state & ~kMask) | ((next_state + 1) & kMask);
   } while (next_state == 0 || states.contains(next_state));
   state->id = next_state;
   states.emplace(next_state, state);
+  if (is_open) ++opens;
   return true;
 }
 
@@ -50,6 +53,7 @@ void Client::Remove(uint32_t state_id, std::chrono::nanoseconds now) {
   if (found == states.end()) return;
   removed = std::move(found->second);
   states.erase(found);
+  if (removed->kind == State::Kind::kOpen) --opens;
   if (states.empty()) idle_since = now;
 }
 

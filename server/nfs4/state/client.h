@@ -109,6 +109,10 @@ class Client {
   std::atomic<std::chrono::nanoseconds> renewed{};  // monotonic
   std::atomic<bool> dead{false};
   std::atomic<bool> reclaim_complete{false};
+  // Delegations that it holds, and those that were revoked and not freed yet
+  // (SEQ4_STATUS_RECALLABLE_STATE_REVOKED).
+  std::atomic<size_t> delegations{0};
+  std::atomic<size_t> revoked{0};
   std::atomic<bool> may_reclaim{false};  // its record is from before the restart
   // It and its sessions are of the last run: it must be told to reclaim (RFC 8881 section 18.46.3,
   // SEQ4_STATUS_RESTART_RECLAIM_NEEDED).
@@ -129,6 +133,7 @@ class Client {
   std::unordered_map<uint32_t, std::shared_ptr<State>> states;
   std::map<std::string, std::shared_ptr<OpenOwner>, std::less<>> open_owners;
   std::map<std::string, std::shared_ptr<LockOwner>, std::less<>> lock_owners;
+  size_t opens = 0;                       // of the states
   uint32_t next_state = 0;                // begins with the epoch, see stateid.h
   std::chrono::nanoseconds idle_since{};  // when the last state went
 

@@ -17,6 +17,7 @@ ClientTable::ClientTable(Recovery& recovery, FileTable& files, const Clock& cloc
 // Clients, sessions, owners and states hold each other.
 ClientTable::~ClientTable() {
   for (const auto& [id, client] : by_id_) {
+    client->callbacks->Abandon();
     client->sessions.clear();
     for (const auto& [state_id, state] : client->states) state->Leave();
     client->states.clear();
@@ -41,7 +42,7 @@ void ClientTable::Restore(const SessionRecord& record) {
   }
   client->create_session_sequence =
       std::max(client->create_session_sequence.load(), record.next_create_session);
-  auto session = std::make_shared<Session>(record.id, client, record.fore);
+  auto session = std::make_shared<Session>(record.id, client, record.fore, replies_);
   session->Restore();
   session->back = client->callbacks->AddSession(record.id, record.back);
   sessions_.emplace(record.id, session);
@@ -210,7 +211,7 @@ void ClientTable::ReleaseUnusedOwners(Client& client) {
     auto held_by_closed = owner.last_closed ? 1 : 0;  // the closed state names its owner
     if (entry.second.use_count() > 1 + held_by_closed || owner.sequence.used > before) return false;
     if (owner.last_closed) {
-      client.states.erase(owner.last_closed->id);
+      client.opens -= client.states.erase(owner.last_closed->id);
       closed.push_back(std::move(owner.last_closed));
     }
     return true;

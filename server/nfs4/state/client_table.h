@@ -91,6 +91,7 @@ class ClientTable {
   FileTable& files_;
   const Clock& clock_;
   const std::chrono::nanoseconds lease_;
+  const std::shared_ptr<ReplyBudget> replies_ = std::make_shared<ReplyBudget>();
 
   std::shared_mutex mutex_;
   struct SessionHash {

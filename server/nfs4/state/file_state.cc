@@ -40,7 +40,7 @@ bool OpenState::Narrow(uint32_t to_access, uint32_t to_deny) {
 
 Opened FileTable::Open(const std::shared_ptr<Client>& client,
                        const std::shared_ptr<OpenOwner>& owner, const FileKey& key, uint32_t access,
-                       uint32_t deny, Pin& pin) {
+                       uint32_t deny, bool changes, Pin& pin) {
   Opened out;
   Stripe& stripe = StripeOf(key);
   std::lock_guard lock(stripe.mutex);
@@ -56,6 +56,18 @@ Opened FileTable::Open(const std::shared_ptr<Client>& client,
     }
     if (open->owner == owner) out.state = open;
   }
+  bool reads_only = access == OPEN4_SHARE_ACCESS_READ && !changes;
+  for (const auto& held : file->delegations) {
+    bool denied = (deny & OPEN4_SHARE_DENY_READ) != 0;
+    if (held->client != client && (held->write || !reads_only || denied)) {
+      out.recall.push_back(held);
+    }
+  }
+  if (!out.recall.empty()) {
+    out.status = NFS4ERR_DELAY;
+    out.state = nullptr;
+    return out;
+  }
   if (out.state) {
     out.state->Widen(access, deny);
     out.state->Bump();
@@ -67,7 +79,7 @@ Opened FileTable::Open(const std::shared_ptr<Client>& client,
   state->Widen(access, deny);
   state->file = file;
   if (!client->Add(state)) {
-    out.status = client->dead ? NFS4ERR_EXPIRED : NFS4ERR_DELAY;
+    out.status = client->dead ? NFS4ERR_EXPIRED : NFS4ERR_DQUOT;
     if (file->empty()) stripe.files.erase(key);
     return out;
   }
@@ -90,12 +102,20 @@ void FileTable::Detach(const std::shared_ptr<State>& state,
     }
     for (const auto& lock : hanging) Detach(lock, gone);
     std::erase_if(file.opens, is_same);
+  } else if (state->kind == State::Kind::kDelegation) {
+    DetachDelegation(static_cast<DelegationState&>(*state));
   } else {
     file.ranges.ClearOwner(static_cast<LockState&>(*state).owner.get());
     std::erase_if(file.locks, is_same);
   }
   state->closed = true;
   gone.push_back(state);
+}
+
+void FileTable::EraseIfEmpty(Stripe& stripe, const FileState& file) {
+  if (!file.empty()) return;
+  auto found = stripe.files.find(file.key);
+  if (found != stripe.files.end() && found->second.get() == &file) stripe.files.erase(found);
 }
 
 void FileTable::Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now,
@@ -107,7 +127,10 @@ void FileTable::Close(const std::shared_ptr<State>& state, std::chrono::nanoseco
     std::lock_guard lock(stripe.mutex);
     Detach(state, gone);
     if (state->kind == State::Kind::kOpen) pin = std::move(static_cast<OpenState&>(*state).pin);
-    if (!gone.empty() && state->file->empty()) stripe.files.erase(state->file->key);
+    if (state->kind == State::Kind::kDelegation) {
+      pin = std::move(static_cast<DelegationState&>(*state).pin);
+    }
+    if (!gone.empty()) EraseIfEmpty(stripe, *state->file);
   }
   for (const auto& one : gone) {
     if (!keep || one != state) one->client->Remove(one->id, now);
@@ -140,7 +163,7 @@ Locked FileTable::SetRange(LockState& state, const Range& range) {
     Describe(*held, out);
     out.blocker = HolderOf(file, held->owner);
   } else if (!file.ranges.Set(range)) {
-    out.status = NFS4ERR_RESOURCE;
+    out.status = NFS4ERR_DQUOT;
   }
   return out;
 }
@@ -211,7 +234,7 @@ Locked FileTable::Unlock(const std::shared_ptr<LockState>& state, uint64_t first
   if (state->closed) {
     out.status = NFS4ERR_BAD_STATEID;
   } else if (!state->file->ranges.Clear(state->owner.get(), first, last)) {
-    out.status = NFS4ERR_RESOURCE;
+    out.status = NFS4ERR_DQUOT;
   } else {
     state->Bump();
     out.stateid = state->stateid();

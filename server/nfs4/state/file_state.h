@@ -1,4 +1,6 @@
-// Opens and locks of files: share reservations (RFC 7530 section 9.9) and byte ranges.
+// Opens, locks and delegations of files: share reservations (RFC 7530 section 9.9), byte ranges,
+// and who else may not touch a file without a recall (RFC 8881 section 10.4; delegations.h
+// recalls).
 //
 // A file's state is guarded by the mutex of the stripe that it falls into. Functions that take a
 // State lock that themselves. Nothing here calls the engine, except that a Pin that is dropped
@@ -6,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -53,7 +56,7 @@ class Pin {
 struct FileState;
 
 struct State {
-  enum class Kind { kOpen, kLock };
+  enum class Kind { kOpen, kLock, kDelegation };
   State(Kind of, std::shared_ptr<Client> whose) : kind(of), client(std::move(whose)) {}
   virtual ~State() = default;
   const Kind kind;
@@ -100,21 +103,51 @@ struct LockState : State {
   std::shared_ptr<OpenState> open;
 };
 
+struct DelegationState : State {
+  DelegationState(std::shared_ptr<Client> whose, bool for_write)
+      : State(Kind::kDelegation, std::move(whose)), write(for_write) {}
+  const bool write;
+  std::vector<std::byte> handle;            // as the client knows the file
+  std::optional<ReferringCall> granted_by;  // 4.1
+  std::string granted_to;                   // 4.0: the client's address
+  void Leave() override {
+    pin.Leave();
+    State::Leave();
+  }
+  Pin pin;
+  // Guarded by file->mutex:
+  bool recalled = false;
+  bool revoked = false;  // and the client has yet to free it (4.1)
+  std::chrono::nanoseconds recalled_at{};
+};
+using DelegationPtr = std::shared_ptr<DelegationState>;
+
 struct FileState {
   FileState(const FileKey& of, std::mutex& stripe) : key(of), mutex(stripe) {}
   const FileKey key;
   std::mutex& mutex;
   std::vector<std::shared_ptr<OpenState>> opens;
   std::vector<std::shared_ptr<LockState>> locks;
+  std::vector<DelegationPtr> delegations;
   RangeList ranges;
-  bool empty() const { return opens.empty() && locks.empty(); }
+  uint32_t changes = 0;  // that run now, by those who cannot hold a delegation: none is given
+  bool empty() const {
+    return opens.empty() && locks.empty() && delegations.empty() && changes == 0;
+  }
 };
 
 struct Opened {
   nfsstat4 status = NFS4_OK;
   std::shared_ptr<OpenState> state;
   stateid4 stateid;
-  std::shared_ptr<Client> blocker;  // whose open denies it (NFS4ERR_SHARE_DENIED)
+  std::shared_ptr<Client> blocker;    // whose open denies it (NFS4ERR_SHARE_DENIED)
+  std::vector<DelegationPtr> recall;  // what is in the way (NFS4ERR_DELAY)
+};
+
+struct Granted {
+  DelegationPtr state;  // null: none is given, and why
+  stateid4 stateid;
+  why_no_delegation4 why = WND4_CONTENTION;
 };
 
 struct Locked {
@@ -127,13 +160,41 @@ struct Locked {
 
 class FileTable {
  public:
-  // Opens, or widens what the owner has open already; then `pin` is left to the caller.
+  // Open files of one client and byte ranges of one file, as EFS has them ("Quotas"). Both are
+  // NFS4ERR_DQUOT, which Linux shows as the EDQUOT that EFS documents for them.
+  static constexpr size_t kOpensPerClientMax = 32'768;
+  // Delegations; beyond these no more are given.
+  static constexpr size_t kDelegationsMax = 1 << 18;
+  static constexpr size_t kDelegationsPerClientMax = 1 << 14;
+  // A file whose delegation was recalled gets no new one for so long.
+  static constexpr std::chrono::seconds kContended{10};
+
+  // Opens, or widens what the owner has open already; then `pin` is left to the caller. `changes`:
+  // the open cuts the file, whatever its access.
   Opened Open(const std::shared_ptr<Client>& client, const std::shared_ptr<OpenOwner>& owner,
-              const FileKey& key, uint32_t access, uint32_t deny, Pin& pin);
+              const FileKey& key, uint32_t access, uint32_t deny, bool changes, Pin& pin);
   // Closes an open or frees a lock state, with all locks that hang on it. `keep`: the client still
   // finds it by its id.
   void Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now, bool keep = false);
   bool HoldsRanges(const LockState& state);
+
+  // --- delegations (file_delegations.cc) ---
+  // All there are, and those for writing; nothing is asked while there are none.
+  size_t delegations() const { return delegations_.load(std::memory_order_relaxed); }
+  size_t write_delegations() const { return write_delegations_.load(std::memory_order_relaxed); }
+  // Gives `state` to its client, who has the file open. `reclaim`: it had it before the restart.
+  Granted Grant(const DelegationPtr& state, const FileKey& key, std::chrono::nanoseconds now,
+                bool reclaim);
+  // What others than `by` (null: nobody known) hold and a change or a read of the file conflicts
+  // with.
+  std::vector<DelegationPtr> InTheWay(const FileKey& key, const Client* by, bool change);
+  // Between these nothing is given; the first returns what is given already.
+  std::vector<DelegationPtr> BeginChange(const FileKey& key, const Client* by);
+  void EndChange(const FileKey& key);
+  // True if this call was the first to recall it.
+  bool MarkRecalled(DelegationState& state, std::chrono::nanoseconds now);
+  // The client did not give it back in time. In 4.1 it stays known until FREE_STATEID.
+  void Revoke(const DelegationPtr& state, std::chrono::nanoseconds now);
   // Would the open mode of another one be in the way of I/O that has none (special stateids)?
   bool Denied(const FileKey& key, bool read, bool write);
 
@@ -153,15 +214,24 @@ class FileTable {
       return mixed ^ (mixed >> 29);
     }
   };
+  static constexpr size_t kContendedFilesMax = 1024;  // of one stripe
   struct Stripe {
     std::mutex mutex;
     std::unordered_map<FileKey, std::shared_ptr<FileState>, KeyHash> files;
+    std::unordered_map<FileKey, std::chrono::nanoseconds, KeyHash> contended;  // since when
   };
   Stripe& StripeOf(const FileKey& key) { return stripes_[KeyHash()(key) % kStripes]; }
   // With the stripe's lock held:
+  // A revoked delegation's file may have gone and come again meanwhile.
+  static void EraseIfEmpty(Stripe& stripe, const FileState& file);
   Locked SetRange(LockState& state, const Range& range);
   void Detach(const std::shared_ptr<State>& state, std::vector<std::shared_ptr<State>>& gone);
+  void DetachDelegation(DelegationState& state);
+  void NoteContended(Stripe& stripe, const FileKey& key, std::chrono::nanoseconds now);
+  static why_no_delegation4 WhyNot(const FileState& file, const DelegationState& wanted);
 
+  std::atomic<size_t> delegations_{0};
+  std::atomic<size_t> write_delegations_{0};
   std::array<Stripe, kStripes> stripes_;
 };
 

@@ -144,7 +144,7 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
     uint64_t number = ++next_session_;
     std::memcpy(id.data(), &client->id, sizeof(client->id));
     std::memcpy(id.data() + 8, &number, sizeof(number));
-    session = std::make_shared<Session>(id, client, fore);
+    session = std::make_shared<Session>(id, client, fore, replies_);
     client->renewed = clock_.Monotonic();
   }
   if (replaced) ReleaseState(replaced);

@@ -22,9 +22,8 @@ struct Range {
 
 class RangeList {
  public:
-  // A file's ranges beyond this are refused: each costs memory that a client could ask for without
-  // end.
-  static constexpr size_t kRangesMax = 65536;
+  // Locks of one file, of all clients together (EFS, "Quotas": 512; NFS4ERR_DQUOT).
+  static constexpr size_t kRangesMax = 512;
 
   // A range of another owner that overlaps and excludes this one, or null.
   const Range* Conflict(const Range& wanted) const;

@@ -1,20 +1,47 @@
 #include "server/nfs4/state/session.h"
 
+#include <algorithm>
+
 namespace tarn::nfs4 {
+
+Session::Session(const sessionid4& name, std::shared_ptr<Client> whose,
+                 const channel_attrs4& fore_channel, std::shared_ptr<ReplyBudget> replies)
+    : id(name),
+      client(std::move(whose)),
+      fore(fore_channel),
+      budget_(std::move(replies)),
+      target_(fore_channel.ca_maxrequests - 1) {}
+
+Session::~Session() {
+  Trim(0);
+  for (auto& chunk : chunks_) delete chunk.load();
+}
+
+Session::Slot& Session::At(uint32_t slot) {
+  std::atomic<Chunk*>& at = chunks_[slot / kChunk];
+  Chunk* chunk = at.load(std::memory_order_acquire);
+  if (chunk == nullptr) {
+    auto made = std::make_unique<Chunk>();
+    for (Slot& one : *made) one.known = !restored;
+    if (at.compare_exchange_strong(chunk, made.get())) chunk = made.release();
+  }
+  return (*chunk)[slot % kChunk];
+}
 
 Session::Turn Session::Begin(uint32_t slot, uint32_t sequence, uint64_t fingerprint,
                              std::vector<std::byte>& reply) {
-  if (slot >= slots_.size()) return Turn::kBadSlot;
-  Slot& at = slots_[slot];
+  if (slot >= slot_count()) return Turn::kBadSlot;
+  Slot& at = At(slot);
   std::lock_guard lock(at.mutex);
-  if (!at.known || sequence == at.sequence + 1) {
+  if (!at.known || sequence == at.sequence + 1 || (at.fresh && sequence == 1)) {
     if (at.busy) return Turn::kMisordered;
     at.known = true;
+    at.fresh = false;
     at.busy = true;
     at.sequence = sequence;
     at.fingerprint = fingerprint;
     at.cached = false;
-    at.reply.clear();
+    Keep(at, {});
     return Turn::kRun;
   }
   if (sequence != at.sequence || sequence == 0) return Turn::kMisordered;
@@ -25,12 +52,50 @@ Session::Turn Session::Begin(uint32_t slot, uint32_t sequence, uint64_t fingerpr
   return Turn::kReplay;
 }
 
+void Session::Keep(Slot& slot, std::vector<std::byte> reply) {
+  if (!slot.reply.empty()) budget_->Remove(slot.reply.size());
+  if (!reply.empty()) budget_->Add(reply.size());
+  slot.reply = std::move(reply);
+}
+
 void Session::Finish(uint32_t slot, bool cache, std::vector<std::byte> reply) {
-  Slot& at = slots_[slot];
-  std::lock_guard lock(at.mutex);
-  at.busy = false;
-  at.cached = cache;
-  if (cache) at.reply = std::move(reply);
+  Slot& at = At(slot);
+  {
+    std::lock_guard lock(at.mutex);
+    at.busy = false;
+    at.cached = cache;
+    if (cache) Keep(at, std::move(reply));
+  }
+  uint32_t used = used_.load(std::memory_order_relaxed);
+  while (used <= slot && !used_.compare_exchange_weak(used, slot + 1)) {
+  }
+}
+
+uint32_t Session::Resize(uint32_t highest_in_use) {
+  uint32_t most = slot_count() - 1;
+  uint32_t target = target_.load(std::memory_order_relaxed);
+  if (budget_->tight()) {
+    target = std::min(most, kSlotsWhenTight - 1);
+    target_.store(target, std::memory_order_relaxed);
+  } else if (target < most && budget_->roomy()) {
+    target = most;
+    target_.store(target, std::memory_order_relaxed);
+  }
+  bool shrunk = target < most && highest_in_use <= target;
+  if (shrunk && used_.load(std::memory_order_relaxed) > target + 1) Trim(target + 1);
+  return target;
+}
+
+void Session::Trim(uint32_t from) {
+  uint32_t used = used_.exchange(from);
+  for (uint32_t slot = from; slot < used; ++slot) {
+    Slot& at = At(slot);
+    std::lock_guard lock(at.mutex);
+    if (at.busy) continue;
+    at.cached = false;
+    at.fresh = true;
+    Keep(at, {});
+  }
 }
 
 }  // namespace tarn::nfs4

@@ -6,6 +6,9 @@ run_cases() {
   local seconds=$((1200 * SCALE)) id tail_pid lost=()
   : >"$LOGS/server.log"
   start_server || { result FAIL "cases: the server starts"; return; }
+  if [ -n "$DELEGATIONS" ]; then
+    control tag set "$FILE_SYSTEM" tarn:delegations=on || result FAIL "cases: delegations are on"
+  fi
   if [ "$SERVER" = tarn ]; then
     make_access_points || result FAIL "cases: access points are made"
   fi

@@ -40,6 +40,11 @@ bool Client::Reconnect() {
   if (!connection.ok()) return false;
   connection_ = std::move(*connection);
   connection_->SetIdentity(options_.identity);
+  if (options_.callbacks && options_.minor >= 1) {
+    connection_->OnCall([program = callbacks_.get()](uint32_t procedure, xdr::Decoder& arguments) {
+      return program->Handle(procedure, arguments);
+    });
+  }
   return true;
 }
 
@@ -114,6 +119,7 @@ nfsstat4 Client::CreateSession() {
                       .ca_maxoperations = 64,
                       .ca_maxrequests = options_.slots,
                       .ca_rdma_ird = {}};
+  uint32_t flags = options_.callbacks ? CREATE_SESSION4_FLAG_CONN_BACK_CHAN : 0;
   channel_attrs4 back{.ca_headerpadsize = 0,
                       .ca_maxrequestsize = 4096,
                       .ca_maxresponsesize = 4096,
@@ -123,7 +129,7 @@ nfsstat4 Client::CreateSession() {
                       .ca_rdma_ird = {}};
   compound.Add(OP_CREATE_SESSION, CREATE_SESSION4args{.csa_clientid = client_id_,
                                                       .csa_sequence = session_sequence_,
-                                                      .csa_flags = 0,
+                                                      .csa_flags = flags,
                                                       .csa_fore_chan_attrs = fore,
                                                       .csa_back_chan_attrs = back,
                                                       .csa_cb_program = NFS4_CALLBACK,
@@ -139,13 +145,15 @@ nfsstat4 Client::CreateSession() {
 }
 
 nfsstat4 Client::SetClientId() {
+  if (options_.callbacks && !listener_) listener_ = std::make_unique<CallbackListener>(*callbacks_);
+  std::string address = listener_ ? listener_->universal_address() : "127.0.0.1.0.0";
   Compound compound;
   compound.Add(
       OP_SETCLIENTID,
       SETCLIENTID4args{
           .client = {.verifier = VerifierOf(options_.boot), .id = AsOpaque(options_.owner)},
           .callback = {.cb_program = NFS4_CALLBACK,
-                       .cb_location = {.na_r_netid = "tcp", .na_r_addr = "127.0.0.1.0.0"}},
+                       .cb_location = {.na_r_netid = "tcp", .na_r_addr = address}},
           .callback_ident = 1});
   CompoundReply reply = RunBare(compound);
   if (reply.status != NFS4_OK) return reply.status;
@@ -156,6 +164,19 @@ nfsstat4 Client::SetClientId() {
               SETCLIENTID_CONFIRM4args{.clientid = ok.clientid,
                                        .setclientid_confirm = ok.setclientid_confirm});
   return RunBare(confirm).status;
+}
+
+nfsstat4 Client::BindConnection(channel_dir_from_client4 direction) {
+  Compound compound;
+  compound.Add(OP_BIND_CONN_TO_SESSION,
+               BIND_CONN_TO_SESSION4args{.bctsa_sessid = session_id_,
+                                         .bctsa_dir = direction,
+                                         .bctsa_use_conn_in_rdma_mode = false});
+  return RunBare(compound).status;
+}
+
+bool Client::WaitCallback() {
+  return listener_ ? listener_->Serve() : connection_->ServeCall().ok();
 }
 
 nfsstat4 Client::ReclaimComplete() {

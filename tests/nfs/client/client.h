@@ -9,6 +9,7 @@
 #include <map>
 
 #include "tests/nfs/client/attributes.h"
+#include "tests/nfs/client/callbacks.h"
 
 namespace tarn::nfs_client {
 
@@ -21,6 +22,8 @@ struct ClientOptions {
   uint32_t slots = 16;
   uint32_t request_bytes = (1 << 20) + 4096;
   uint32_t reply_bytes = (1 << 20) + 4096;
+  // Takes callbacks: over its connections in 4.1, over a listener of its own in 4.0.
+  bool callbacks = false;
   Identity identity;
 };
 
@@ -134,6 +137,12 @@ class Client {
   nfsstat4 Renew();  // RENEW, or a lone SEQUENCE
   // A further connection, which becomes the current one; in 4.1 it is bound by its first SEQUENCE.
   bool Reconnect();
+  // 4.1: binds the current connection to the session (RFC 8881 section 18.34).
+  nfsstat4 BindConnection(nfs4::channel_dir_from_client4 direction);
+  // What the server calls. WaitCallback takes one call; false: none came.
+  CallbackProgram& callbacks() { return *callbacks_; }
+  bool WaitCallback();
+  CallbackListener& listener() { return *listener_; }  // 4.0
   RpcConnection& connection() { return *connection_; }
   void SetIdentity(const Identity& identity);
   uint64_t client_id() const { return client_id_; }
@@ -173,6 +182,9 @@ class Client {
                              const OpenRequest& request);
   Answer<OpenFile> Create(const Fh& directory, std::string_view name, uint32_t mode = 0644);
   nfsstat4 Close(OpenFile& file);
+  nfsstat4 ReturnDelegation(const Fh& fh, const stateid4& delegation);
+  // TEST_STATEID of one (4.1).
+  nfsstat4 TestState(const stateid4& state);
   nfsstat4 Downgrade(OpenFile& file, uint32_t access, uint32_t deny);
   Answer<ReadAnswer> Read(const Fh& fh, const stateid4& state, uint64_t offset, uint32_t count);
   Answer<WriteAnswer> Write(const Fh& fh, const stateid4& state, uint64_t offset, xdr::Opaque data,
@@ -220,6 +232,8 @@ class Client {
   void CountOwner(const std::string& owner, nfsstat4 status);
 
   const ClientOptions options_;
+  std::unique_ptr<CallbackProgram> callbacks_ = std::make_unique<CallbackProgram>();
+  std::unique_ptr<CallbackListener> listener_;  // 4.0 with callbacks
   std::unique_ptr<RpcConnection> connection_;
   uint64_t client_id_ = 0;
   uint32_t session_sequence_ = 0;  // for CREATE_SESSION

@@ -96,6 +96,20 @@ nfsstat4 Client::Close(OpenFile& file) {
   return reply.status;
 }
 
+nfsstat4 Client::ReturnDelegation(const Fh& fh, const stateid4& delegation) {
+  Compound compound;
+  compound.Put(fh).Add(OP_DELEGRETURN, DELEGRETURN4args{.deleg_stateid = delegation});
+  return Run(compound).status;
+}
+
+nfsstat4 Client::TestState(const stateid4& state) {
+  Compound compound;
+  compound.Add(OP_TEST_STATEID, TEST_STATEID4args{.ts_stateids = {state}});
+  CompoundReply reply = Run(compound);
+  if (reply.status != NFS4_OK) return reply.status;
+  return reply.Get<TEST_STATEID4res>(0).tsr_resok4.tsr_status_codes.at(0);
+}
+
 nfsstat4 Client::Downgrade(OpenFile& file, uint32_t access, uint32_t deny) {
   Compound compound;
   compound.Put(file.fh).Add(OP_OPEN_DOWNGRADE,

@@ -47,6 +47,12 @@ Result<std::unique_ptr<RpcConnection>> RpcConnection::Connect(const std::string&
   return made;
 }
 
+std::unique_ptr<RpcConnection> RpcConnection::Adopt(int fd) {
+  timeval limit{.tv_sec = kTimeoutSeconds, .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  return std::unique_ptr<RpcConnection>(new RpcConnection(fd));
+}
+
 RpcConnection::~RpcConnection() {
   close(fd_);
 }
@@ -132,8 +138,8 @@ bool RpcConnection::ReceiveExactly(std::byte* into, size_t bytes) {
   return true;
 }
 
-Result<RpcReply> RpcConnection::Receive() {
-  RpcReply reply;
+Result<RawBytes> RpcConnection::ReceiveRecord(bool& was_call) {
+  RawBytes record;
   bool last = false;
   while (!last) {
     std::array<std::byte, 4> raw{};
@@ -142,13 +148,45 @@ Result<RpcReply> RpcConnection::Receive() {
     xdr::Decoder(raw).Get(mark);
     last = (mark & kLastFragment) != 0;
     RawBytes grown;
-    grown.size = reply.record.size + (mark & ~kLastFragment);
+    grown.size = record.size + (mark & ~kLastFragment);
     grown.data = std::make_unique_for_overwrite<std::byte[]>(grown.size);
-    std::copy_n(reply.record.data.get(), reply.record.size, grown.data.get());
-    if (!ReceiveExactly(grown.data.get() + reply.record.size, grown.size - reply.record.size)) {
+    std::copy_n(record.data.get(), record.size, grown.data.get());
+    if (!ReceiveExactly(grown.data.get() + record.size, grown.size - record.size)) {
       return Lost("receive");
     }
-    reply.record = std::move(grown);
+    record = std::move(grown);
+  }
+  xdr::Decoder from(record.view());
+  uint32_t xid = 0;
+  rpc::msg_type type{};
+  rpc::call_body call;
+  was_call = on_call_ && from.Get(xid) && Decode(from, type) && type == rpc::CALL;
+  if (!was_call || !Decode(from, call)) return record;
+  xdr::Encoder results = on_call_(call.proc, from);
+  xdr::Encoder reply;
+  reply.Put(kLastFragment | static_cast<uint32_t>(6 * sizeof(uint32_t) + results.size()));
+  reply.Put(xid);
+  Encode(reply, rpc::REPLY);
+  Encode(reply, rpc::MSG_ACCEPTED);
+  Encode(reply, rpc::opaque_auth{});
+  Encode(reply, rpc::SUCCESS);
+  reply.PutRaw(results.Flatten());
+  TRY(SendRaw(reply.Flatten()));
+  return record;
+}
+
+Result<void> RpcConnection::ServeCall() {
+  bool was_call = false;
+  TRY(RawBytes record, ReceiveRecord(was_call));
+  if (!was_call) return Error(Code::kProtocol, "a reply of " + std::to_string(record.size));
+  return Ok();
+}
+
+Result<RpcReply> RpcConnection::Receive() {
+  RpcReply reply;
+  bool was_call = true;
+  while (was_call) {
+    TRY(reply.record, ReceiveRecord(was_call));
   }
   xdr::Decoder from(reply.record.view());
   rpc::msg_type type{};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +48,8 @@ class RpcConnection {
 
   // kUnavailable: why not.
   static Result<std::unique_ptr<RpcConnection>> Connect(const std::string& address, uint16_t port);
+  // One that the server made.
+  static std::unique_ptr<RpcConnection> Adopt(int fd);
   ~RpcConnection();
   RpcConnection(const RpcConnection&) = delete;
   RpcConnection& operator=(const RpcConnection&) = delete;
@@ -57,6 +60,11 @@ class RpcConnection {
                     const std::vector<const xdr::Encoder*>& arguments);
   // kUnavailable: the connection ended or stayed silent. kProtocol: no RPC reply.
   Result<RpcReply> Receive();
+  // What answers calls that the peer makes over this connection, with the procedure's results.
+  using OnCallHandler = std::function<xdr::Encoder(uint32_t procedure, xdr::Decoder& arguments)>;
+  void OnCall(OnCallHandler handler) { on_call_ = std::move(handler); }
+  // Takes and answers one call. kProtocol: something else came.
+  Result<void> ServeCall();
   Result<void> SendRaw(const Bytes& bytes);
   uint32_t NextXid() { return ++xid_; }
   int fd() const { return fd_; }
@@ -64,10 +72,13 @@ class RpcConnection {
  private:
   explicit RpcConnection(int fd) : fd_(fd) {}
   static constexpr size_t kAheadBytes = 64 * 1024;
+  // A record; if it is a call, it has been answered.
+  Result<RawBytes> ReceiveRecord(bool& was_call);
   bool ReceiveExactly(std::byte* into, size_t bytes);
 
   const int fd_;
   uint32_t xid_ = 0;
+  OnCallHandler on_call_;
   rpc::auth_flavor flavor_ = rpc::AUTH_NONE;
   Bytes credential_;
   Bytes ahead_;  // received in one system call; [ahead_from_, ahead_to_) is not used yet
