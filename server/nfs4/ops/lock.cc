@@ -11,6 +11,13 @@ nfsstat4 Answer(Compound& c, Locked locked) {
   return NFS4_OK;
 }
 
+// In grace, too, if nobody has had a lock before: then none can be in the way. That a client has is
+// on stable storage before its first one.
+nfsstat4 MayLock(Compound& c, Client& client, bool reclaim) {
+  NFS_TRY(CheckGrace(c, client, reclaim, kHeldLocks | kHeldDelegations));
+  return ToStatus(c.services.recovery->Record(client, kHeldLocks));
+}
+
 nfsstat4 LockNew(Compound& c, const open_to_lock_owner4& by, const OpenState& named, Range range,
                  const std::shared_ptr<OpenState>& open) {
   NFS_TRY(CheckNamed(c, named, by.open_stateid));
@@ -48,7 +55,7 @@ nfsstat4 Lock(Compound& c, const LOCK4args& args) {
     NFS_TRY(FindOpen(c, by.open_stateid, open));
     return InOwnersTurn(c, *open->owner, by.open_seqid, [&]() -> nfsstat4 {
       NFS_TRY(ranged);
-      NFS_TRY(CheckGrace(c, *open->client, args.reclaim));
+      NFS_TRY(MayLock(c, *open->client, args.reclaim));
       return LockNew(c, by, *open, range, open);
     });
   }
@@ -58,7 +65,7 @@ nfsstat4 Lock(Compound& c, const LOCK4args& args) {
   range.owner = state->owner.get();
   return InOwnersTurn(c, *state->owner, by.lock_seqid, [&]() -> nfsstat4 {
     NFS_TRY(ranged);
-    NFS_TRY(CheckGrace(c, *state->client, args.reclaim));
+    NFS_TRY(MayLock(c, *state->client, args.reclaim));
     NFS_TRY(CheckNamed(c, *state, by.lock_stateid));
     return Answer(c, Retry(c, [&] { return c.services.files.Lock(state, range); }));
   });

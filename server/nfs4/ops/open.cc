@@ -26,7 +26,9 @@ nfsstat4 CheckClaim(Compound& c, const Client& client, const OPEN4args& args) {
       if (c.minor == 0) return NFS4ERR_INVAL;
       [[fallthrough]];
     case CLAIM_NULL:
-      NFS_TRY(CheckGrace(c, client, false, args.share_deny == OPEN4_SHARE_DENY_NONE));
+      NFS_TRY(
+          CheckGrace(c, client, false,
+                     args.share_deny == OPEN4_SHARE_DENY_NONE ? kHeldDeny | kHeldDelegations : 0));
       break;
     case CLAIM_PREVIOUS:
       NFS_TRY(CheckGrace(c, client, true));
@@ -95,8 +97,8 @@ nfsstat4 Run(Compound& c, const OPEN4args& args, const std::shared_ptr<Client>& 
   }
   // Its record from before a restart stays when grace ends.
   if (c.services.recovery->InGrace()) c.services.recovery->Returned(client->key);
-  nfsstat4 status =
-      ToStatus(c.services.recovery->Record(*client, args.share_deny != OPEN4_SHARE_DENY_NONE));
+  nfsstat4 status = ToStatus(c.services.recovery->Record(
+      *client, args.share_deny != OPEN4_SHARE_DENY_NONE ? kHeldDeny : 0));
   if (status == NFS4_OK) status = TruncateOpened(c, file);
   if (status != NFS4_OK) {
     c.services.files.Close(opened.state, c.services.clock.Monotonic());

@@ -81,7 +81,9 @@ open_delegation4 Delegate(Compound& c, const OPEN4args& args, const OpenOwner& o
   state->handle.assign(handle.begin(), handle.end());
   state->granted_by = c.referring();
   if (c.minor == 0) state->granted_to = c.call.peer.address;
-  if (!file.exported->engine->Pin(file.id).ok()) return None(args, WND4_RESOURCE);
+  bool kept = c.services.recovery->Record(*open.client, kHeldDelegations).ok() &&
+              file.exported->engine->Pin(file.id).ok();
+  if (!kept) return None(args, WND4_RESOURCE);
   state->pin = Pin(file.exported->engine, file.id);
   Granted granted =
       c.services.files.Grant(state, KeyOf(file), c.services.clock.Monotonic(), reclaim);

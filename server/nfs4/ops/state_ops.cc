@@ -12,7 +12,7 @@ nfsstat4 ClientOf(Compound& c, clientid4 id, std::shared_ptr<Client>& client) {
   return NFS4_OK;
 }
 
-nfsstat4 CheckGrace(Compound& c, const Client& client, bool reclaim, bool harmless) {
+nfsstat4 CheckGrace(Compound& c, const Client& client, bool reclaim, uint32_t conflicts) {
   Recovery& recovery = *c.services.recovery;
   bool grace = recovery.InGrace();
   bool complete = c.minor >= 1 && client.reclaim_complete;
@@ -20,8 +20,8 @@ nfsstat4 CheckGrace(Compound& c, const Client& client, bool reclaim, bool harmle
     // A client that is new to this run has to say RECLAIM_COMPLETE first. One whose session
     // outlived a restart may not know of it yet, and has to only where it could get in someone's
     // way: so an open that it sends again, with an exclusive create, finds its own file.
-    bool known = c.minor == 0 || complete || (client.restored && harmless);
-    bool safe = !grace || (harmless && !recovery.DenyPossible());
+    bool known = c.minor == 0 || complete || (client.restored && conflicts != 0);
+    bool safe = !grace || (conflicts != 0 && !recovery.MayBeHeld(conflicts));
     return known && safe ? NFS4_OK : NFS4ERR_GRACE;
   }
   if (!grace || complete) return NFS4ERR_NO_GRACE;

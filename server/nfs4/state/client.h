@@ -127,7 +127,7 @@ class Client {
   // Is a durable record of this client there? Held while it is written or deleted.
   std::mutex record_mutex;
   bool recorded = false;
-  bool recorded_deny = false;  // and that it has used a share deny mode
+  uint32_t recorded_facts = 0;  // and what it says (recovery.h)
 
   std::mutex mutex;  // guards what follows
   std::unordered_map<uint32_t, std::shared_ptr<State>> states;

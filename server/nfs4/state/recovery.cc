@@ -15,13 +15,41 @@ constexpr std::string_view kEpoch = "nfs/epoch";
 constexpr std::string_view kHandleKey = "nfs/handle-key";
 constexpr std::string_view kServerId = "nfs/server-id";
 constexpr std::string_view kClients = "nfs/client/";
-constexpr std::string_view kDeny = "deny";  // a client's record that says more than "open"
+
+void Unrecorded(Client& client) {
+  client.recorded = false;
+  client.recorded_facts = 0;
+}
 
 std::string RandomBytes(size_t size) {
   std::random_device source;
   std::string bytes(size, '\0');
   for (char& byte : bytes) byte = static_cast<char>(source());
   return bytes;
+}
+
+// A client's record: "open", and a word for each further fact.
+struct Fact {
+  uint32_t bit;
+  std::string_view word;
+};
+constexpr Fact kFacts[] = {
+    {kHeldDeny, "deny"}, {kHeldLocks, "locks"}, {kHeldDelegations, "delegations"}};
+
+std::string ToRecord(uint32_t facts) {
+  std::string record = "open";
+  for (const Fact& fact : kFacts) {
+    if ((facts & fact.bit) != 0) record.append(" ").append(fact.word);
+  }
+  return record;
+}
+
+uint32_t FromRecord(std::string_view record) {
+  uint32_t facts = 0;
+  for (const Fact& fact : kFacts) {
+    if (record.find(fact.word) != std::string_view::npos) facts |= fact.bit;
+  }
+  return facts;
 }
 
 // The record, made from `fresh` the first time.
@@ -58,7 +86,7 @@ Result<void> Recovery::Load(std::chrono::seconds lease) {
   std::memcpy(handle_key_.data(), key.data(), handle_key_.size());
   TRY(server_id_, GetOrMake(records_, kServerId, 32, Hex(RandomBytes(16))));
   TRY(records_.Scan(kClients, [this](std::string_view record, std::string_view value) {
-    before_.emplace(record.substr(kClients.size()), Before{.deny = value == kDeny});
+    before_.emplace(record.substr(kClients.size()), Before{.facts = FromRecord(value)});
     return true;
   }));
   TRY(LoadSessions());
@@ -108,19 +136,26 @@ bool Recovery::EndGraceIfDue() {
   return true;
 }
 
-bool Recovery::DenyPossible() {
+bool Recovery::MayBeHeld(uint32_t facts) {
   std::lock_guard lock(mutex_);
   return std::any_of(before_.begin(), before_.end(),
-                     [](const auto& one) { return one.second.deny; });
+                     [facts](const auto& one) { return (one.second.facts & facts) != 0; });
 }
 
-Result<void> Recovery::Record(Client& client, bool deny) {
+Result<void> Recovery::Record(Client& client, uint32_t facts) {
   std::lock_guard lock(client.record_mutex);
-  if (WasDropped(client.key)) client.recorded = client.recorded_deny = false;
-  if (client.recorded && (client.recorded_deny || !deny)) return Ok();
-  TRY(records_.Put(std::string(kClients) + client.key, deny ? kDeny : "open"));
+  if (WasDropped(client.key)) Unrecorded(client);
+  if (client.recorded && (facts & ~client.recorded_facts) == 0) return Ok();
+  std::string key = std::string(kClients) + client.key;
+  if (client.recorded) {
+    // That of the last run may say more than we know of this one.
+    TRY(auto last, records_.Get(key));
+    if (last) facts |= FromRecord(*last);
+  }
+  facts |= client.recorded_facts;
+  TRY(records_.Put(key, ToRecord(facts)));
   client.recorded = true;
-  client.recorded_deny = deny;
+  client.recorded_facts = facts;
   return Ok();
 }
 
@@ -135,7 +170,7 @@ void Recovery::Forget(Client& client) {
   std::lock_guard lock(client.record_mutex);
   if (!client.recorded) return;
   Delete(client.key);
-  client.recorded = client.recorded_deny = false;
+  Unrecorded(client);
 }
 
 void Recovery::ForgetIfIdle(Client& client, std::chrono::nanoseconds before) {
@@ -146,7 +181,7 @@ void Recovery::ForgetIfIdle(Client& client, std::chrono::nanoseconds before) {
     if (!client.states.empty() || client.idle_since > before) return;
   }
   Delete(client.key);
-  client.recorded = client.recorded_deny = false;
+  Unrecorded(client);
 }
 
 void Recovery::Delete(const std::string& client_key) {

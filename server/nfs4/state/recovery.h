@@ -44,6 +44,12 @@ struct SessionRecord {
   BackChannelTerms back;
 };
 
+// What a client's record says that it may have held, besides opens that exclude nobody. It is never
+// taken back while the record stays.
+inline constexpr uint32_t kHeldDeny = 1;
+inline constexpr uint32_t kHeldLocks = 2;
+inline constexpr uint32_t kHeldDelegations = 4;
+
 class Recovery {
  public:
   // Counts the epoch up; makes what is not there yet. Fails only as the store does.
@@ -64,12 +70,12 @@ class Recovery {
   // Ends grace if it is over; true once, when it has just ended.
   bool EndGraceIfDue();
 
-  // May an open have excluded others before the restart? If not, new opens do no harm in grace.
-  bool DenyPossible();
+  // May somebody have held any of these before the restart? What conflicts with none does no harm
+  // in grace.
+  bool MayBeHeld(uint32_t facts);
 
-  // On stable storage when it returns ok. Does nothing if that is recorded already. `deny`: the
-  // client uses a share deny mode.
-  Result<void> Record(Client& client, bool deny);
+  // On stable storage when it returns ok. Does nothing if that is recorded already.
+  Result<void> Record(Client& client, uint32_t facts);
   void Forget(Client& client);
   // Sessions: kept when made, forgotten with all that vfs::ReplayTag remembers of them.
   Result<void> KeepSession(const SessionRecord& session);
@@ -104,7 +110,7 @@ class Recovery {
   std::mutex mutex_;
   std::set<std::string> dropped_;  // at the end of grace; at most the clients of the last run
   struct Before {
-    bool deny = false;
+    uint32_t facts = 0;
     bool returned = false;
     bool complete = false;
   };
