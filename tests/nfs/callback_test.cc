@@ -83,7 +83,9 @@ TEST_P(Callback41Test, ARecallWaitsForANewPath) {
   EXPECT_TRUE(FlagsBecome(kDown));
   EXPECT_EQ(client->Open(root, "file").status, NFS4ERR_DELAY);
   EXPECT_EQ(holder->BindConnection(CDFC4_FORE_OR_BOTH), NFS4_OK);
-  if (holder->callbacks().calls.empty()) ASSERT_TRUE(holder->WaitCallback());
+  if (holder->callbacks().calls.empty()) {
+    ASSERT_TRUE(holder->WaitCallback());
+  }
   ASSERT_FALSE(holder->callbacks().calls.empty());
   EXPECT_EQ(holder->callbacks().calls[0].op, OP_CB_RECALL);
   EXPECT_EQ(holder->callbacks().calls[0].sequence.csa_sequenceid, 1U);
@@ -119,8 +121,10 @@ TEST_P(Callback41Test, BackchannelCtl) {
                  BACKCHANNEL_CTL4args{.bca_cb_program = 0x40000123, .bca_sec_parms = security});
     return holder->Run(compound).status;
   };
-  callback_sec_parms4 none{.cb_secflavor = 0};
-  callback_sec_parms4 gss{.cb_secflavor = 6};
+  callback_sec_parms4 none;
+  none.cb_secflavor = 0;
+  callback_sec_parms4 gss;
+  gss.cb_secflavor = 6;
   EXPECT_EQ(ctl({gss}), NFS4ERR_NOENT);
   EXPECT_EQ(ctl({gss, none}), NFS4_OK);
   OpenDelegated();

@@ -29,6 +29,11 @@ class DelegationTest : public NfsTest {
     return std::move(mounted.value);
   }
 
+  static SetAttributes Mode0600() {
+    SetAttributes set;
+    set.mode = 0600;
+    return set;
+  }
   static OpenRequest For(uint32_t access) {
     OpenRequest request;
     request.access = access;
@@ -57,7 +62,7 @@ class DelegationTest : public NfsTest {
     by.callbacks().calls.clear();
     ASSERT_TRUE(by.WaitCallback());
     ASSERT_EQ(by.callbacks().calls.size(), 1U);
-    const Callback& call = by.callbacks().calls[0];
+    const auto& call = by.callbacks().calls[0];
     EXPECT_EQ(call.op, OP_CB_RECALL);
     EXPECT_EQ(call.stateid.other, DelegationOf(opened).other);
     EXPECT_EQ(call.fh, opened.fh);
@@ -123,7 +128,7 @@ TEST_P(DelegationTest, OthersOpensKeepAWriteDelegationAway) {
 
 TEST_P(DelegationTest, ChangesByOthersRecall) {
   const std::vector<std::pair<const char*, std::function<nfsstat4()>>> changes = {
-      {"SETATTR", [&] { return client->SetAttributesOf(file, {.mode = 0600}); }},
+      {"SETATTR", [&] { return client->SetAttributesOf(file, Mode0600()); }},
       {"WRITE", [&] { return client->Write(file, {}, 0, AsOpaque("x")).status; }},
       {"LINK", [&] { return client->Link(file, root, "link"); }},
       {"RENAME from", [&] { return client->Rename(root, "file", root, "renamed"); }},
@@ -269,7 +274,7 @@ TEST_P(DelegationTest, ARecallThatIsNotTakenIsSentAgain) {
 
 TEST_P(DelegationTest, NoneAfterARecallForAWhile) {
   OpenFile opened = OpenDelegated(*holder, OPEN4_SHARE_ACCESS_READ);
-  EXPECT_EQ(client->SetAttributesOf(file, {.mode = 0600}), NFS4ERR_DELAY);
+  EXPECT_EQ(client->SetAttributesOf(file, Mode0600()), NFS4ERR_DELAY);
   ExpectRecall(*holder, opened);
   auto again = holder->Open(root, "file", For(OPEN4_SHARE_ACCESS_READ));
   EXPECT_EQ(again->result.delegation.delegation_type, OPEN_DELEGATE_NONE);
@@ -291,6 +296,14 @@ TEST_P(DelegationTest, IsReclaimedAfterARestart) {
   ASSERT_EQ(again.status, NFS4_OK);
   EXPECT_EQ(again->result.delegation.delegation_type, OPEN_DELEGATE_READ);
   EXPECT_EQ(holder->Read(file, DelegationOf(*again), 0, 10).status, NFS4_OK);
+}
+
+// The holder may have changed the file: nobody opens it before it had its chance to reclaim.
+TEST_P(DelegationTest, OpensWaitInGraceForDelegations) {
+  OpenDelegated(*holder, OPEN4_SHARE_ACCESS_BOTH);
+  world.Restart();
+  auto newcomer = std::move(Client::Mount(world.Options(minor(), "newcomer")).value);
+  EXPECT_EQ(newcomer->Open(root, "file", For(OPEN4_SHARE_ACCESS_READ)).status, NFS4ERR_GRACE);
 }
 
 TEST_P(DelegationTest, NoneWithoutACallbackPath) {
@@ -321,7 +334,7 @@ TEST_P(Delegation41Test, WhatTheClientWants) {
 
 TEST_P(Delegation41Test, OwnChangesRecallNothing) {
   OpenFile opened = OpenDelegated(*holder, OPEN4_SHARE_ACCESS_BOTH);
-  EXPECT_EQ(holder->SetAttributesOf(file, {.mode = 0600}), NFS4_OK);
+  EXPECT_EQ(holder->SetAttributesOf(file, Mode0600()), NFS4_OK);
   EXPECT_EQ(holder->GetAttributes(file).status, NFS4_OK);
   EXPECT_EQ(holder->Rename(root, "file", root, "renamed"), NFS4_OK);
   EXPECT_EQ(holder->Remove(root, "renamed"), NFS4_OK);
@@ -330,9 +343,9 @@ TEST_P(Delegation41Test, OwnChangesRecallNothing) {
 
 TEST_P(Delegation41Test, AttributesUnderAWriteDelegationWaitForIt) {
   OpenFile opened = OpenDelegated(*holder, OPEN4_SHARE_ACCESS_BOTH);
-  EXPECT_EQ(client->GetAttributes(file).status, NFS4ERR_DELAY);
   EXPECT_EQ(holder->Write(file, DelegationOf(opened), 0, AsOpaque("some more content")).status,
             NFS4_OK);
+  EXPECT_EQ(client->GetAttributes(file).status, NFS4ERR_DELAY);
   ExpectRecall(*holder, opened);
   auto told = client->GetAttributes(file);
   ASSERT_EQ(told.status, NFS4_OK);

@@ -109,6 +109,7 @@ TEST_P(RecoveryTest, ReclaimOfOpensAndLocks) {
 
 TEST_P(RecoveryTest, NewStateWaitsForTheEndOfGrace) {
   auto file = client->Create(root, "f", 0666);
+  ASSERT_TRUE(client->Lock(*file, "me", WRITE_LT, 100, 1).ok());
   world.Restart();
   auto back = Return("client");
   auto newcomer = Return("newcomer");
@@ -132,6 +133,24 @@ TEST_P(RecoveryTest, NewStateWaitsForTheEndOfGrace) {
                                    : newcomer->Open(root, "f", exclusive).status,
             NFS4_OK)
       << "grace ends when everybody has reclaimed";
+}
+
+// RFC 8881 section 8.4.2.1: what cannot collide with a reclaim need not wait.
+TEST_P(RecoveryTest, LocksDoNotWaitWhereNobodyHadAny) {
+  auto file = client->Create(root, "f", 0666);
+  world.Restart();
+  auto newcomer = Return("newcomer");
+  SayComplete(*newcomer);
+  auto opened = newcomer->Open(root, "f");
+  ASSERT_EQ(opened.status, NFS4_OK);
+  EXPECT_EQ(newcomer->Lock(*opened, "me", WRITE_LT, 0, 10).status, NFS4_OK);
+  // It has one now: after the next restart others wait for it.
+  world.Restart();
+  auto other = Return("other");
+  SayComplete(*other);
+  auto theirs = other->Open(root, "f");
+  ASSERT_EQ(theirs.status, NFS4_OK);
+  EXPECT_EQ(other->Lock(*theirs, "they", WRITE_LT, 0, 10).status, NFS4ERR_GRACE);
 }
 
 TEST_P(RecoveryTest, AClientThatReclaimedNothingMayReclaimAfterTheNextRestart) {

@@ -27,6 +27,7 @@ nfsstat4 SetXattr(Compound& c, const SETXATTR4args& args) {
   NFS_TRY(ModeOf(args.sxa_option, mode));
   NFS_TRY(CheckHasXattrs(c));
   NFS_TRY(CheckXattrKey(args.sxa_key));
+  NFS_TRY(c.BeginChange(c.current));
   auto set =
       c.engine().SetXattr(c.caller(), c.current.id, args.sxa_key, Text(args.sxa_value), mode);
   if (set.code() == Code::kRange) return NFS4ERR_XATTR2BIG;

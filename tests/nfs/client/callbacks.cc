@@ -15,7 +15,7 @@ namespace {
 void TakeOperation(const nfs_cb_argop4& arg, Callback& call) {
   call.op = arg.argop;
   if (arg.argop == OP_CB_RECALL) {
-    const auto& recall = std::get<CB_RECALL4args>(arg.u);
+    const CB_RECALL4args& recall = arg.opcbrecall;
     call.stateid = recall.stateid;
     call.fh.assign(recall.fh.begin(), recall.fh.end());
   }
@@ -31,9 +31,11 @@ xdr::Encoder CallbackProgram::Handle(uint32_t procedure, xdr::Decoder& arguments
   }
   CB_COMPOUND4args args;
   if (!Decode(arguments, args)) return results;
-  Callback call{.minor = args.minorversion, .ident = args.callback_ident};
+  Callback call;
+  call.minor = args.minorversion;
+  call.ident = args.callback_ident;
   bool sequenced = !args.argarray.empty() && args.argarray[0].argop == OP_CB_SEQUENCE;
-  if (sequenced) call.sequence = std::get<CB_SEQUENCE4args>(args.argarray[0].u);
+  if (sequenced) call.sequence = args.argarray[0].opcbsequence;
   bool refused = sequenced && sequence_answer != NFS4_OK;
   results.Put(static_cast<uint32_t>(refused ? sequence_answer : answer));
   results.PutString("");
