@@ -81,8 +81,7 @@ nfsstat4 Compound::CheckIo(const stateid4& stateid, bool read, bool write, bool&
   NFS_TRY(FindState(stateid, state));
   if (state->kind == State::Kind::kDelegation) {
     bool for_write = static_cast<const DelegationState&>(*state).write;
-    // What it was opened for, was allowed then; a writer's right to read is looked at again.
-    opened = write == for_write;
+    // Whoever of the client's users comes by it has the rights of the mode bits.
     return write && !for_write ? NFS4ERR_OPENMODE : NFS4_OK;
   }
   std::lock_guard lock(state->file->mutex);
