@@ -59,6 +59,7 @@ void Server::TickLoop() {
 void Server::Tick() {
   services_.EndGraceIfDue();
   services_.clients.Tick();
+  services_.copies.Tick();
   services_.delegations.Tick();
 }
 

@@ -7,6 +7,7 @@
 #include "server/nfs4/exports.h"
 #include "server/nfs4/handle.h"
 #include "server/nfs4/state/client_table.h"
+#include "server/nfs4/state/copy_jobs.h"
 #include "server/nfs4/state/delegations.h"
 #include "server/nfs4/state/file_state.h"
 #include "server/nfs4/state/recovery.h"
@@ -31,7 +32,8 @@ struct Services {
         handles(recovery->handle_key()),
         clients(*recovery, files, clock, with.lease),
         delegations(files, clients, clock, with.lease),
-        replays(clock) {}
+        replays(clock),
+        copies(clock) {}
 
   // Ends the grace period when it is over, and then releases what the last run left unlinked.
   void EndGraceIfDue();
@@ -45,6 +47,7 @@ struct Services {
   ClientTable clients;
   Delegations delegations;
   ReplayCache replays;
+  CopyJobs copies;  // last: ends first, and with it what works on the others
 };
 
 }  // namespace tarn::nfs4

@@ -1,16 +1,42 @@
 // COPY (RFC 7862 section 15.2), within this server.
+//
+// A copy of up to vfs::kCopyBytesMax is made at once. A longer one goes on in the background, if
+// the client allows it and can be told of its end; else it is made in part, and the client asks for
+// the rest.
 #include "server/nfs4/ops/two_files.h"
 
 namespace tarn::nfs4::ops {
 namespace {
 
-// What the RFC asks of the ranges before a byte is copied.
-nfsstat4 CheckSource(Compound& c, const COPY4args& args, vfs::FileId source, vfs::FileId target) {
+// What the RFC asks of the ranges before a byte is copied; `length` is what there is to copy.
+nfsstat4 CheckSource(Compound& c, const COPY4args& args, vfs::FileId source, vfs::FileId target,
+                     uint64_t& length) {
   if (source == target) return NFS4ERR_INVAL;
   auto file = c.engine().GetAttributes(c.caller(), source);
   if (!file.ok()) return ToStatus(file);
   bool beyond = args.ca_src_offset > file->size || args.ca_count > file->size - args.ca_src_offset;
-  return beyond ? NFS4ERR_INVAL : NFS4_OK;
+  if (beyond) return NFS4ERR_INVAL;
+  length = args.ca_count == 0 ? file->size - args.ca_src_offset : args.ca_count;
+  bool too_far = length > vfs::kFileBytesMax || args.ca_dst_offset > vfs::kFileBytesMax - length;
+  return too_far ? NFS4ERR_FBIG : NFS4_OK;
+}
+
+// Nothing if it cannot be done in the background now.
+std::optional<stateid4> StartJob(Compound& c, const vfs::DataPlace& source,
+                                 const vfs::DataPlace& target, uint64_t length) {
+  if (!c.client->callbacks->Ready()) return std::nullopt;
+  HandleBytes handle = HandleOf(c, c.current);
+  CallbackOptions callback;
+  callback.referring = c.referring();
+  return c.services.copies.Start({.client = c.client,
+                                  .target_file = c.current,
+                                  .target_handle = {handle.begin(), handle.end()},
+                                  .caller = c.caller(),
+                                  .source = source,
+                                  .target = target,
+                                  .length = length,
+                                  .write_verifier = WriteVerifier(c),
+                                  .callback = callback});
 }
 
 }  // namespace
@@ -20,14 +46,24 @@ nfsstat4 Copy(Compound& c, const COPY4args& args) {
   vfs::DataPlace source{.file = {}, .opened = false, .offset = args.ca_src_offset};
   vfs::DataPlace target{.file = {}, .opened = false, .offset = args.ca_dst_offset};
   NFS_TRY(CheckTransfer(c, args.ca_src_stateid, args.ca_dst_stateid, source, target));
-  NFS_TRY(CheckSource(c, args, source.file, target.file));
+  uint64_t length = 0;
+  NFS_TRY(CheckSource(c, args, source.file, target.file, length));
   COPY4resok ok;
   ok.cr_response.wr_writeverf = WriteVerifier(c);
-  auto copied = c.engine().Copy(c.caller(), source, target, args.ca_count);
-  if (!copied.ok()) return ToStatus(copied);
-  ok.cr_response.wr_count = *copied;  // a long copy is several: the client asks for the rest
   ok.cr_response.wr_committed = FILE_SYNC4;
   ok.cr_requirements = {.cr_consecutive = true, .cr_synchronous = true};
+  bool open = source.opened && target.opened;  // so that rights are checked now
+  if (open && !args.ca_synchronous && length > vfs::kCopyBytesMax) {
+    if (auto job = StartJob(c, source, target, length)) {
+      ok.cr_response.wr_callback_id.push_back(*job);
+      ok.cr_requirements.cr_synchronous = false;
+      Encode(c.to, ok);
+      return NFS4_OK;
+    }
+  }
+  auto copied = c.engine().Copy(c.caller(), source, target, args.ca_count);
+  if (!copied.ok()) return ToStatus(copied);
+  ok.cr_response.wr_count = *copied;
   Encode(c.to, ok);
   return NFS4_OK;
 }

@@ -58,6 +58,8 @@ nfsstat4 LockU(Compound& c, const LOCKU4args& args);
 nfsstat4 Lookup(Compound& c, const LOOKUP4args& args);
 nfsstat4 LookupP(Compound& c);
 nfsstat4 NVerify(Compound& c, const NVERIFY4args& args);
+nfsstat4 OffloadCancel(Compound& c, const OFFLOAD_CANCEL4args& args);
+nfsstat4 OffloadStatus(Compound& c, const OFFLOAD_STATUS4args& args);
 nfsstat4 Open(Compound& c, const OPEN4args& args);
 nfsstat4 OpenAttr(Compound& c, const OPENATTR4args& args);
 nfsstat4 OpenConfirm(Compound& c, const OPEN_CONFIRM4args& args);

@@ -121,6 +121,8 @@ void Add42(Table& t) {
   t[60] = From(2, Once(Changes(On("COPY", With<COPY4args, Copy>))));
   t[62] = From(2, Once(Changes(On("DEALLOCATE", With<DEALLOCATE4args, Deallocate>))));
   t[63] = From(2, Quick(On("IO_ADVISE", With<IO_ADVISE4args, IoAdvise>)));
+  t[66] = From(2, Quick(On("OFFLOAD_CANCEL", With<OFFLOAD_CANCEL4args, OffloadCancel>)));
+  t[67] = From(2, Quick(On("OFFLOAD_STATUS", With<OFFLOAD_STATUS4args, OffloadStatus>)));
   t[68] = From(2, On("READ_PLUS", With<READ_PLUS4args, ReadPlus>));
   t[69] = From(2, Quick(On("SEEK", With<SEEK4args, Seek>)));
   t[71] = From(2, Once(Changes(On("CLONE", With<CLONE4args, Clone>))));
@@ -136,7 +138,7 @@ void AddUnsupported(Table& t) {
   for (uint32_t number : {46U, 47U, 48U, 49U, 50U, 51U, 54U, 56U}) {
     t[number] = From(1, Free("unsupported 4.1 operation", nullptr));
   }
-  for (uint32_t number : {61U, 64U, 65U, 66U, 67U, 70U}) {
+  for (uint32_t number : {61U, 64U, 65U, 70U}) {
     t[number] = From(2, Free("unsupported 4.2 operation", nullptr));
   }
 }

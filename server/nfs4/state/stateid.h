@@ -39,6 +39,12 @@ inline StateName NameOf(const stateid4& stateid) {
   return name;
 }
 
+// The client's part of the stateid of an asynchronous copy, which so is none of its opens and locks:
+// a client's id, which begins with the boot epoch, never has this bit.
+inline clientid4 CopyName(clientid4 client) {
+  return client | uint64_t{1} << 63;
+}
+
 // RFC 8881 section 8.2.3. kCurrent and kInvalid are 4.1 only.
 inline SpecialStateid SpecialOf(const stateid4& stateid) {
   bool zeros = true;

@@ -19,6 +19,12 @@ void TakeOperation(const nfs_cb_argop4& arg, Callback& call) {
     call.stateid = recall.stateid;
     call.fh.assign(recall.fh.begin(), recall.fh.end());
   }
+  if (arg.argop == OP_CB_OFFLOAD) {
+    const CB_OFFLOAD4args& told = arg.opcboffload;
+    call.stateid = told.coa_stateid;
+    call.fh.assign(told.coa_fh.begin(), told.coa_fh.end());
+    call.offload = told.coa_offload_info;
+  }
 }
 
 }  // namespace

@@ -19,8 +19,9 @@ struct Callback {
   uint32_t ident = 0;
   nfs4::CB_SEQUENCE4args sequence;  // 4.1
   nfs4::nfs_cb_opnum4 op{};
-  nfs4::stateid4 stateid;  // CB_RECALL
-  Bytes fh;                // CB_RECALL, CB_GETATTR
+  nfs4::stateid4 stateid;       // CB_RECALL, CB_OFFLOAD
+  Bytes fh;                     // CB_RECALL, CB_GETATTR, CB_OFFLOAD
+  nfs4::offload_info4 offload;  // CB_OFFLOAD
 };
 
 class CallbackProgram {
