@@ -97,9 +97,13 @@ Result<void> LocalFileSystem::CopyEdges(Inode& inode, uint64_t index, FileData::
 void LocalFileSystem::TakeShares(uint64_t index, FileData::Chunk& chunk, bool empty,
                                  std::vector<ShareChange>& changes) const {
   Sharing& sharing = *chunk.sharing;
-  // Its row and with it its file go, so the next write needs another one.
-  if (empty) sharing.own = {};
-  ShareChange change{index, chunk.Files(), sharing.stored, {}};
+  std::vector<FileRef> before = sharing.stored;
+  // Its row and with it its file go, stored or not, so the next write needs another one.
+  if (empty && sharing.own.inode != 0) {
+    if (!Contains(before, sharing.own)) before.push_back(sharing.own);
+    sharing.own = {};
+  }
+  ShareChange change{index, chunk.Files(), std::move(before), {}};
   if (sharing.lost) {
     for (const SharedBlocks& part : sharing.shared) change.trim.push_back(part.file);
   }

@@ -180,6 +180,19 @@ TEST_F(LocalSparse, ACloneTakesNoRoom) {
   EXPECT_TRUE(DiskBytesFallTo(0));
 }
 
+TEST_F(LocalSparse, AHoleThatIsClonedFreesWhatItCovers) {
+  FileId hole = Make("hole");
+  Write(hole, 2 * kMiB, std::string(kMiB, 'x'));
+  FileId file = Make("f");
+  Write(file, 0, std::string(kMiB, 'y'));
+  auto cloned = fs_->Clone(kRoot, {.file = hole}, {.file = file}, 2 * kMiB);
+  ASSERT_TRUE(cloned.ok()) << cloned.error().ToString();
+  EXPECT_EQ(fs_->GetAttributes(kRoot, file)->space_used, 0u);
+  EXPECT_TRUE(DiskBytesFallTo(kMiB + 65536));
+  Write(file, 0, std::string(kMiB, 'z'));
+  EXPECT_TRUE(Read(file, 0, 2 * kMiB) == std::string(kMiB, 'z') + std::string(kMiB, '\0'));
+}
+
 TEST_F(LocalSparse, BlocksThatNobodyUsesAnyMoreGoBack) {
   FileId file = Make("f");
   FileId clone = Make("clone");
