@@ -174,30 +174,36 @@ Result<bool> LocalFileSystem::ReclaimShared(const std::atomic<bool>& stop) {
     return files.size() < kMarksPerPass;
   }));
   if (files.empty()) return false;
-  TRY(store_.Sync(store_.Latest()));
-  Batch batch(store_);
   for (const FileRef& file : files) {
     if (stop) break;
-    // The mark goes first: what a chunk loses from here on marks the file again.
-    batch.Clear();
-    batch.Delete(Table::kMeta, UnsharedKey(number_, file.inode, file.index));
-    TRY(bool used, IsUsed(file));
-    if (!used) {
-      TRY(chunks_.Remove({number_, file.inode, file.index}));
-      TRY(store_.Write(batch));
-      continue;
-    }
+    // The mark goes before anything is looked at: what a chunk loses from then on marks the file
+    // again. A crash in between leaves the file to RemoveStrayChunks.
+    std::string mark = UnsharedKey(number_, file.inode, file.index);
+    Batch batch(store_);
+    batch.Delete(Table::kMeta, mark);
     TRY(store_.Write(batch));
-    TRY(TrimShared(file));
+    auto freed = FreeShared(file);
+    if (freed) continue;
+    batch.Clear();
+    batch.Put(Table::kMeta, mark, "");
+    TRY(store_.Write(batch));
+    return freed.error();
   }
   return true;
+}
+
+Result<void> LocalFileSystem::FreeShared(const FileRef& file) {
+  TRY(bool used, IsUsed(file));
+  if (used) return TrimShared(file);
+  TRY(store_.Sync(store_.Latest()));  // a crash must not bring back a user of what goes now
+  return chunks_.Remove({number_, file.inode, file.index});
 }
 
 // Gives the disk the blocks that none of the file's users uses. Nobody can use them again: clones
 // take only what their source has.
 Result<void> LocalFileSystem::TrimShared(const FileRef& file) {
   auto snapshot = store_.TakeSnapshot();
-  TRY(store_.Sync(store_.Latest()));  // a crash must not bring back a user of what goes now
+  TRY(store_.Sync(store_.Latest()));  // as above
   std::string prefix = ChunkKey(number_, file.inode, file.index);
   std::vector<std::string> users;
   TRY(store_.Scan(

@@ -304,6 +304,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<void> DropShares(Batch& batch, const Inode& inode, uint64_t first);
   Result<bool> IsUsed(const FileRef& file);
   Result<bool> ReclaimShared(const std::atomic<bool>& stop);
+  Result<void> FreeShared(const FileRef& file);
   Result<void> TrimShared(const FileRef& file);
 
   // --- fs_xattrs.cc ---

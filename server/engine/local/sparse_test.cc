@@ -208,6 +208,23 @@ TEST_F(LocalSparse, BlocksThatNobodyUsesAnyMoreGoBack) {
   EXPECT_TRUE(Read(file, 0, 8 * kMiB) == std::string(8 * kMiB, 'y'));
 }
 
+// The engine's thread looks at a shared file while its last user leaves it.
+TEST_F(LocalSparse, NoMarkIsLostWhileAFileIsLookedAt) {
+  for (int round = 0; round < 60; ++round) {
+    FileId file = Make("f");
+    FileId clone = Make("clone");
+    Write(file, 0, std::string(128 << 10, 'x'));
+    Clone(file, clone);
+    Remove("f");
+    for (uint64_t at = 0; at < 128 << 10; at += 32 << 10) {
+      Write(clone, at, std::string(32 << 10, 'y'));
+    }
+    ASSERT_TRUE(DiskBytesFallTo(128 << 10)) << round;
+    Remove("clone");
+    ASSERT_TRUE(DiskBytesFallTo(0)) << round;
+  }
+}
+
 TEST_F(LocalSparse, ATruncatedCloneLeavesItsSourceAlone) {
   FileId file = Make("f");
   FileId clone = Make("clone");
