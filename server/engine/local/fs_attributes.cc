@@ -52,20 +52,24 @@ Result<Attributes> LocalFileSystem::SetAttributes(const Caller& caller, FileId f
   Attributes result;
   Ticket ticket = 0;
   Cut cut;
-  bool resized = false;
+  bool flushes = false;
   {
     std::unique_lock lock(inode->mutex);
     TRY(Usable(caller, *inode, file));
     TRY(CheckSize(*inode, change));
     TRY(CheckChange(caller, inode->attributes(), change));
     InodeRecord next = Changed(caller, *inode, change, Now());
-    resized = change.size && *change.size != inode->record.size;
-    if (resized) {
+    bool resized = change.size && *change.size != inode->record.size;
+    // A size that unstable writes made is not stored yet: naming it is what makes it durable.
+    flushes = resized || (change.size && inode->dirty);
+    if (flushes) {
       MarkDirty(inode);
-      TRY(cut, Resize(*inode, *change.size));
-      next.size = inode->record.size;
-      next.space_used = inode->record.space_used;
-      next.place = inode->record.place;
+      if (resized) {
+        TRY(cut, Resize(*inode, *change.size));
+        next.size = inode->record.size;
+        next.space_used = inode->record.space_used;
+        next.place = inode->record.place;
+      }
       inode->record = next;
     } else {
       InodeRecord before = std::exchange(inode->record, next);
@@ -81,7 +85,7 @@ Result<Attributes> LocalFileSystem::SetAttributes(const Caller& caller, FileId f
     }
     result = inode->attributes();
   }
-  if (resized) {
+  if (flushes) {
     TRY(ticket, Flush(inode));
   }
   TRY(store_.Sync(ticket));
