@@ -97,10 +97,15 @@ void SimulatedDisk::NameChange::Sync(std::vector<NameChange>& changes, const Nod
   changes = std::move(left);
 }
 
-SimulatedDisk::PowerCut::PowerCut(uint64_t seed) : random_(seed * 0x9e3779b97f4a7c15 + 1) {
+SimulatedDisk::PowerCut::PowerCut(uint64_t seed)
+    : seed_(seed * 0x9e3779b97f4a7c15 + 1), random_(seed_) {
   static constexpr Way kWays[] = {Way::kNothing, Way::kAll,  Way::kOlder, Way::kSome,
                                   Way::kSome,    Way::kTorn, Way::kTorn,  Way::kTorn};
   way_ = kWays[random_() % std::size(kWays)];
+}
+
+void SimulatedDisk::PowerCut::DecideFor(const std::string& name) {
+  random_.seed(seed_ ^ std::hash<std::string>()(name));
 }
 
 bool SimulatedDisk::PowerCut::Survives() {
@@ -127,6 +132,7 @@ SimulatedDisk::NodePtr SimulatedDisk::PowerCut::Directory(const NodePtr& directo
   for (auto& change : unsynced) {  // in order, since the addresses of nodes are not
     auto [found, first] = survivors_.try_emplace(change.edits.front().directory.get(), 0);
     if (!first) continue;
+    DecideFor(change.edits.front().name);
     size_t all = left.at(found->first);
     found->second = way_ == Way::kAll ? all : way_ == Way::kNothing ? 0 : random_() % (all + 1);
   }
@@ -161,7 +167,10 @@ SimulatedDisk::NodePtr SimulatedDisk::PowerCut::After(const NodePtr& node) {
   }
   auto changed = entries_.find(node.get());
   const Entries& entries = changed != entries_.end() ? changed->second : node->durable_entries;
-  for (auto& [name, entry] : entries) result->entries[name] = After(entry);
+  for (auto& [name, entry] : entries) {
+    DecideFor(name);
+    result->entries[name] = After(entry);
+  }
   result->durable_entries = result->entries;
   return result;
 }

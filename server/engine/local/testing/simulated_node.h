@@ -82,6 +82,11 @@ class SimulatedDisk::PowerCut {
   NodePtr After(const NodePtr& node);
   Content ContentAfter(const Node& node);
 
+  // What becomes of one name does not depend on what other files there are: which ones the
+  // database has is a matter of its threads' timing.
+  void DecideFor(const std::string& name);
+
+  const uint64_t seed_;
   std::mt19937_64 random_;
   // Of all changes: none, all, the older ones, or each by chance.
   enum class Way { kNothing, kAll, kOlder, kSome, kTorn };
