@@ -211,7 +211,7 @@ std::string Model::FollowIdentity(const Request& request, const Answer& answer) 
       client.id = request.op.client_id;
       client.minor = request.minor;
       client.session = answer.session;
-      client.lost = client.unsure = false;
+      client.lost = client.unsure = client.maybe_lost = false;
       client.renewed_least = client.renewed_most = context_.now;
       return "";
     }

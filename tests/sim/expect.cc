@@ -17,7 +17,8 @@ FileNo Model::Locate(const Fh& fh, Verdict& verdict) const {
   FileNo file = tree.Find(fh);
   if (file == 0) return 0;
   if (tree.at(file).life == Life::kGone) verdict.Must(NFS4ERR_STALE);
-  if (tree.at(file).life == Life::kUncertain) verdict.May(NFS4ERR_STALE);
+  bool unsure = tree.at(file).unsure && tree.at(file).links == 0;
+  if (tree.at(file).life == Life::kUncertain || unsure) verdict.May(NFS4ERR_STALE);
   return file;
 }
 

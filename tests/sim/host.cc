@@ -114,6 +114,7 @@ void Host::Kill(Death how) {
   bool cut = kind_ == EngineKind::kLocal && (left_ || how == Death::kPowerCut);
   if (cut && !left_) left_ = disk_->CutPower(random_.Next());
   frozen_ = !cut;
+  lost_power_ = cut;
   server_.reset();
   exports_.reset();
   if (kind_ == EngineKind::kLocal) engine_.reset();

@@ -48,6 +48,8 @@ class Host {
   std::string Start();
   // What is in memory is lost. Nothing to do when it is dead already.
   void Kill(Death how);
+  // Was the power cut when it died last?
+  bool lost_power() const { return lost_power_; }
   // What the server and the engine do from time to time. True: it died in it.
   bool Tick(const DieIn& die);
 
@@ -74,6 +76,7 @@ class Host {
   std::unique_ptr<local::SimulatedDisk> disk_;
   std::unique_ptr<local::SimulatedDisk> left_;  // by a cut of power in the middle of something
   DieIn die_;
+  bool lost_power_ = false;
   // The process is dead: its writes reach the disk no more.
   std::atomic<bool> frozen_{false};
   // The database has threads of its own, whose calls are not counted: they come when they like.

@@ -1,6 +1,7 @@
 #include "tests/sim/model.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tarn::sim {
 
@@ -52,9 +53,12 @@ std::string Model::Executed(Request& request, const std::vector<std::byte>& repl
   }
   NoteRenewal(request, answer);
   if (again) return Again(request, answer, reply);
+  bool changes = Changes(request.op);
   std::string wrong = request.done ? Redone(request, answer) : Judge(request, answer);
   bool made = request.op.kind != Kind::kOpen || request.made != 0;
-  if (answer.status == NFS4_OK && IsTagged(request.op.kind) && made) request.done = true;
+  if (answer.status == NFS4_OK && IsTagged(request.op.kind) && made && changes) {
+    request.done = true;
+  }
   request.run = context.run;
   request.executed_at = context.now;
   request.executed = true;
@@ -63,13 +67,34 @@ std::string Model::Executed(Request& request, const std::vector<std::byte>& repl
   return wrong;
 }
 
+// A rename of a file to another name of its own does nothing, so no engine remembers it.
+bool Model::Changes(const Op& op) const {
+  if (op.kind != Kind::kRename) return true;
+  FileNo from = tree.Find(op.file);
+  FileNo to = tree.Find(op.target);
+  return from == 0 || to == 0 || tree.Child(from, op.name) != tree.Child(to, op.new_name);
+}
+
 std::string Model::Judge(Request& request, const Answer& answer) {
+  in_the_way_.clear();
   Verdict verdict = Expect(request);
+  Client& client = clients_[request.actor];
   bool dropped = request.minor == 0 && answer.status == NFS4ERR_EXPIRED &&
-                 request.client_id == clients_[request.actor].id && MayBeDropped(request.actor);
+                 request.client_id == client.id &&
+                 (client.maybe_lost || MayBeDropped(request.actor));
   if (dropped) {
-    clients_[request.actor].lost = true;
+    Drop(request.actor);
+    client.lost = true;
     verdict.May(NFS4ERR_EXPIRED);
+  }
+  if (request.minor == 0 && answer.status == NFS4_OK) client.maybe_lost = false;
+  // What is denied by one client may have cost another one, who was expired, all it held.
+  if (answer.status == NFS4ERR_DENIED || answer.status == NFS4ERR_SHARE_DENIED) {
+    for (Actor other : in_the_way_) {
+      if (other == request.actor || !MayBeExpired(other)) continue;
+      clients_[other].maybe_lost = true;
+      MakeFilesUnsure(other);
+    }
   }
   bool ok = answer.status == NFS4_OK;
   bool fine = verdict.may.contains(answer.status) || verdict.must.contains(answer.status) ||
@@ -147,11 +172,13 @@ std::string Model::CheckSession(const Request& request, const Answer& answer) {
   bool current = client.id == request.client_id && !client.lost &&
                  client.session == request.sequence->sa_sessionid;
   if (answer.sequence == NFS4_OK) {
+    client.maybe_lost = false;
     return current || client.unsure ? "" : "a session was served that had ended";
   }
   bool bad = answer.sequence == NFS4ERR_BADSESSION || answer.sequence == NFS4ERR_DEADSESSION;
   if (bad && (!current || client.unsure)) return "";
-  if (bad && MayBeDropped(request.actor)) {
+  if (bad && (client.maybe_lost || MayBeDropped(request.actor))) {
+    Drop(request.actor);
     client.lost = true;
     return "";
   }
@@ -188,6 +215,7 @@ void Model::Conflict(Actor self, const std::set<Actor>& others, nfsstat4 status,
                      Verdict& verdict) const {
   bool live = std::any_of(others.begin(), others.end(),
                           [&](Actor other) { return other == self || !MayBeExpired(other); });
+  in_the_way_ = others;
   bool all_gone = std::all_of(others.begin(), others.end(),
                               [&](Actor other) { return other != self && SurelyExpired(other); });
   if (live) {
@@ -212,9 +240,24 @@ void Model::Drop(Actor actor) {
   for (FileNo file : held.Drop(actor)) tree.Unpin(file);
 }
 
+void Model::Died() {
+  for (auto& [actor, client] : clients_) {
+    if (std::exchange(client.maybe_lost, false)) MakeUnsure(actor);
+  }
+}
+
+void Model::DiedInMaintenance() {
+  for (Actor actor : held.Before()) MakeUnsure(actor);
+  tree.MakeUncertainUnsure();
+}
+
 // The server may have dropped the client before it died.
 void Model::MakeUnsure(Actor actor) {
   clients_[actor].unsure = true;
+  MakeFilesUnsure(actor);
+}
+
+void Model::MakeFilesUnsure(Actor actor) {
   for (const auto& [who, share] : held.opens()) {
     if (who.actor == actor) tree.at(who.file).unsure = true;
   }
@@ -222,6 +265,7 @@ void Model::MakeUnsure(Actor actor) {
 
 void Model::CutOff(Request& request, std::vector<Tree>& outcomes, const Context& context) {
   context_ = context;
+  Died();
   const Op& op = request.op;
   bool of_state = op.kind == Kind::kOpen || op.kind == Kind::kLock || op.kind == Kind::kLockTest;
   if (!InSession(op.kind)) MakeUnsure(request.actor);

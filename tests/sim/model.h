@@ -59,6 +59,9 @@ class Model {
                        const Context& context);
   // The server died in the middle of it: adds the trees that it may have left.
   void CutOff(Request& request, std::vector<Tree>& outcomes, const Context& context);
+  void Died();  // before what is left is looked at
+  // It may have ended the grace period before, or a part of that.
+  void DiedInMaintenance();
   void Restarted(Time now);
   void EndGrace();
   // Must the grace period be going on?
@@ -75,9 +78,10 @@ class Model {
     uint64_t id = 0;  // confirmed; 0: none
     uint32_t minor = 0;
     nfs4::sessionid4 session{};
-    bool complete = false;  // RECLAIM_COMPLETE
-    bool unsure = false;    // a crash cut off what made it
-    bool lost = false;      // the server dropped it
+    bool complete = false;    // RECLAIM_COMPLETE
+    bool unsure = false;      // a crash cut off what made it
+    bool lost = false;        // the server dropped it
+    bool maybe_lost = false;  // it was expired and in the way of something that was denied still
     Time renewed_least{};
     Time renewed_most{};
   };
@@ -96,6 +100,7 @@ class Model {
   std::string Redone(Request& request, const Answer& answer);
   std::string CheckSession(const Request& request, const Answer& answer);
   std::string Judge(Request& request, const Answer& answer);
+  bool Changes(const Op& op) const;
   void NoteRenewal(const Request& request, const Answer& answer);
   bool MayBeExpired(Actor actor) const;
   bool SurelyExpired(Actor actor) const;
@@ -107,6 +112,7 @@ class Model {
   void Conflict(Actor self, const std::set<Actor>& others, nfsstat4 status, Verdict& verdict) const;
 
   void MakeUnsure(Actor actor);
+  void MakeFilesUnsure(Actor actor);
 
   // --- expect.cc: what may be answered ---
   Verdict Expect(const Request& request);
@@ -138,6 +144,7 @@ class Model {
   }
 
   Context context_;
+  mutable std::set<Actor> in_the_way_;  // of the operation that is being judged
   std::map<Actor, Client> clients_;
   std::map<uint32_t, nfs4::verifier4> verifiers_;  // by run
 };

@@ -170,6 +170,7 @@ void Simulation::KillServer(Death how) {
   if (!host_.up()) return;
   Note(how == Death::kKill ? "server dies" : "power is cut");
   ++counts_.kills;
+  model_.Died();
   host_.Kill(how);
   std::vector<ConnectionNo> all;
   for (const auto& [number, connection] : connections_) all.push_back(number);
@@ -180,6 +181,7 @@ void Simulation::TickServer() {
   if (host_.up()) {
     if (host_.Tick(Fate(2))) {
       Note("the server dies in its maintenance");
+      model_.DiedInMaintenance();
       Died();
     } else {
       FollowGrace();

@@ -1,6 +1,7 @@
 #include "tests/sim/tree.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tarn::sim {
 
@@ -108,13 +109,25 @@ void Tree::Pin(FileNo file) {
 void Tree::Unpin(FileNo number) {
   File& file = at(number);
   --file.opens;
-  if (file.opens == 0 && file.links == 0) file.life = Life::kGone;
+  if (file.opens > 0 || file.links > 0) return;
+  file.life = Life::kGone;
+  file.closed = true;
 }
 
 void Tree::Restart() {
   for (auto& [number, file] : files_) {
+    if (std::exchange(file.closed, false)) {
+      file.life = Life::kUncertain;
+      file.unsure = true;
+    }
     if (file.opens > 0 && file.links == 0) file.life = Life::kUncertain;
     file.opens = 0;
+  }
+}
+
+void Tree::MakeUncertainUnsure() {
+  for (auto& [number, file] : files_) {
+    if (file.life == Life::kUncertain) file.unsure = true;
   }
 }
 

@@ -41,7 +41,10 @@ struct File {
   bool written = false;  // since then; a crash may take it back
   Content shown;         // when the change attribute was
   uint32_t opens = 0;    // pins, in this run
-  bool unsure = false;   // a death cut off what may have closed it
+  // Its last open was closed after its last name went. A kill may bring it back, as nobody waits
+  // for that to be durable.
+  bool closed = false;
+  bool unsure = false;  // a death cut off what may have closed it
 };
 
 class Tree {
@@ -68,6 +71,7 @@ class Tree {
   void Rename(FileNo from, const std::string& name, FileNo to, const std::string& new_name);
   void Pin(FileNo file);
   void Unpin(FileNo file);
+  void MakeUncertainUnsure();
   void Restart();   // pins are gone
   void EndGrace();  // what was without a name is gone
 
