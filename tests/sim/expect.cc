@@ -154,8 +154,9 @@ void Model::ExpectData(const Request& request, FileNo file, Verdict& verdict) {
   ExpectOwnState(request, file, verdict);
   if (!verdict.must.empty()) return;
   const Share* share = held.FindOpen(Who(request, file));
-  uint32_t needed = write ? OPEN4_SHARE_ACCESS_WRITE : OPEN4_SHARE_ACCESS_READ;
-  if ((share->access & needed) == 0) verdict.Must(NFS4ERR_OPENMODE);
+  // An open for writing may be read by (RFC 8881 section 18.22.3): clients fill their pages.
+  if (write && (share->access & OPEN4_SHARE_ACCESS_WRITE) == 0) verdict.Must(NFS4ERR_OPENMODE);
+  if (!write && (share->access & OPEN4_SHARE_ACCESS_READ) == 0) verdict.May(NFS4ERR_OPENMODE);
 }
 
 void Model::ExpectReclaim(const Request& request, bool was_held, Verdict& verdict) {
@@ -214,7 +215,7 @@ void Model::ExpectState(const Request& request, FileNo file, Verdict& verdict) {
         verdict.Must(NFS4ERR_STALE_CLIENTID);
         verdict.May(NFS4ERR_EXPIRED);
       }
-      if (context_.grace) verdict.Must(NFS4ERR_GRACE);
+      if (context_.grace) verdict.May(NFS4ERR_GRACE);
       if (tree.at(file).type != NF4REG) {
         verdict.Must(NFS4ERR_ISDIR);
         verdict.May({NFS4ERR_INVAL, NFS4ERR_WRONG_TYPE});
@@ -260,7 +261,9 @@ void Model::ExpectLock(const Request& request, FileNo file, Verdict& verdict) {
   if (op.reclaim) {
     ExpectReclaim(request, held.MayReclaimLock(Who(request, file), range), verdict);
   } else if (context_.grace || (request.minor >= 1 && !clients_[request.actor].complete)) {
-    verdict.Must(NFS4ERR_GRACE);
+    // It may be had where nobody can have held a lock before (RFC 8881 section 8.4.2.1).
+    if (context_.grace && held.LocksBefore()) verdict.Must(NFS4ERR_GRACE);
+    verdict.May(NFS4ERR_GRACE);
   }
   if (!verdict.must.empty()) return;
   Conflict(request.actor, held.LockConflicts(Who(request, file), range), NFS4ERR_DENIED, verdict);

@@ -124,6 +124,15 @@ bool Held::MayReclaimLock(const Holding& who, const LockRange& range) const {
   });
 }
 
+bool Held::LocksBefore() const {
+  for (const auto& [actor, former] : before_) {
+    for (const auto& [who, ranges] : former.locks) {
+      if (!ranges.empty()) return true;
+    }
+  }
+  return false;
+}
+
 std::set<Actor> Held::Before() const {
   std::set<Actor> actors;
   for (const auto& [actor, former] : before_) actors.insert(actor);

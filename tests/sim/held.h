@@ -65,6 +65,8 @@ class Held {
   bool HeldBefore(Actor actor) const { return before_.contains(actor); }
   bool AnyBefore() const { return !before_.empty(); }
   std::set<Actor> Before() const;
+  // Is there a lock to be reclaimed?
+  bool LocksBefore() const;
   void ForgetBefore(Actor actor) { before_.erase(actor); }
   void EndGrace() { before_.clear(); }
   const std::map<Holding, Share>& opens() const { return opens_; }
