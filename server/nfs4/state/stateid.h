@@ -39,8 +39,8 @@ inline StateName NameOf(const stateid4& stateid) {
   return name;
 }
 
-// The client's part of the stateid of an asynchronous copy, which so is none of its opens and locks:
-// a client's id, which begins with the boot epoch, never has this bit.
+// The client's part of the stateid of an asynchronous copy, which so is none of its opens and
+// locks: a client's id, which begins with the boot epoch, never has this bit.
 inline clientid4 CopyName(clientid4 client) {
   return client | uint64_t{1} << 63;
 }
