@@ -190,7 +190,8 @@ void Model::NoteRenewal(const Request& request, const Answer& answer) {
   if (client.id != request.client_id) return;
   client.renewed_most = context_.now;
   const Op& op = request.op;
-  bool names_it = op.client_id != 0 || op.state.other != stateid4{}.other;
+  bool names_it = OfOwner(op.kind) || op.kind == Kind::kLockTest || op.kind == Kind::kRenew ||
+                  op.state.other != stateid4{}.other;
   bool sure =
       request.minor >= 1 ? request.sequence.has_value() : names_it && answer.status == NFS4_OK;
   if (sure) client.renewed_least = context_.now;
@@ -269,6 +270,7 @@ void Model::CutOff(Request& request, std::vector<Tree>& outcomes, const Context&
   const Op& op = request.op;
   bool of_state = op.kind == Kind::kOpen || op.kind == Kind::kLock || op.kind == Kind::kLockTest;
   if (!InSession(op.kind)) MakeUnsure(request.actor);
+  if (op.kind == Kind::kReclaimComplete) DiedInMaintenance();
   for (const auto& [actor, client] : clients_) {
     if (of_state && MayBeExpired(actor)) MakeUnsure(actor);
   }
