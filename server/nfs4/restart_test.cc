@@ -56,6 +56,20 @@ TEST(Restart, AnExtendedAttributeIsSetAndRemovedOnce) {
   EXPECT_EQ(h.RunRaw(remove).status(), NFS4_OK);
 }
 
+// Found by the simulation: a server that died between the end of its grace period and the release
+// of unlinked files left those for ever, as its next run had no grace period to end.
+TEST(Restart, UnlinkedFilesGoAlsoWithoutAGracePeriod) {
+  Harness h;
+  vfs::Caller caller{.uid = 0, .gid = 0, .gids = {}};
+  vfs::FileId file = h.files->Create(caller, h.root->root, "a", {}).value().attributes.id;
+  ASSERT_TRUE(h.files->Pin(file).ok());
+  ASSERT_TRUE(h.files->Remove(caller, h.root->root, "a").ok());
+  h.Restart();
+  ASSERT_FALSE(h.server->InGrace());
+  h.server->Tick();
+  EXPECT_EQ(h.files->GetAttributes(caller, file).code(), Code::kStale);
+}
+
 // What changes data without an open, too: else the copy would be of another moment.
 TEST(Restart, ACopyIsMadeOnce) {
   Harness h;

@@ -117,7 +117,7 @@ void Recovery::ReclaimComplete(const std::string& client_key) {
 }
 
 bool Recovery::EndGraceIfDue() {
-  if (!InGrace()) return false;
+  if (!InGrace()) return !end_told_.load() && !end_told_.exchange(true);
   std::lock_guard lock(mutex_);
   bool all = std::all_of(before_.begin(), before_.end(),
                          [](const auto& one) { return one.second.complete; });
@@ -131,6 +131,7 @@ bool Recovery::EndGraceIfDue() {
     Delete(key);
   }
   before_.clear();
+  end_told_ = true;
   grace_.store(false, std::memory_order_release);
   spdlog::info("nfs: grace period over, {} clients did not come back", dropped_.size());
   return true;

@@ -67,7 +67,8 @@ class Recovery {
   void Returned(const std::string& client_key);
   // 4.1: it has reclaimed all it wants.
   void ReclaimComplete(const std::string& client_key);
-  // Ends grace if it is over; true once, when it has just ended.
+  // Ends grace if it is over; true once, when it has just ended, or at the first call of a run that
+  // had none: the last run may have died between its end of grace and what follows it.
   bool EndGraceIfDue();
 
   // May somebody have held any of these before the restart? What conflicts with none does no harm
@@ -106,6 +107,7 @@ class Recovery {
   std::string server_id_;
   std::chrono::nanoseconds grace_ends_{};
   std::atomic<bool> grace_{false};
+  std::atomic<bool> end_told_{false};  // by EndGraceIfDue
 
   std::mutex mutex_;
   std::set<std::string> dropped_;  // at the end of grace; at most the clients of the last run
