@@ -185,6 +185,8 @@ void Simulation::TickServer() {
       Died();
     } else {
       FollowGrace();
+      // A run that begins without a grace period releases what was unlinked at its first tick.
+      if (!grace_) model_.EndGrace();
     }
   }
   At(kTick, [this] { TickServer(); });
@@ -199,7 +201,8 @@ void Simulation::FollowGrace() {
   if (!grace && now() < started_ + kLease && model_.GraceDue()) {
     Fail("the grace period ended before those who held state had reclaimed it");
   }
-  if (!grace && (grace_ || now() == started_)) model_.EndGrace();
+  if (!grace && grace_) model_.EndGrace();
+  if (!grace && now() == started_) model_.held.EndGrace();
   if (grace_ != grace) Note("grace period over");
   grace_ = grace;
 }
