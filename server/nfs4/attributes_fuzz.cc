@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fattr4 sent;
   if (!Decode(from, sent)) return 0;
   vfs::AttributeChange change;
-  nfsstat4 status = DecodeAttributeChange(sent, minor, change);
+  nfsstat4 status = DecodeAttributeChange(sent, minor, SetBy::kCreation, change);
   if (status == NFS4_OK) FUZZ_REQUIRE(sent.attrmask.In(SupportedAttributes(minor)));
   Export exported;
   vfs::Attributes file;
