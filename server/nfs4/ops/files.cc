@@ -35,21 +35,33 @@ nfsstat4 CheckRegular(Compound& c) {
   return file.type == vfs::FileType::kRegular ? NFS4_OK : NFS4ERR_WRONG_TYPE;
 }
 
-nfsstat4 DataStatus(Compound& c, Code code) {
-  vfs::Attributes file;
-  if (code != Code::kInvalid || c.minor == 0 || c.Attributes(file) != NFS4_OK) {
-    return ToStatus(code);
-  }
-  switch (file.type) {
+nfsstat4 CheckIsRegular(Compound& c, vfs::FileType type) {
+  switch (type) {
     case vfs::FileType::kRegular:
-      return NFS4ERR_INVAL;
+      return NFS4_OK;
     case vfs::FileType::kDirectory:
       return NFS4ERR_ISDIR;
     case vfs::FileType::kSymlink:
       return NFS4ERR_SYMLINK;
     default:
-      return NFS4ERR_WRONG_TYPE;
+      return c.minor >= 1 ? NFS4ERR_WRONG_TYPE : NFS4ERR_SYMLINK;
   }
+}
+
+size_t RoomForData(const Compound& c, size_t besides) {
+  if (!c.session) return vfs::kIoBytesMax;
+  size_t room = c.session->fore.ca_maxresponsesize;
+  size_t taken = c.to.size() + besides;
+  return std::min(vfs::kIoBytesMax, room > taken ? room - taken : 0);
+}
+
+nfsstat4 DataStatus(Compound& c, Code code) {
+  vfs::Attributes file;
+  if (code != Code::kInvalid || c.minor == 0 || c.Attributes(file) != NFS4_OK) {
+    return ToStatus(code);
+  }
+  NFS_TRY(CheckIsRegular(c, file.type));
+  return NFS4ERR_INVAL;
 }
 
 nfsstat4 FindAccessPoint(Compound& c, std::string_view name,

@@ -19,6 +19,13 @@ nfsstat4 CheckDirectory(Compound& c, bool tell_symlink = false);
 // NFS4ERR_WRONG_TYPE unless the current file is a regular one.
 nfsstat4 CheckRegular(Compound& c);
 
+// Only regular files can be opened and read; each other type has its error.
+nfsstat4 CheckIsRegular(Compound& c, vfs::FileType type);
+
+// The bytes of data that still fit into the session's reply, of at most vfs::kIoBytesMax;
+// `besides`: what the result takes besides the data.
+size_t RoomForData(const Compound& c, size_t besides);
+
 // What READ, WRITE and COMMIT answer when the engine refused: what is no regular file has an error
 // for each type (RFC 8881 section 18.22.3; in RFC 7530 section 16.23.4 they are all NFS4ERR_INVAL).
 nfsstat4 DataStatus(Compound& c, Code code);

@@ -9,20 +9,6 @@
 namespace tarn::nfs4::ops {
 namespace {
 
-// Only regular files can be opened; each other type has its error.
-nfsstat4 CheckType(Compound& c, vfs::FileType type) {
-  switch (type) {
-    case vfs::FileType::kRegular:
-      return NFS4_OK;
-    case vfs::FileType::kDirectory:
-      return NFS4ERR_ISDIR;
-    case vfs::FileType::kSymlink:
-      return NFS4ERR_SYMLINK;
-    default:
-      return c.minor >= 1 ? NFS4ERR_WRONG_TYPE : NFS4ERR_SYMLINK;
-  }
-}
-
 uint64_t ToVerifier(const verifier4& bytes) {
   uint64_t value = 0;
   std::memcpy(&value, bytes.data(), sizeof(value));
@@ -70,7 +56,7 @@ nfsstat4 CreateOptionsOf(Compound& c, const createhow4& how, vfs::CreateOptions&
 
 // Checks the caller's rights by mode bits, and pins.
 nfsstat4 OpenExisting(Compound& c, const OPEN4args& args, OpenedFile& file) {
-  NFS_TRY(CheckType(c, file.attributes.type));
+  NFS_TRY(CheckIsRegular(c, file.attributes.type));
   bool read = (args.share_access & OPEN4_SHARE_ACCESS_READ) != 0;
   bool write = (args.share_access & OPEN4_SHARE_ACCESS_WRITE) != 0 || file.resize.has_value();
   auto opened = c.engine().Open(c.caller(), file.file.id, read, write);

@@ -8,6 +8,9 @@ constexpr size_t kQuickBytesMax = 64 * 1024;
 
 namespace {
 
+// The result besides its data, with a margin for what comes after.
+constexpr size_t kHeadBytes = 64;
+
 // A client that opened for writing only may read what it needs to write whole pages, if the mode
 // bits let it and nobody denies it (RFC 7530 section 9.1.6, RFC 8881 section 9.1.2).
 nfsstat4 CheckRead(Compound& c, const stateid4& stateid, bool& opened) {
@@ -25,13 +28,8 @@ nfsstat4 Read(Compound& c, const READ4args& args) {
   if (args.count > kQuickBytesMax) c.call.AboutToWait();
   bool opened = false;
   NFS_TRY(CheckRead(c, args.stateid, opened));
-  size_t size = std::min<size_t>(args.count, vfs::kIoBytesMax);
-  if (c.session) {
-    // The reply must fit into the session's; a short READ is fine.
-    size_t room = c.session->fore.ca_maxresponsesize;
-    size_t taken = c.to.size() + 64;
-    size = std::min(size, room > taken ? room - taken : 0);
-  }
+  // The reply must fit into the session's; a short READ is fine.
+  size_t size = std::min<size_t>(args.count, RoomForData(c, kHeadBytes));
   std::unique_ptr<std::byte[]> buffer(new std::byte[size]);
   auto fill = [&](bool trusted) {
     return c.engine().Read(c.caller(), c.current.id, trusted, args.offset, {buffer.get(), size});

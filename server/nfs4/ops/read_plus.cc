@@ -82,27 +82,15 @@ class Reader {
   size_t room_;
 };
 
-// Of the current file: a READ of the wrong thing has errors of its own.
-nfsstat4 CheckReadable(Compound& c, vfs::Attributes& file) {
-  NFS_TRY(c.Attributes(file));
-  if (file.type == vfs::FileType::kDirectory) return NFS4ERR_ISDIR;
-  if (file.type == vfs::FileType::kSymlink) return NFS4ERR_SYMLINK;
-  return file.type == vfs::FileType::kRegular ? NFS4_OK : NFS4ERR_WRONG_TYPE;
-}
-
 }  // namespace
 
 nfsstat4 ReadPlus(Compound& c, const READ_PLUS4args& args) {
   vfs::Attributes file;
-  NFS_TRY(CheckReadable(c, file));
+  NFS_TRY(c.Attributes(file));
+  NFS_TRY(CheckIsRegular(c, file.type));
   bool opened = false;
   NFS_TRY(c.CheckIo(args.rpa_stateid, true, false, opened));
-  size_t room = vfs::kIoBytesMax;
-  if (c.session) {
-    size_t reply = c.session->fore.ca_maxresponsesize;
-    size_t taken = c.to.size() + kHeadBytes;
-    room = std::min(room, reply > taken ? reply - taken : 0);
-  }
+  size_t room = RoomForData(c, kHeadBytes);
   auto run = [&](bool trusted) { return Reader(c, args, room).Run(trusted); };
   auto contents = AllowOwner(c, run(opened), opened, [&] { return run(true); });
   if (!contents.ok()) return ToStatus(contents);

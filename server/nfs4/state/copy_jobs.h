@@ -78,7 +78,6 @@ class CopyJobs {
   void Work();
   // One turn: copies a part. True when the job has ended.
   bool Step(Job& job);
-  void End(const JobPtr& job, nfsstat4 status);
   static void Tell(const Job& job);
   // With mutex_ held:
   void ForgetEnded();
