@@ -27,6 +27,12 @@ Result<void> CheckAllocate(uint64_t offset, uint64_t length) {
   return Ok();
 }
 
+Result<uint64_t> PunchEnd(uint64_t offset, uint64_t length, uint64_t size) {
+  if (length == 0) return Error(Code::kInvalid, "the range is empty");
+  if (length < size - offset) return offset + length;
+  return (size + kCloneBlockBytes - 1) / kCloneBlockBytes * kCloneBlockBytes;
+}
+
 Result<uint64_t> CloneLength(const Transfer& transfer) {
   if (transfer.source_offset > transfer.source_size) {
     return Error(Code::kInvalid, "the source's offset is behind its end");

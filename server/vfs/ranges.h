@@ -12,6 +12,10 @@ namespace tarn::vfs {
 // kInvalid: nothing; kFileTooBig: it ends behind kFileBytesMax.
 Result<void> CheckAllocate(uint64_t offset, uint64_t length);
 
+// Where a range to be punched ends, of one that begins within the file or at its end: the last
+// block goes too when nothing of the file is left in it. kInvalid: the range is empty.
+Result<uint64_t> PunchEnd(uint64_t offset, uint64_t length, uint64_t size);
+
 // What is to be cloned or copied, once both files are locked.
 struct Transfer {
   bool one_file = false;

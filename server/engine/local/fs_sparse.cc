@@ -311,11 +311,8 @@ Result<void> LocalFileSystem::Deallocate(const Caller& caller, FileId file, bool
   {
     std::shared_lock lock(inode->mutex);
     TRY(UsableData(caller, *inode, file, opened, kMayWrite));
-    if (length == 0) return Error(Code::kInvalid, "the range is empty");
-    // The last block goes too when nothing of the file is left in it.
-    uint64_t size = inode->record.size;
-    offset = std::min(offset, size);
-    end = length < size - offset ? offset + length : RoundUp(size);
+    offset = std::min(offset, inode->record.size);
+    TRY(end, PunchEnd(offset, length, inode->record.size));
   }
   for (;;) {
     uint64_t until = std::min(end, (offset / kStepBytes + 1) * kStepBytes);

@@ -58,14 +58,9 @@ Result<void> MemoryFileSystem::Deallocate(const Caller& caller, FileId file, boo
   std::lock_guard lock(mutex_);
   if (Replayed(caller) != nullptr) return Ok();
   TRY(Inode * inode, FindToWrite(caller, file, opened));
-  if (length == 0) return Error(Code::kInvalid, "the range is empty");
   uint64_t size = inode->data.size();
-  if (offset < size) {
-    // The last page goes too when nothing of the file is left in it.
-    constexpr uint64_t kPage = SparseBytes::kPageBytes;
-    uint64_t end = length < size - offset ? offset + length : (size + kPage - 1) / kPage * kPage;
-    inode->data.Punch(offset, end - offset);
-  }
+  TRY(uint64_t end, PunchEnd(std::min(offset, size), length, size));
+  if (offset < size) inode->data.Punch(offset, end - offset);
   DataStored(caller, *inode);
   Keep(caller, {});
   return Ok();
