@@ -135,9 +135,17 @@ Result<void> ChunkFile::Reserve(uint64_t offset, uint64_t bytes) {
   return Ok();
 }
 
-Result<void> ChunkFile::Punch(uint64_t offset, uint64_t bytes) {
-  if (file_->Punch(offset, bytes) == 0 || errno == EOPNOTSUPP) return Ok();
-  return SystemError("punch", path_, offset);
+Result<void> ChunkFile::TrimTo(const ChunkMap& used) {
+  uint64_t end = used.End();
+  TRY(Truncate(end * kBlockBytes));
+  for (uint64_t at = 0; at < end;) {
+    uint64_t run = used.Run(at, end);
+    uint64_t offset = at * kBlockBytes;
+    bool punched = used.Has(at) || file_->Punch(offset, run * kBlockBytes) == 0;
+    if (!punched && errno != EOPNOTSUPP) return SystemError("punch", path_, offset);
+    at += run;
+  }
+  return Ok();
 }
 
 Result<void> ChunkFile::Sync() {

@@ -18,6 +18,7 @@
 #include <unordered_set>
 
 #include "common/result.h"
+#include "server/engine/local/chunk_map.h"
 #include "server/engine/local/disk.h"
 
 namespace tarn::local {
@@ -40,15 +41,16 @@ class ChunkFile {
   Result<void> Read(uint64_t offset, std::span<std::byte> buffer) const;
   // `head` and `tail` zero bytes around the data.
   Result<void> Write(uint64_t offset, size_t head, std::span<const std::byte> data, size_t tail);
-  Result<void> Truncate(uint64_t bytes);
   // Zeros, whatever was there, for which the disk has room from now on.
   Result<void> Reserve(uint64_t offset, uint64_t bytes);
-  // Gives their room back to the disk. What they read as is undefined.
-  Result<void> Punch(uint64_t offset, uint64_t bytes);
+  // Gives the room of all other blocks back to the disk. What they read as is undefined.
+  Result<void> TrimTo(const ChunkMap& used);
   // To stable storage: the bytes, and the name if the file is new.
   Result<void> Sync();
 
  private:
+  Result<void> Truncate(uint64_t bytes);
+
   Disk& disk_;
   const std::unique_ptr<DiskFile> file_;
   const std::string path_;

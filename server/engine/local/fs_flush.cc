@@ -321,12 +321,7 @@ void LocalFileSystem::RemoveCutFiles(Inode& inode, const Cut& cut) {
       if (end == 0 && !(*chunk)->unsynced) {
         (void)chunks_.Remove(id);
       } else if (auto file = chunks_.Open(id, false); file && *file) {
-        (void)(*file)->Truncate(end * kBlockBytes);
-        for (uint64_t at = 0; at < end;) {
-          uint64_t run = (*chunk)->map.Run(at, end);
-          if (!(*chunk)->map.Has(at)) (void)(*file)->Punch(at * kBlockBytes, run * kBlockBytes);
-          at += run;
-        }
+        (void)(*file)->TrimTo((*chunk)->map);
       }
     }
   }

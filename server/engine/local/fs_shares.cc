@@ -233,13 +233,7 @@ Result<void> LocalFileSystem::TrimShared(const FileRef& file) {
   }
   TRY(auto open, chunks_.Open({number_, file.inode, file.index}, false));
   if (!open) return Ok();
-  TRY(open->Truncate(used.End() * kBlockBytes));
-  for (uint64_t at = 0; at < used.End();) {
-    uint64_t run = used.Run(at, used.End());
-    if (!used.Has(at)) TRY(open->Punch(at * kBlockBytes, run * kBlockBytes));
-    at += run;
-  }
-  return Ok();
+  return open->TrimTo(used);
 }
 
 }  // namespace tarn::local
