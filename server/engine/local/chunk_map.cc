@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "server/engine/local/little.h"
+
 namespace tarn::local {
 namespace {
 
@@ -90,13 +92,10 @@ std::string ChunkMap::Encode() const {
   uint64_t end = End();
   bool dense = Count(0, end) == end;
   std::string out(1, dense ? kDense : kBits);
-  auto little = [&out](uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
-  };
   if (dense) {
-    little(end, 4);
+    PutLittle(out, end, 4);
   } else {
-    for (uint64_t word : words_) little(word, 8);
+    for (uint64_t word : words_) PutLittle(out, word, 8);
   }
   return out;
 }
@@ -106,21 +105,15 @@ Result<ChunkMap> ChunkMap::Decode(std::string_view bytes) {
   if (bytes.empty()) return broken;
   char form = bytes[0];
   bytes.remove_prefix(1);
-  auto little = [&bytes](size_t at, size_t count) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < count; ++i) {
-      value |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[at + i])) << (8 * i);
-    }
-    return value;
-  };
   ChunkMap map;
   if (form == kDense) {
-    if (bytes.size() != 4 || little(0, 4) > kChunkBlocks) return broken;
-    map.Set(0, little(0, 4));
+    if (bytes.size() != 4 || GetLittle(bytes) > kChunkBlocks) return broken;
+    map.Set(0, GetLittle(bytes));
     return map;
   }
   if (form != kBits || bytes.size() % 8 != 0 || bytes.size() * 8 > kChunkBlocks) return broken;
-  for (size_t at = 0; at < bytes.size(); at += 8) map.words_.push_back(little(at, 8));
+  for (size_t at = 0; at < bytes.size(); at += 8)
+    map.words_.push_back(GetLittle(bytes.substr(at, 8)));
   return map;
 }
 

@@ -3,26 +3,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/engine/local/little.h"
+
 namespace tarn::local {
 namespace {
 
 constexpr char kSharing = '3';
 
-void Little(std::string& out, uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
-}
-
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
-  uint64_t Little(size_t bytes) {
-    uint64_t value = 0;
-    std::string_view part = Bytes(bytes);
-    for (size_t i = 0; i < part.size(); ++i) {
-      value |= static_cast<uint64_t>(static_cast<uint8_t>(part[i])) << (8 * i);
-    }
-    return value;
-  }
+  uint64_t Little(size_t bytes) { return GetLittle(Bytes(bytes)); }
   std::string_view Bytes(size_t bytes) {
     ok_ = ok_ && rest_.size() >= bytes;
     if (!ok_) return {};
@@ -148,17 +139,17 @@ std::string ChunkRow::Encode() const {
   std::string out(1, kSharing);
   auto put_map = [&out](const ChunkMap& blocks) {
     std::string text = blocks.Encode();
-    Little(out, text.size(), 4);
+    PutLittle(out, text.size(), 4);
     out += text;
   };
-  Little(out, sharing->own.inode, 8);
-  Little(out, sharing->own.index, 8);
+  PutLittle(out, sharing->own.inode, 8);
+  PutLittle(out, sharing->own.index, 8);
   put_map(map);
-  Little(out, sharing->shared.size(), 1);
+  PutLittle(out, sharing->shared.size(), 1);
   for (const SharedBlocks& part : sharing->shared) {
-    Little(out, part.file.inode, 8);
-    Little(out, part.file.index, 8);
-    Little(out, static_cast<uint32_t>(part.delta), 4);
+    PutLittle(out, part.file.inode, 8);
+    PutLittle(out, part.file.index, 8);
+    PutLittle(out, static_cast<uint32_t>(part.delta), 4);
     put_map(part.map);
   }
   return out;

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "server/engine/local/little.h"
+
 namespace tarn::local {
 namespace {
 
@@ -28,8 +30,8 @@ class Writer {
     U8(kRecordVersion);
   }
   void U8(uint8_t value) { out_.push_back(static_cast<char>(value)); }
-  void U32(uint32_t value) { Little(value, 4); }
-  void U64(uint64_t value) { Little(value, 8); }
+  void U32(uint32_t value) { PutLittle(out_, value, 4); }
+  void U64(uint64_t value) { PutLittle(out_, value, 8); }
   void Time(const vfs::Time& time) {
     U64(static_cast<uint64_t>(time.seconds));
     U32(time.nanoseconds);
@@ -38,9 +40,6 @@ class Writer {
   std::string Take() && { return std::move(out_); }
 
  private:
-  void Little(uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i) out_.push_back(static_cast<char>(value >> (8 * i)));
-  }
   std::string out_;
 };
 
@@ -77,10 +76,7 @@ class Reader {
       rest_ = {};
       return 0;
     }
-    uint64_t value = 0;
-    for (size_t i = 0; i < bytes; ++i) {
-      value |= static_cast<uint64_t>(static_cast<uint8_t>(rest_[i])) << (8 * i);
-    }
+    uint64_t value = GetLittle(rest_.substr(0, bytes));
     rest_.remove_prefix(bytes);
     return value;
   }
@@ -426,11 +422,7 @@ uint64_t HashName(const uint64_t key[2], std::string_view name) {
     if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
     absorb(word);
   }
-  uint64_t last = static_cast<uint64_t>(name.size()) << 56;
-  for (size_t i = 0; at + i < name.size(); ++i) {
-    last |= static_cast<uint64_t>(static_cast<uint8_t>(name[at + i])) << (8 * i);
-  }
-  absorb(last);
+  absorb(static_cast<uint64_t>(name.size()) << 56 | GetLittle(name.substr(at)));
   v2 ^= 0xff;
   round(), round(), round(), round();
   return v0 ^ v1 ^ v2 ^ v3;
