@@ -31,6 +31,14 @@ Result<std::optional<XattrRecord>> LocalFileSystem::FindXattr(const Inode& inode
   return std::optional(std::move(record));
 }
 
+Result<void> LocalFileSystem::CheckMayChangeXattr(const Caller& caller, const Inode& inode,
+                                                  FileId file, std::string_view name) const {
+  TRY(Usable(caller, inode, file));
+  TRY(CheckHasXattrs(inode));
+  TRY(CheckXattrChange(caller, inode.attributes()));
+  return CheckXattrName(name);
+}
+
 Result<std::string> LocalFileSystem::GetXattr(const Caller& caller, FileId file,
                                               std::string_view name) {
   TRY(InodePtr inode, Find(file));
@@ -75,10 +83,7 @@ Result<FileChange> LocalFileSystem::SetXattr(const Caller& caller, FileId file,
   if (auto done = Replayed(caller)) return done->target;
   TRY(InodePtr inode, Find(file));
   std::unique_lock lock(inode->mutex);
-  TRY(Usable(caller, *inode, file));
-  TRY(CheckHasXattrs(*inode));
-  TRY(CheckXattrChange(caller, inode->attributes()));
-  TRY(CheckXattrName(name));
+  TRY(CheckMayChangeXattr(caller, *inode, file, name));
   if (value.size() > kXattrValueBytesMax) return Error(Code::kRange);
   TRY(auto found, FindXattr(*inode, name));
   if (found && found->name != name) {
@@ -136,10 +141,7 @@ Result<FileChange> LocalFileSystem::RemoveXattr(const Caller& caller, FileId fil
   if (auto done = Replayed(caller)) return done->target;
   TRY(InodePtr inode, Find(file));
   std::unique_lock lock(inode->mutex);
-  TRY(Usable(caller, *inode, file));
-  TRY(CheckHasXattrs(*inode));
-  TRY(CheckXattrChange(caller, inode->attributes()));
-  TRY(CheckXattrName(name));
+  TRY(CheckMayChangeXattr(caller, *inode, file, name));
   TRY(auto found, FindXattr(*inode, name));
   if (!found || found->name != name) return Error(Code::kNoData);
   Batch batch(store_);

@@ -311,6 +311,8 @@ class LocalFileSystem final : public vfs::FileSystem {
   uint64_t XattrHash(std::string_view name) const;
   Result<std::optional<XattrRecord>> FindXattr(const Inode& inode, std::string_view name) const;
   // Stores the inode with its attributes' number and bytes changed by so much.
+  Result<void> CheckMayChangeXattr(const vfs::Caller& caller, const Inode& inode, vfs::FileId file,
+                                   std::string_view name) const;
   Result<vfs::FileChange> StoreXattrs(const vfs::Caller& caller, Inode& inode, Batch& batch,
                                       int count, int64_t bytes);
 
