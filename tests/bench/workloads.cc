@@ -8,7 +8,6 @@ namespace tarn::bench {
 namespace {
 
 using namespace nfs4;
-using nfs_client::AsOpaque;
 using nfs_client::Bytes;
 using nfs_client::Client;
 using nfs_client::Compound;
@@ -22,7 +21,7 @@ class CreateFile : public Task {
   Next Step(const Reply* reply, Compound& compound) override {
     if (reply != nullptr && reply->status != NFS4_OK) return Next::kFailed;
     if (reply == nullptr) {
-      Open(compound);
+      compound.OpenNew(directory_, "bench", name_);
       return Next::kSend;
     }
     if (fh_.empty()) {
@@ -45,20 +44,6 @@ class CreateFile : public Task {
   uint64_t bytes() const override { return data_.size(); }
 
  private:
-  void Open(Compound& compound) {
-    nfs_client::SetAttributes set;
-    set.mode = 0644;
-    nfs_client::EncodedAttributes attributes(set);
-    OPEN4args open{.seqid = 0,
-                   .share_access = OPEN4_SHARE_ACCESS_BOTH,
-                   .share_deny = 0,
-                   .owner = {.clientid = 0, .owner = AsOpaque("bench")},
-                   .openhow = {.opentype = OPEN4_CREATE, .how = {}},
-                   .claim = {}};
-    open.openhow.how.createattrs = attributes.view();
-    open.claim.file = name_;
-    compound.Put(directory_).Add(OP_OPEN, open).GetFh().GetAttr(nfs_client::UsualAttributes());
-  }
   const Fh& directory_;
   const std::string name_;
   const xdr::Opaque data_;

@@ -131,8 +131,9 @@ CompoundReply Driver::Run(const Compound& compound, bool in_session) {
   Bytes bytes = reply_.Flatten();
   constexpr size_t kResultsAt = 7 * 4;
   nfs_client::RpcReply reply;
-  reply.record = {std::make_unique<std::byte[]>(bytes.size()), bytes.size()};
-  std::copy(bytes.begin(), bytes.end(), reply.record.data.get());
+  auto record = std::make_unique<std::byte[]>(bytes.size());
+  std::copy(bytes.begin(), bytes.end(), record.get());
+  reply.record = {std::move(record), bytes.size()};
   reply.results = kResultsAt;
   CompoundReply result(std::move(reply), in_session);
   if (result.status != NFS4_OK) Die("the server answered " + std::string(Name(result.status)));
@@ -189,19 +190,8 @@ void Driver::Start() {
 }
 
 Compound OpenNew(const Fh& directory, const std::string& name) {
-  nfs_client::SetAttributes set;
-  set.mode = 0644;
-  nfs_client::EncodedAttributes attributes(set);
-  OPEN4args open{.seqid = 0,
-                 .share_access = OPEN4_SHARE_ACCESS_BOTH,
-                 .share_deny = 0,
-                 .owner = {.clientid = 0, .owner = AsOpaque("owner")},
-                 .openhow = {.opentype = OPEN4_CREATE, .how = {}},
-                 .claim = {}};
-  open.openhow.how.createattrs = attributes.view();
-  open.claim.file = name;
   Compound compound;
-  compound.Put(directory).Add(OP_OPEN, open).GetFh().GetAttr(nfs_client::UsualAttributes());
+  compound.OpenNew(directory, "owner", name);
   return compound;
 }
 

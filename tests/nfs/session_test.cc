@@ -13,6 +13,27 @@ class SessionTest : public Nfs41Test {
         OP_CREATE, CREATE4args{.objtype = {.type = NF4DIR}, .objname = name, .createattrs = {}});
     return compound;
   }
+  static CompoundReply CreateSession(Client& c, uint32_t sequence,
+                                     uint32_t back_request_bytes = 8192) {
+    channel_attrs4 fore{.ca_headerpadsize = 0,
+                        .ca_maxrequestsize = 8192,
+                        .ca_maxresponsesize = 8192,
+                        .ca_maxresponsesize_cached = 2048,
+                        .ca_maxoperations = 8,
+                        .ca_maxrequests = 4,
+                        .ca_rdma_ird = {}};
+    channel_attrs4 back = fore;
+    back.ca_maxrequestsize = back_request_bytes;
+    Compound compound;
+    compound.Add(OP_CREATE_SESSION, CREATE_SESSION4args{.csa_clientid = c.client_id(),
+                                                        .csa_sequence = sequence,
+                                                        .csa_flags = 0,
+                                                        .csa_fore_chan_attrs = fore,
+                                                        .csa_back_chan_attrs = back,
+                                                        .csa_cb_program = 0,
+                                                        .csa_sec_parms = {{}}});
+    return c.RunBare(compound);
+  }
 };
 
 TEST_P(SessionTest, ReplayIsAnsweredFromTheCache) {
@@ -138,24 +159,7 @@ TEST_P(SessionTest, CreateSessionReplayAndOrder) {
   ASSERT_TRUE(fresh.ok());
   Client& c = **fresh;
   ASSERT_EQ(c.ExchangeId(), NFS4_OK);
-  auto create = [&c](uint32_t sequence) {
-    channel_attrs4 channel{.ca_headerpadsize = 0,
-                           .ca_maxrequestsize = 8192,
-                           .ca_maxresponsesize = 8192,
-                           .ca_maxresponsesize_cached = 2048,
-                           .ca_maxoperations = 8,
-                           .ca_maxrequests = 4,
-                           .ca_rdma_ird = {}};
-    Compound compound;
-    compound.Add(OP_CREATE_SESSION, CREATE_SESSION4args{.csa_clientid = c.client_id(),
-                                                        .csa_sequence = sequence,
-                                                        .csa_flags = 0,
-                                                        .csa_fore_chan_attrs = channel,
-                                                        .csa_back_chan_attrs = channel,
-                                                        .csa_cb_program = 0,
-                                                        .csa_sec_parms = {{}}});
-    return c.RunBare(compound);
-  };
+  auto create = [&c](uint32_t sequence) { return CreateSession(c, sequence); };
   EXPECT_EQ(create(7).status, NFS4ERR_SEQ_MISORDERED);
   CompoundReply first = create(1);
   ASSERT_EQ(first.status, NFS4_OK);
@@ -190,24 +194,7 @@ TEST_P(SessionTest, CreateSessionThatFailedMayBeTriedAgain) {
   Client& c = **fresh;
   ASSERT_EQ(c.ExchangeId(), NFS4_OK);
   auto create = [&c](uint32_t sequence, uint32_t back_request_bytes) {
-    channel_attrs4 fore{.ca_headerpadsize = 0,
-                        .ca_maxrequestsize = 8192,
-                        .ca_maxresponsesize = 8192,
-                        .ca_maxresponsesize_cached = 2048,
-                        .ca_maxoperations = 8,
-                        .ca_maxrequests = 4,
-                        .ca_rdma_ird = {}};
-    channel_attrs4 back = fore;
-    back.ca_maxrequestsize = back_request_bytes;
-    Compound compound;
-    compound.Add(OP_CREATE_SESSION, CREATE_SESSION4args{.csa_clientid = c.client_id(),
-                                                        .csa_sequence = sequence,
-                                                        .csa_flags = 0,
-                                                        .csa_fore_chan_attrs = fore,
-                                                        .csa_back_chan_attrs = back,
-                                                        .csa_cb_program = 0,
-                                                        .csa_sec_parms = {{}}});
-    return c.RunBare(compound).status;
+    return CreateSession(c, sequence, back_request_bytes).status;
   };
   EXPECT_EQ(create(1, 10), NFS4ERR_TOOSMALL);
   EXPECT_EQ(create(1, 10), NFS4ERR_TOOSMALL);

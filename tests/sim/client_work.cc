@@ -26,19 +26,6 @@ bool LosesState(nfsstat4 status) {
          status == NFS4ERR_EXPIRED;
 }
 
-void Subtract(std::vector<LockRange>& ranges, uint64_t first, uint64_t last) {
-  std::vector<LockRange> left;
-  for (const LockRange& one : ranges) {
-    if (one.last < first || one.first > last) {
-      left.push_back(one);
-      continue;
-    }
-    if (one.first < first) left.push_back({one.first, first - 1, one.write});
-    if (one.last > last) left.push_back({last + 1, one.last, one.write});
-  }
-  ranges = std::move(left);
-}
-
 }  // namespace
 
 std::string Client::PickName() {

@@ -59,9 +59,8 @@ std::set<Actor> Held::LockConflicts(const Holding& who, const LockRange& range) 
   return conflicts;
 }
 
-void Held::Unlock(const Holding& who, uint64_t first, uint64_t last) {
-  Ranges& ranges = locks_[who];
-  Ranges left;
+void Subtract(std::vector<LockRange>& ranges, uint64_t first, uint64_t last) {
+  std::vector<LockRange> left;
   for (const LockRange& one : ranges) {
     if (one.last < first || one.first > last) {
       left.push_back(one);
@@ -71,6 +70,10 @@ void Held::Unlock(const Holding& who, uint64_t first, uint64_t last) {
     if (one.last > last) left.push_back({last + 1, one.last, one.write});
   }
   ranges = std::move(left);
+}
+
+void Held::Unlock(const Holding& who, uint64_t first, uint64_t last) {
+  Subtract(locks_[who], first, last);
 }
 
 void Held::Lock(const Holding& who, const LockRange& range) {

@@ -32,6 +32,9 @@ struct LockRange {
   bool write = false;
 };
 
+// What is unlocked is locked no more, by an owner's own ranges.
+void Subtract(std::vector<LockRange>& ranges, uint64_t first, uint64_t last);
+
 class Held {
  public:
   // --- opens ---

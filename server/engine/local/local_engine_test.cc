@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "server/engine/local/format.h"
+#include "server/engine/local/local_fixture.h"
 #include "server/engine/local/store.h"
-#include "server/engine/local/test_directory.h"
 
 namespace tarn::local {
 namespace {
@@ -22,25 +22,11 @@ using testing::HasSubstr;
 
 const Caller kRoot{.uid = 0, .gid = 0, .gids = {}, .replay = {}};
 
-class LocalEngineTest : public testing::Test {
+class LocalEngineTest : public LocalFixture {
  protected:
   LocalEngineTest() {
-    options_.data_dir = directory_.path() + "/data";
     options_.block_cache_bytes = 8u << 20;
     options_.write_buffer_bytes = 4u << 20;
-    options_.maintenance_interval = std::chrono::milliseconds(5);
-  }
-
-  void Open() {
-    engine_.reset();
-    auto engine = OpenLocalEngine(options_);
-    ASSERT_TRUE(engine.ok()) << engine.error().ToString();
-    engine_ = std::move(*engine);
-    if (!engine_->GetFileSystem(1).ok()) {
-      ASSERT_EQ(*engine_->CreateFileSystem(), 1u);
-    }
-    fs_ = *engine_->GetFileSystem(1);
-    top_ = *fs_->RealmRoot(kRootRealm);
   }
 
   FileId Make(FileId directory, const std::string& name, FileType type = FileType::kRegular) {
@@ -96,12 +82,6 @@ class LocalEngineTest : public testing::Test {
     }
     return ChunkFileCount() == count;
   }
-
-  TestDirectory directory_;
-  LocalOptions options_;
-  std::unique_ptr<Engine> engine_;
-  FileSystem* fs_ = nullptr;
-  FileId top_;
 };
 
 TEST_F(LocalEngineTest, RefusesANewerFormat) {

@@ -10,7 +10,7 @@
 
 #include "server/engine/local/chunk_row.h"
 #include "server/engine/local/local_engine.h"
-#include "server/engine/local/test_directory.h"
+#include "server/engine/local/local_fixture.h"
 
 namespace tarn::local {
 namespace {
@@ -20,26 +20,10 @@ using namespace vfs;  // NOLINT(google-build-using-namespace)
 constexpr uint64_t kMiB = 1 << 20;
 const Caller kRoot{.uid = 0, .gid = 0, .gids = {}, .replay = {}};
 
-class LocalSparse : public ::testing::Test {
+class LocalSparse : public LocalFixture {
  protected:
-  LocalSparse() {
-    options_.data_dir = directory_.path() + "/data";
-    options_.maintenance_interval = std::chrono::milliseconds(5);
-    Open();
-  }
+  LocalSparse() { Open(); }
   ~LocalSparse() override { ExpectSound(); }
-
-  void Open() {
-    engine_.reset();
-    auto engine = OpenLocalEngine(options_);
-    ASSERT_TRUE(engine.ok()) << engine.error().ToString();
-    engine_ = std::move(*engine);
-    if (!engine_->GetFileSystem(1).ok()) {
-      ASSERT_EQ(*engine_->CreateFileSystem(), 1u);
-    }
-    fs_ = *engine_->GetFileSystem(1);
-    top_ = *fs_->RealmRoot(kRootRealm);
-  }
 
   FileId Make(const std::string& name) {
     auto made = fs_->Create(kRoot, top_, name, {});
@@ -100,12 +84,6 @@ class LocalSparse : public ::testing::Test {
     ASSERT_TRUE(problems.ok());
     EXPECT_EQ(*problems, 0u);
   }
-
-  TestDirectory directory_;
-  LocalOptions options_;
-  std::unique_ptr<Engine> engine_;
-  FileSystem* fs_ = nullptr;
-  FileId top_;
 };
 
 TEST_F(LocalSparse, DeallocateGivesRoomBackAndAllocateTakesIt) {

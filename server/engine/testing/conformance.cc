@@ -30,6 +30,21 @@ std::span<const std::byte> BytesOf(std::string_view text) {
   return std::as_bytes(std::span(text));
 }
 
+std::string Pattern(size_t bytes, uint32_t seed) {
+  std::string text(bytes, '\0');
+  for (char& c : text) {
+    seed = seed * 1664525 + 1013904223;
+    c = static_cast<char>('!' + (seed >> 24) % 90);
+  }
+  return text;
+}
+
+vfs::Caller Tagged(std::string slot, uint64_t sequence) {
+  vfs::Caller caller{.uid = 0, .gid = 0, .gids = {}, .replay = {}};
+  caller.replay = vfs::ReplayTag{std::move(slot), sequence};
+  return caller;
+}
+
 void Conformance::SetUp() {
   subject_ = GetParam()();
   auto number = engine().CreateFileSystem();

@@ -100,6 +100,10 @@ class Conformance : public ::testing::TestWithParam<SubjectFactory> {
 };
 
 std::span<const std::byte> BytesOf(std::string_view text);
+// Text in which every place differs from its neighbours.
+std::string Pattern(size_t bytes, uint32_t seed);
+// Root, by the request with that number in that slot.
+vfs::Caller Tagged(std::string slot, uint64_t sequence);
 
 }  // namespace tarn::engine::testing
 

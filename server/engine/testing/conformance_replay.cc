@@ -6,12 +6,6 @@ namespace {
 
 using namespace vfs;  // NOLINT(google-build-using-namespace)
 
-Caller Tagged(std::string slot, uint64_t sequence) {
-  Caller caller{.uid = 0, .gid = 0, .gids = {}, .replay = {}};
-  caller.replay = ReplayTag{std::move(slot), sequence};
-  return caller;
-}
-
 }  // namespace
 
 TEST_P(Conformance, RenameThatComesAgainAfterARestartIsAnsweredAsBefore) {

@@ -9,16 +9,6 @@ using namespace vfs;  // NOLINT(google-build-using-namespace)
 constexpr uint64_t kBlock = kCloneBlockBytes;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 
-// Text in which every place differs from its neighbours.
-std::string Pattern(size_t bytes, uint32_t seed) {
-  std::string text(bytes, '\0');
-  for (char& c : text) {
-    seed = seed * 1664525 + 1013904223;
-    c = static_cast<char>('!' + (seed >> 24) % 90);
-  }
-  return text;
-}
-
 }  // namespace
 
 TEST_P(Conformance, AllocateReservesAndGrows) {

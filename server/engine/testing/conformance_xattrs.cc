@@ -9,12 +9,6 @@ namespace {
 
 using namespace vfs;  // NOLINT(google-build-using-namespace)
 
-Caller Tagged(std::string slot, uint64_t sequence) {
-  Caller caller{.uid = 0, .gid = 0, .gids = {}, .replay = {}};
-  caller.replay = ReplayTag{std::move(slot), sequence};
-  return caller;
-}
-
 std::vector<std::string> XattrsOf(FileSystem& fs, FileId file) {
   std::vector<std::string> names;
   auto end = fs.ListXattrs(Tagged("", 0), file, 0, [&](uint64_t cookie, std::string_view name) {

@@ -1,5 +1,7 @@
 #include "tests/nfs/client/compound.h"
 
+#include "tests/nfs/client/attributes.h"
+
 namespace tarn::nfs_client {
 
 xdr::Encoder Compound::Head(uint32_t minor, const nfs4::SEQUENCE4args* sequence) const {
@@ -12,6 +14,21 @@ xdr::Encoder Compound::Head(uint32_t minor, const nfs4::SEQUENCE4args* sequence)
     Encode(head, *sequence);
   }
   return head;
+}
+
+Compound& Compound::OpenNew(const Fh& directory, std::string_view owner, std::string_view name) {
+  SetAttributes set;
+  set.mode = 0644;
+  EncodedAttributes attributes(set);
+  nfs4::OPEN4args open{.seqid = 0,
+                       .share_access = nfs4::OPEN4_SHARE_ACCESS_BOTH,
+                       .share_deny = 0,
+                       .owner = {.clientid = 0, .owner = std::as_bytes(std::span(owner))},
+                       .openhow = {.opentype = nfs4::OPEN4_CREATE, .how = {}},
+                       .claim = {}};
+  open.openhow.how.createattrs = attributes.view();
+  open.claim.file = name;
+  return Put(directory).Add(nfs4::OP_OPEN, open).GetFh().GetAttr(UsualAttributes());
 }
 
 CompoundReply::CompoundReply(RpcReply rpc, bool with_sequence) : rpc_(std::move(rpc)) {

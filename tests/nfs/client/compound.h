@@ -65,6 +65,9 @@ class Compound {
   Compound& GetAttr(const xdr::Bitmap& wanted) {
     return Add(nfs4::OP_GETATTR, nfs4::GETATTR4args{.attr_request = wanted});
   }
+  // Opens a file in the directory for reading and writing, making it with mode 0644, and asks for
+  // its handle and usual attributes: operations 0 to 3.
+  Compound& OpenNew(const Fh& directory, std::string_view owner, std::string_view name);
 
   // Malformed things: bytes after the last operation, and a count that lies.
   xdr::Encoder& raw() { return ops_; }
