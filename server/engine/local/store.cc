@@ -319,6 +319,15 @@ Result<void> Store::WriteAndSync(Batch& batch) {
   return Sync(ticket);
 }
 
+// RocksDB 7.8 begins no flush while one that failed has not ended, which takes it a second, and
+// Resume would wait for its own flush for ever.
+rocksdb::Status Store::Resume() {
+  uint64_t flushes = 0;
+  bool known = db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes, &flushes);
+  if (known && flushes > 0) return rocksdb::Status::Busy("a flush has not ended yet");
+  return db_->Resume();
+}
+
 // RocksDB looks for space by itself every five seconds, and while it does so Resume is Busy. A
 // write waits for that once, and not again soon when there was no space.
 void Store::Recover() {
@@ -327,10 +336,10 @@ void Store::Recover() {
   if (failed_full_) DropBallast();
   auto now = std::chrono::steady_clock::now();
   auto until = now + (now < wait_again_ ? std::chrono::seconds(0) : kRecoveryWait);
-  rocksdb::Status status = db_->Resume();
+  rocksdb::Status status = Resume();
   while (status.IsBusy() && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(kRecoveryPoll);
-    status = db_->Resume();
+    status = Resume();
   }
   if (status.ok()) {
     failed_ = false;
