@@ -172,9 +172,9 @@ TEST_F(DiskFaults, TheDatabaseComesBackByItself) {
 TEST_F(DiskFaults, ADiskThatOthersFillIsRefusedAndComesBack) {
   std::vector<std::string> made;
   for (int round = 0; round < 3; ++round) {
-    disk_.SetCapacity(disk_.used());  // not a byte is left
     bool refused = false;
     for (int i = 0; i < 2000 && !refused; ++i) {
+      disk_.SetCapacity(disk_.used());  // not a byte is left, nor of what the database gives back
       std::string name = std::string(150, 'n') + std::to_string(round) + "-" + std::to_string(i);
       auto created = fs_->Create(kRoot, top_, name, {});
       if (created) made.push_back(name);
