@@ -22,7 +22,7 @@ if ! { cmake --preset fuzz && cmake --build --preset fuzz; } >"$logs/build.log" 
   exit 1
 fi
 
-# Well-formed inputs by the XDR compiler.
+# Well-formed inputs, most by the XDR compiler.
 seeds() { # seeds FUZZER DIR
   local make="python3 -B server/xdr/xdrseeds.py"
   case $1 in
@@ -39,6 +39,12 @@ seeds() { # seeds FUZZER DIR
       done ;;
     call_header) $make api/rpc.x rpc_msg 100 "$2" ;;
     record_reader) $make api/rpc.x rpc_msg 50 "$2" 0380000028 ;;
+    stateid | log_tail) # lists of steps, any of which mean something
+      python3 -B - "$2" <<<'
+import pathlib, random, sys
+source = random.Random(1)
+for i in range(60):
+    pathlib.Path(sys.argv[1], f"seed-{i}").write_bytes(source.randbytes(4 + i * 5))' ;;
   esac
 }
 

@@ -69,11 +69,21 @@ class LocalEngineTest : public LocalFixture {
     ASSERT_TRUE((*store)->WriteAndSync(batch).ok());
   }
 
+  // A walk in which the engine's thread removes a folder fails, and is made again.
   size_t ChunkFileCount() {
-    std::error_code none;
-    std::filesystem::recursive_directory_iterator at(options_.data_dir + "/chunks", none);
+    const std::filesystem::recursive_directory_iterator end;
+    std::error_code gone;
     size_t count = 0;
-    for (auto& entry : at) count += entry.is_regular_file() ? 1 : 0;
+    do {
+      count = 0;
+      gone.clear();
+      if (!std::filesystem::exists(options_.data_dir + "/chunks")) break;
+      std::filesystem::recursive_directory_iterator at(options_.data_dir + "/chunks", gone);
+      for (; !gone && at != end; at.increment(gone)) {
+        std::error_code ignored;
+        count += at->is_regular_file(ignored) ? 1 : 0;
+      }
+    } while (gone);
     return count;
   }
   bool WaitForChunkFiles(size_t count) {
@@ -333,18 +343,25 @@ TEST_F(LocalEngineTest, DeletedFileSystemsLeaveNothing) {
   ASSERT_TRUE(engine_->DeleteFileSystem(other).ok());
   EXPECT_EQ(fs.GetAttributes(kRoot, root).code(), Code::kStale);
   EXPECT_TRUE(WaitForChunkFiles(0));
-  auto gone = [&](Store& store, Batch&) {
-    for (Table table : {Table::kInodes, Table::kNames, Table::kChunks}) {
+  // Its record goes with the last of its rows, be it after restarts.
+  size_t rows = 0;
+  bool gone = false;
+  for (int i = 0; i < 200 && !gone; ++i) {
+    Open();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    Tamper([&](Store& store, Batch&) {
+      gone = !store.Get(Table::kMeta, FileSystemKey(other))->has_value();
+      rows = 0;
       std::string prefix = FileSystemPrefix(other);
-      size_t rows = 0;
-      ASSERT_TRUE(
-          store.Scan(table, prefix, After(prefix), [&](auto, auto) { return ++rows < 100; }).ok());
-      EXPECT_EQ(rows, 0u);
-    }
-  };
-  Open();
-  for (int i = 0; i < 50; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  Tamper(gone);
+      for (Table table : {Table::kInodes, Table::kNames, Table::kChunks}) {
+        ASSERT_TRUE(
+            store.Scan(table, prefix, After(prefix), [&](auto, auto) { return ++rows < 100; })
+                .ok());
+      }
+    });
+  }
+  EXPECT_TRUE(gone);
+  EXPECT_EQ(rows, 0u);
 }
 
 TEST_F(LocalEngineTest, TrashIsReclaimedAfterARestart) {
