@@ -1,5 +1,6 @@
 #include "server/engine/local/retryable_files.h"
 
+#include <span>
 #include <string>
 
 #include "common/log.h"
@@ -10,6 +11,8 @@ namespace {
 using rocksdb::DataVerificationInfo;
 using rocksdb::FileOptions;
 using rocksdb::FSDirectory;
+using rocksdb::FSRandomAccessFile;
+using rocksdb::FSReadRequest;
 using rocksdb::FSWritableFile;
 using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
@@ -68,6 +71,33 @@ class File final : public rocksdb::FSWritableFileOwnerWrapper {
   const std::string path_;
 };
 
+class TableFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+ public:
+  TableFile(std::unique_ptr<FSRandomAccessFile> below, std::string path)
+      : FSRandomAccessFileOwnerWrapper(std::move(below)), path_(std::move(path)) {}
+
+  IOStatus Read(uint64_t offset, size_t bytes, const IOOptions& options, Slice* result,
+                char* scratch, IODebugContext* debug) const override {
+    return Retryable(target()->Read(offset, bytes, options, result, scratch, debug), "read", path_,
+                     offset);
+  }
+  IOStatus MultiRead(FSReadRequest* requests, size_t count, const IOOptions& options,
+                     IODebugContext* debug) override {
+    IOStatus status = target()->MultiRead(requests, count, options, debug);
+    for (FSReadRequest& request : std::span(requests, count)) {
+      request.status = Retryable(std::move(request.status), "read", path_, request.offset);
+    }
+    return Retryable(std::move(status), "read", path_, 0);
+  }
+  IOStatus Prefetch(uint64_t offset, size_t bytes, const IOOptions& options,
+                    IODebugContext* debug) override {
+    return Retryable(target()->Prefetch(offset, bytes, options, debug), "read", path_, offset);
+  }
+
+ private:
+  const std::string path_;
+};
+
 class Directory final : public rocksdb::FSDirectoryWrapper {
  public:
   Directory(std::unique_ptr<FSDirectory> below, std::string path)
@@ -90,21 +120,25 @@ class Files final : public rocksdb::FileSystemWrapper {
   using FileSystemWrapper::FileSystemWrapper;
   const char* Name() const override { return "tarn.RetryableFiles"; }
 
+  IOStatus NewRandomAccessFile(const std::string& path, const FileOptions& options,
+                               std::unique_ptr<FSRandomAccessFile>* file,
+                               IODebugContext* debug) override {
+    return Wrap<TableFile>(target()->NewRandomAccessFile(path, options, file, debug), "open", path,
+                           file);
+  }
   IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
                            std::unique_ptr<FSWritableFile>* file, IODebugContext* debug) override {
-    return Wrap(target()->NewWritableFile(path, options, file, debug), path, file);
+    return Wrap<File>(target()->NewWritableFile(path, options, file, debug), "make", path, file);
   }
   IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
                               std::unique_ptr<FSWritableFile>* file,
                               IODebugContext* debug) override {
-    return Wrap(target()->ReopenWritableFile(path, options, file, debug), path, file);
+    return Wrap<File>(target()->ReopenWritableFile(path, options, file, debug), "make", path, file);
   }
   IOStatus NewDirectory(const std::string& path, const IOOptions& options,
                         std::unique_ptr<FSDirectory>* directory, IODebugContext* debug) override {
-    IOStatus status = target()->NewDirectory(path, options, directory, debug);
-    if (!status.ok()) return Retryable(std::move(status), "open", path, 0);
-    *directory = std::make_unique<Directory>(std::move(*directory), path);
-    return status;
+    return Wrap<Directory>(target()->NewDirectory(path, options, directory, debug), "open", path,
+                           directory);
   }
   IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
                       IODebugContext* debug) override {
@@ -112,10 +146,11 @@ class Files final : public rocksdb::FileSystemWrapper {
   }
 
  private:
-  static IOStatus Wrap(IOStatus opened, const std::string& path,
-                       std::unique_ptr<FSWritableFile>* file) {
-    if (!opened.ok()) return Retryable(std::move(opened), "make", path, 0);
-    *file = std::make_unique<File>(std::move(*file), path);
+  template <typename Wrapper, typename Handle>
+  static IOStatus Wrap(IOStatus opened, const char* what, const std::string& path,
+                       std::unique_ptr<Handle>* file) {
+    if (!opened.ok()) return Retryable(std::move(opened), what, path, 0);
+    *file = std::make_unique<Wrapper>(std::move(*file), path);
     return opened;
   }
 };

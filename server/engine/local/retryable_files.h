@@ -1,10 +1,11 @@
-// RetryableFiles: a file system for RocksDB on which no failure of a write is for ever.
+// RetryableFiles: a file system for RocksDB on which no failure is for ever.
 //
 // RocksDB takes EIO for the end: it refuses writes until it is opened again, even when the disk is
 // well by then. What it holds in memory is not harmed by it, though: it writes the tables anew, and
 // begins another log, and nothing of the files that failed is used (which also holds for a sync
-// that failed, whose bytes are lost whatever the next one says). So failures are marked as ones to
-// try again, which Store::Recover does. Each is logged with its file.
+// that failed, whose bytes are lost whatever the next one says). A table that a compaction could
+// not read is there still, too, and the compaction is done again. So failures are marked as ones to
+// try again, which RocksDB then does. Each is logged with its file.
 #pragma once
 
 #include <rocksdb/file_system.h>

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <limits>
 #include <thread>
 
 #include "common/log.h"
@@ -24,7 +25,8 @@ namespace {
 constexpr int kTablesOpenMax = 2000;  // of the process's limit of open files
 constexpr int kPatience = 8;          // the part of a sync that its leader waits for others
 constexpr std::chrono::microseconds kPatienceMax{500};
-constexpr std::chrono::seconds kRecoveryWait{8};
+constexpr std::chrono::seconds kSpaceWait{8};     // for RocksDB to find space again
+constexpr std::chrono::seconds kRecoveryWait{2};  // for it to recover from other errors
 constexpr std::chrono::milliseconds kRecoveryPoll{20};
 // After a crash the logs are read before anything is served, at about 75 MB a second of processor.
 constexpr uint64_t kLogBytesMax = 96u << 20;
@@ -91,8 +93,9 @@ rocksdb::DBOptions DatabaseOptions(const LocalOptions& local, rocksdb::Env* env)
   // memory already; so Resume can always save them by writing the tables.
   options.manual_wal_flush = true;
   options.info_log = std::make_shared<Log>();
-  // Recover tries again; RocksDB's own attempts would only be in its way.
-  options.max_bgerror_resume_count = 0;
+  // RocksDB must try again by itself: between an error and a Resume from outside, 7.8 forgets
+  // flushes that were scheduled, and Resume would wait for them for ever.
+  options.max_bgerror_resume_count = std::numeric_limits<int>::max();
   options.bytes_per_sync = 1u << 20;
   return options;
 }
@@ -319,34 +322,27 @@ Result<void> Store::WriteAndSync(Batch& batch) {
   return Sync(ticket);
 }
 
-// RocksDB 7.8 begins no flush while one that failed has not ended, which takes it a second, and
-// Resume would wait for its own flush for ever.
-rocksdb::Status Store::Resume() {
-  uint64_t flushes = 0;
-  bool known = db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes, &flushes);
-  if (known && flushes > 0) return rocksdb::Status::Busy("a flush has not ended yet");
-  return db_->Resume();
-}
-
-// RocksDB looks for space by itself every five seconds, and while it does so Resume is Busy. A
-// write waits for that once, and not again soon when there was no space.
+// RocksDB recovers in a thread of its own, trying each second, or each five when it looks for
+// space, and Resume is Busy meanwhile. A write waits for that once, and not again soon when it was
+// in vain.
 void Store::Recover() {
   std::lock_guard lock(recover_mutex_);
   if (!failed_) return;
   if (failed_full_) DropBallast();
   auto now = std::chrono::steady_clock::now();
-  auto until = now + (now < wait_again_ ? std::chrono::seconds(0) : kRecoveryWait);
-  rocksdb::Status status = Resume();
+  auto wait = failed_full_ ? kSpaceWait : kRecoveryWait;
+  auto until = now + (now < wait_again_ ? std::chrono::seconds(0) : wait);
+  rocksdb::Status status = db_->Resume();
   while (status.IsBusy() && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(kRecoveryPoll);
-    status = Resume();
+    status = db_->Resume();
   }
   if (status.ok()) {
     failed_ = false;
     return;
   }
   if (now < until) {
-    wait_again_ = std::chrono::steady_clock::now() + kRecoveryWait;
+    wait_again_ = std::chrono::steady_clock::now() + wait;
     spdlog::error("database: still not writable: {}", status.ToString());
   }
 }

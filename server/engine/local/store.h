@@ -103,7 +103,6 @@ class Store {
   Error Translate(const rocksdb::Status& status) const;
   void DropBallast();
   rocksdb::Status SyncLog();
-  rocksdb::Status Resume();
   rocksdb::Status StillFailed() const;
   Result<void> Lead(std::unique_lock<std::mutex>& lock);
   Error Failed(const rocksdb::Status& status);

@@ -169,6 +169,26 @@ TEST_F(DiskFaults, TheDatabaseComesBackByItself) {
   ExpectSound(made);
 }
 
+// A compaction that cannot open or read the tables that it merges.
+TEST_F(DiskFaults, TheDatabaseComesBackAfterTablesThatCouldNotBeRead) {
+  std::vector<std::string> made;
+  for (Kind kind : {Kind::kOpen, Kind::kRead}) {
+    std::string name = std::string(150, 't') + std::to_string(static_cast<int>(kind)) + "-";
+    failures_ = 0;
+    Break(EIO, [kind](auto& call) { return call.kind == kind && call.path.ends_with(".sst"); });
+    // Enough for tables of level 0 to be merged, again and again.
+    for (int i = 0; i < 3000; ++i) {
+      if (fs_->Create(kRoot, top_, name + std::to_string(i), {})) {
+        made.push_back(name + std::to_string(i));
+      }
+    }
+    EXPECT_GT(failures_, 0u);
+    Heal();
+    ASSERT_TRUE(ServesAgain("again" + name)) << "after failures of kind " << static_cast<int>(kind);
+  }
+  ExpectSound(made);
+}
+
 TEST_F(DiskFaults, ADiskThatOthersFillIsRefusedAndComesBack) {
   std::vector<std::string> made;
   for (int round = 0; round < 3; ++round) {
