@@ -15,18 +15,21 @@ const Content::Unit* Content::Find(uint64_t unit) const {
   return found == units_.end() ? nullptr : &found->second;
 }
 
-void Content::Write(uint64_t first, uint64_t count, const std::string& unit, bool stable) {
+void Content::Write(uint64_t first, uint64_t count, const std::string& unit, bool stable,
+                    Epoch epoch) {
   auto shared = std::make_shared<const std::string>(unit);
   for (uint64_t at = first; at < first + count; ++at) {
     if (stable) {
       former_.erase(at);
     } else {
       const Unit* before = Find(at);
-      former_[at].push_back(before == nullptr ? nullptr : *before);
+      Former& former = former_[at];
+      former.contents.push_back(before == nullptr ? nullptr : *before);
+      former.epoch = epoch;
     }
     units_[at] = shared;
   }
-  uint64_t end = first + count;
+  uint64_t end = (first + count) * kUnitBytes;
   if (stable) {
     std::erase_if(former_sizes_, [&](uint64_t size) { return size < end; });
   } else if (end > size_) {
@@ -35,16 +38,33 @@ void Content::Write(uint64_t first, uint64_t count, const std::string& unit, boo
   size_ = std::max(size_, end);
 }
 
+void Content::WritePart(uint64_t first, uint64_t bytes, const std::string& unit, Epoch epoch) {
+  uint64_t size = std::max(size_, first * kUnitBytes + bytes);
+  Write(first, (bytes + kUnitBytes - 1) / kUnitBytes, unit, false, epoch);
+  // The unit in which it ended is new up to there.
+  if (bytes % kUnitBytes != 0) former_[first + bytes / kUnitBytes].epoch = kFailed;
+  size_ = size;
+}
+
 void Content::Resize(uint64_t units) {
   units_.erase(units_.lower_bound(units), units_.end());
   former_.erase(former_.lower_bound(units), former_.end());
   former_sizes_.clear();
-  size_ = units;
+  size_ = units * kUnitBytes;
 }
 
-void Content::Commit() {
-  former_.clear();
+void Content::Commit(Epoch epoch) {
+  std::erase_if(former_, [&](const auto& one) { return one.second.epoch == epoch; });
   former_sizes_.clear();
+}
+
+bool Content::AdoptSize(uint64_t bytes) {
+  uint64_t least = size_;
+  for (uint64_t size : former_sizes_) least = std::min(least, size);
+  if (bytes < least || bytes > size_) return false;
+  former_sizes_.insert(size_);
+  size_ = bytes;
+  return true;
 }
 
 bool Content::SameAs(const Content& other) const {
@@ -63,41 +83,44 @@ bool Content::SameAs(const Content& other) const {
   });
 }
 
+bool Content::Unsure(Epoch now) const {
+  return std::any_of(former_.begin(), former_.end(),
+                     [&](const auto& one) { return one.second.epoch != now; });
+}
+
 uint64_t Content::ReadableAt(uint64_t offset, uint64_t count) const {
   return offset >= bytes() ? 0 : std::min(count, bytes() - offset);
 }
 
-bool Content::Matches(uint64_t offset, const Bytes& data) const {
+bool Content::Matches(uint64_t offset, const Bytes& data, Epoch now) const {
   for (uint64_t at = 0; at < data.size(); ++at) {
-    const Unit* unit = Find((offset + at) / kUnitBytes);
-    char expected = unit == nullptr ? '\0' : At(*unit, (offset + at) % kUnitBytes);
-    if (static_cast<char>(data[at]) != expected) return false;
+    uint64_t number = (offset + at) / kUnitBytes;
+    uint64_t within = (offset + at) % kUnitBytes;
+    const Unit* unit = Find(number);
+    char is = static_cast<char>(data[at]);
+    if (is == (unit == nullptr ? '\0' : At(*unit, within))) continue;
+    auto former = former_.find(number);
+    bool unsure = former != former_.end() && former->second.epoch != now;
+    if (!unsure || !MayBe(number, within, is)) return false;
   }
   return true;
 }
 
-bool Content::MayBe(uint64_t unit, const std::string& bytes) const {
-  if (bytes.size() != kUnitBytes) return false;
+bool Content::MayBe(uint64_t unit, uint64_t at, char is) const {
   const Unit* now = Find(unit);
+  if (is == (now == nullptr ? '\0' : At(*now, at))) return true;
   auto before = former_.find(unit);
-  for (uint64_t at = 0; at < kUnitBytes; ++at) {
-    char is = bytes[at];
-    bool fine = is == (now == nullptr ? '\0' : At(*now, at));
-    if (!fine && before != former_.end()) {
-      fine = std::any_of(before->second.begin(), before->second.end(),
-                         [&](const Unit& former) { return is == At(former, at); });
-    }
-    if (!fine) return false;
-  }
-  return true;
+  if (before == former_.end()) return false;
+  const auto& contents = before->second.contents;
+  return std::any_of(contents.begin(), contents.end(),
+                     [&](const Unit& former) { return is == At(former, at); });
 }
 
 bool Content::AdoptAfterCrash(uint64_t bytes, const Reader& read, bool& lost) {
-  uint64_t units = bytes / kUnitBytes;
-  bool size_fine = bytes % kUnitBytes == 0 && (units == size_ || former_sizes_.contains(units));
-  if (!size_fine) return false;
+  if (bytes != size_ && !former_sizes_.contains(bytes)) return false;
+  uint64_t units = (bytes + kUnitBytes - 1) / kUnitBytes;
   static const std::string kZeros(kUnitBytes, '\0');
-  lost = units != size_;
+  lost = bytes != size_;
   std::set<uint64_t> written;
   for (const auto& [unit, now] : units_) written.insert(unit);
   for (const auto& [unit, before] : former_) written.insert(unit);
@@ -106,7 +129,11 @@ bool Content::AdoptAfterCrash(uint64_t bytes, const Reader& read, bool& lost) {
   std::map<uint64_t, Unit> found;
   for (uint64_t unit : written) {
     std::string is = read(unit);
-    if (!MayBe(unit, is)) return false;
+    if (is.size() != std::min(kUnitBytes, bytes - unit * kUnitBytes)) return false;
+    for (uint64_t at = 0; at < is.size(); ++at) {
+      if (!MayBe(unit, at, is[at])) return false;
+    }
+    is.resize(kUnitBytes);
     const Unit* now = Find(unit);
     lost = lost || is != (now == nullptr || !*now ? kZeros : **now);
     if (is.find_first_not_of('\0') != std::string::npos) {
@@ -114,7 +141,9 @@ bool Content::AdoptAfterCrash(uint64_t bytes, const Reader& read, bool& lost) {
     }
   }
   units_ = std::move(found);
-  Resize(units);
+  former_.clear();
+  former_sizes_.clear();
+  size_ = bytes;
   return true;
 }
 

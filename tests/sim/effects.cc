@@ -109,10 +109,10 @@ std::string Model::FollowPage(const Request& request, FileNo directory, const An
 }
 
 std::string Model::CheckVerifier(const verifier4& verifier) {
-  auto [known, fresh] = verifiers_.emplace(context_.run, verifier);
-  if (known->second != verifier) return "the write verifier changed without a restart";
-  for (const auto& [run, before] : verifiers_) {
-    if (run != context_.run && before == verifier) return "a restart kept the write verifier";
+  auto [known, fresh] = verifiers_.emplace(tree.epoch, verifier);
+  if (known->second != verifier) return "the write verifier changed without a restart or failure";
+  for (const auto& [epoch, before] : verifiers_) {
+    if (epoch != tree.epoch && before == verifier) return "the write verifier is an old one";
   }
   return "";
 }
@@ -127,18 +127,32 @@ std::string Model::FollowData(Request& request, FileNo file, const Answer& answe
       return "READ gave " + std::to_string(answer.data.size()) + " bytes, not " +
              std::to_string(expected);
     }
-    if (!content.Matches(from, answer.data)) return "READ gave other bytes than were written";
+    if (!content.Matches(from, answer.data, tree.epoch))
+      return "READ gave other bytes than were written";
     bool end = from + expected >= content.bytes();
     return answer.end == end ? "" : "READ is wrong about the end of the file";
   }
   if (op.kind == Kind::kCommit) {
-    content.Commit();
+    EachTree([&](Tree& one) {
+      if (one.Has(file)) one.at(file).content.Commit(tree.epoch);
+    });
     return CheckVerifier(answer.verifier);
   }
-  if (answer.count != op.count * kUnitBytes) return "WRITE took " + std::to_string(answer.count);
+  bool cut = answer.count > 0 && (context_.faulty || context_.full);
+  if (answer.count != op.count * kUnitBytes && !cut) {
+    return "WRITE took " + std::to_string(answer.count) + " bytes";
+  }
   if (answer.committed < op.stable) return "WRITE was less stable than asked for";
-  content.Write(op.offset, op.count, Fill(op.fill), answer.committed != UNSTABLE4);
-  tree.at(file).written = true;
+  bool stable = answer.committed != UNSTABLE4;
+  EachTree([&](Tree& one) {
+    if (!one.Has(file)) return;
+    Content& written = one.at(file).content;
+    uint64_t whole = answer.count / kUnitBytes;
+    uint64_t part = answer.count % kUnitBytes;
+    if (whole > 0) written.Write(op.offset, whole, Fill(op.fill), stable, tree.epoch);
+    if (part > 0) written.WritePart(op.offset + whole, part, Fill(op.fill), tree.epoch);
+    one.at(file).written = true;
+  });
   return CheckVerifier(answer.verifier);
 }
 
@@ -171,7 +185,7 @@ std::string Model::FollowState(Request& request, FileNo file, const Answer& answ
   switch (op.kind) {
     case Kind::kClose:
       held.Close(who);
-      tree.Unpin(file);
+      Unpin(file);
       return "";
     case Kind::kOpenConfirm:
     case Kind::kDowngrade: {

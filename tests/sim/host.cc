@@ -45,7 +45,7 @@ class Exported : public Exports {
 };
 
 Host::Host(EngineKind kind, ManualClock& clock, Random& random)
-    : kind_(kind), clock_(clock), random_(random) {
+    : kind_(kind), clock_(clock), random_(random), fault_random_(random.Next()) {
   if (kind_ == EngineKind::kLocal) disk_ = std::make_unique<local::SimulatedDisk>();
 }
 
@@ -64,18 +64,16 @@ std::string Host::OpenEngine() {
     options.clock = &clock_;
     options.disk = disk_.get();
     options.own_thread = false;
-    options.reserve_bytes = 1 << 20;
+    options.reserve_bytes = 16 << 20;
     options.block_cache_bytes = 1 << 20;
     options.write_buffer_bytes = 4 << 20;
     options.inodes_cached = 16;  // so that many are read again
     options.files_open = 4;
     options.write_back_after = std::chrono::seconds(5);
+    disk_->SetHook([this](const local::SimulatedDisk::Call& call) { return OnDiskCall(call); });
     auto opened = OpenLocalEngine(options);
     if (!opened.ok()) return opened.error().ToString();
     engine_ = std::move(*opened);
-  }
-  if (kind_ == EngineKind::kLocal) {
-    disk_->SetHook([this](const local::SimulatedDisk::Call& call) { return OnDiskCall(call); });
   }
   if (first) {
     auto made = engine_->CreateFileSystem();
@@ -93,8 +91,17 @@ std::string Host::OpenEngine() {
 
 std::string Host::Start() {
   std::string wrong = OpenEngine();
-  if (!wrong.empty()) return wrong;
-  ++run_;
+  if (wrong.empty()) wrong = StartServer();
+  if (wrong.empty()) {
+    ++run_;
+    return "";
+  }
+  exports_.reset();
+  if (kind_ == EngineKind::kLocal) engine_.reset();
+  return wrong;
+}
+
+std::string Host::StartServer() {
   fence_ = std::make_unique<Fence>();
   fenced_files_ = Fenced(*files_, *fence_);
   fenced_records_ = Fenced(engine_->records(), *fence_);
@@ -111,6 +118,7 @@ std::string Host::Start() {
 void Host::Kill(Death how) {
   if (!server_) return;
   fence_->Die();
+  Calm calm(*this);
   bool cut = kind_ == EngineKind::kLocal && (left_ || how == Death::kPowerCut);
   if (cut && !left_) left_ = disk_->CutPower(random_.Next());
   frozen_ = !cut;
@@ -134,8 +142,27 @@ bool Host::Disarm() {
   return fence_->dead();
 }
 
+void Host::SetFaults(const Faults& faults) {
+  faults_ = faults;
+  if (!disk_) return;
+  uint64_t used = disk_->used() + faults.left_bytes;
+  uint64_t capacity = local::SimulatedDisk::kCapacityDefault;
+  disk_->SetOthers(faults.left_bytes == 0 || used > capacity ? 0 : capacity - used);
+}
+
+int Host::Fault(const local::SimulatedDisk::Call& call) {
+  if (std::this_thread::get_id() != thread_ || frozen_ || calm_ > 0 || !faults_.any()) return 0;
+  if (faults_.slow_ms != 0 && call.kind == local::SimulatedDisk::Kind::kSync) {
+    clock_.Advance(std::chrono::milliseconds(fault_random_.Below(faults_.slow_ms)));
+  }
+  if (!faults_.Hits(call) || !fault_random_.Chance(faults_.of_thousand)) return 0;
+  ++failed_calls_;
+  return faults_.error;
+}
+
 int Host::OnDiskCall(const local::SimulatedDisk::Call& call) {
   using Call = local::SimulatedDisk::Kind;
+  if (int error = Fault(call); error != 0) return error;
   bool reads = call.kind == Call::kRead || call.kind == Call::kStat || call.kind == Call::kList;
   if (reads) return 0;
   bool counts = std::this_thread::get_id() == thread_ && !frozen_;

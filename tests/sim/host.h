@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "server/engine/local/testing/simulated_disk.h"
 #include "server/nfs4/server.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/fence.h"
 #include "tests/sim/model.h"
 #include "tests/sim/random.h"
@@ -44,12 +45,29 @@ class Host {
   bool up() const { return server_ != nullptr; }
   uint32_t run() const { return run_; }  // counts the starts
   bool InGrace() const { return server_->InGrace(); }
-  // Empty: it serves. Else what is wrong.
+  // Empty: it serves. Else what is wrong, and it can be tried again when the disk failed in it.
   std::string Start();
   // What is in memory is lost. Nothing to do when it is dead already.
   void Kill(Death how);
   // Was the power cut when it died last?
   bool lost_power() const { return lost_power_; }
+  // Of the local engine's disk, from now on.
+  void SetFaults(const Faults& faults);
+  const Faults& faults() const { return faults_; }
+  // How many calls of the disk have failed.
+  uint64_t failed_calls() const { return failed_calls_; }
+  // As long as one lives the disk is well.
+  class Calm {
+   public:
+    explicit Calm(Host& host) : host_(host) { ++host_.calm_; }
+    ~Calm() { --host_.calm_; }
+    Calm(const Calm&) = delete;
+    Calm& operator=(const Calm&) = delete;
+
+   private:
+    Host& host_;
+  };
+
   // What the server and the engine do from time to time. True: it died in it.
   bool Tick(const DieIn& die);
 
@@ -66,9 +84,11 @@ class Host {
 
  private:
   std::string OpenEngine();
+  std::string StartServer();
   void Arm(const DieIn& die);
   bool Disarm();
   int OnDiskCall(const local::SimulatedDisk::Call& call);
+  int Fault(const local::SimulatedDisk::Call& call);
 
   const EngineKind kind_;
   ManualClock& clock_;
@@ -76,10 +96,15 @@ class Host {
   std::unique_ptr<local::SimulatedDisk> disk_;
   std::unique_ptr<local::SimulatedDisk> left_;  // by a cut of power in the middle of something
   DieIn die_;
+  Faults faults_;
+  Random fault_random_;
+  uint64_t failed_calls_ = 0;
+  uint32_t calm_ = 0;
   bool lost_power_ = false;
   // The process is dead: its writes reach the disk no more.
   std::atomic<bool> frozen_{false};
-  // The database has threads of its own, whose calls are not counted: they come when they like.
+  // The database has threads of its own, whose calls are not counted and do not fail: they come
+  // when they like.
   const std::thread::id thread_ = std::this_thread::get_id();
   std::unique_ptr<vfs::Engine> engine_;
   uint32_t number_ = 0;

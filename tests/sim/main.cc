@@ -2,6 +2,8 @@
 //
 //   tarn-sim --seed N [--print]         one seed, twice: it must replay
 //   tarn-sim --first N --seconds S      seeds from N on for so long
+//   --faults            the disk of the local engine fails now and then
+//   --log               with the server's own log
 //   --steps N       events of a simulation (20,000)
 //   --engine E      memory or local
 //   --minors LIST   minor versions that clients speak, as 0,1
@@ -24,6 +26,7 @@ struct Arguments {
   Options options;
   uint64_t first = 1;
   uint64_t seconds = 0;
+  bool log = false;
 };
 
 uint32_t Minors(const std::string& list) {
@@ -39,6 +42,14 @@ bool ParseArguments(int count, char** values, Arguments& arguments) {
     std::string name = values[at];
     if (name == "--print") {
       arguments.options.print = true;
+      continue;
+    }
+    if (name == "--faults") {
+      arguments.options.faults = true;
+      continue;
+    }
+    if (name == "--log") {
+      arguments.log = true;
       continue;
     }
     if (at + 1 == count) return false;
@@ -78,9 +89,10 @@ void PrintFailure(const Options& options, const Simulation& simulation) {
     if ((options.minors >> minor & 1) == 0) continue;
     minors += (minors.empty() ? "" : ",") + std::to_string(minor);
   }
-  std::printf("replay: tarn-sim --seed %llu --steps %llu --engine %s --minors %s\n",
+  std::printf("replay: tarn-sim --seed %llu --steps %llu --engine %s --minors %s%s\n",
               number(options.seed), number(options.steps),
-              options.engine == EngineKind::kLocal ? "local" : "memory", minors.c_str());
+              options.engine == EngineKind::kLocal ? "local" : "memory", minors.c_str(),
+              options.faults ? " --faults" : "");
 }
 
 void Add(Counts& total, const Counts& one) {
@@ -159,6 +171,6 @@ int main(int count, char** values) {
     std::fprintf(stderr, "tarn-sim: bad arguments; see the head of tests/sim/main.cc\n");
     return 2;
   }
-  spdlog::set_level(spdlog::level::off);
+  spdlog::set_level(arguments.log ? spdlog::level::debug : spdlog::level::off);
   return arguments.seconds == 0 ? RunSeed(arguments.options) : RunFor(arguments);
 }

@@ -29,6 +29,11 @@ bool Same(const stateid4& a, const stateid4& b) {
   return a.seqid == b.seqid && a.other == b.other;
 }
 
+// What may be refused on a full disk. Removing never is, nor what makes data durable.
+bool Grows(Kind kind) {
+  return kind != Kind::kRemove && kind != Kind::kCommit && !IsRead(kind);
+}
+
 bool OfOwner(Kind kind) {
   return kind == Kind::kOpen || kind == Kind::kOpenConfirm || kind == Kind::kDowngrade ||
          kind == Kind::kClose || kind == Kind::kLock || kind == Kind::kUnlock;
@@ -52,9 +57,12 @@ std::string Model::Executed(Request& request, const std::vector<std::byte>& repl
     if (!wrong.empty()) return wrong;
   }
   NoteRenewal(request, answer);
+  request.failed = false;
   if (again) return Again(request, answer, reply);
   bool changes = Changes(request.op);
-  std::string wrong = request.done ? Redone(request, answer) : Judge(request, answer);
+  bool fresh = !request.done;
+  std::string wrong = fresh ? Judge(request, answer) : Redone(request, answer);
+  if (fresh && changes) NoteSync(request, answer);
   bool made = request.op.kind != Kind::kOpen || request.made != 0;
   if (answer.status == NFS4_OK && IsTagged(request.op.kind) && made && changes) {
     request.done = true;
@@ -73,6 +81,16 @@ bool Model::Changes(const Op& op) const {
   FileNo from = tree.Find(op.file);
   FileNo to = tree.Find(op.target);
   return from == 0 || to == 0 || tree.Child(from, op.name) != tree.Child(to, op.new_name);
+}
+
+// What is answered is on the disk, with all that came before it in the database's log.
+void Model::NoteSync(const Request& request, const Answer& answer) {
+  if (answer.status != NFS4_OK) return;
+  Kind kind = request.op.kind;
+  bool synced = IsTagged(kind) || kind == Kind::kSetMode || kind == Kind::kSetSize;
+  if (kind == Kind::kOpen) synced = request.made != 0;
+  if (kind == Kind::kWrite) synced = answer.committed != UNSTABLE4;
+  if (synced) unsynced_.clear();
 }
 
 std::string Model::Judge(Request& request, const Answer& answer) {
@@ -97,6 +115,9 @@ std::string Model::Judge(Request& request, const Answer& answer) {
     }
   }
   bool ok = answer.status == NFS4_OK;
+  if (context_.faulty) verdict.May({NFS4ERR_IO, NFS4ERR_NOSPC});
+  if (context_.full && Grows(request.op.kind)) verdict.May(NFS4ERR_NOSPC);
+  request.failed = answer.status == NFS4ERR_IO || answer.status == NFS4ERR_NOSPC;
   bool fine = verdict.may.contains(answer.status) || verdict.must.contains(answer.status) ||
               (ok && verdict.must.empty());
   // A late duplicate names its state as it was then.
@@ -129,7 +150,7 @@ std::string Model::Again40(Request& request, const Answer& answer,
   if (IsRead(kind) || kind == Kind::kWrite || !InSession(kind)) return Judge(request, answer);
   if (!OfOwner(kind)) return reply == request.reply ? "" : "sent again, it was answered otherwise";
   // An owner that nobody asked anything for a lease's time may be forgotten.
-  bool forgotten = context_.now - request.executed_at > kLease;
+  bool forgotten = context_.end - request.executed_at > kLease;
   bool same = answer.status == request.first.status && Same(answer.state, request.first.state);
   if (KeepsSeqid(request.first.status) || (forgotten && !same)) {
     std::string wrong = Judge(request, answer);
@@ -155,6 +176,7 @@ std::string Model::Redone(Request& request, const Answer& answer) {
     Verdict verdict;
     if (context_.grace || !clients_[request.actor].complete) verdict.May(NFS4ERR_GRACE);
     if (request.minor == 0) verdict.May({NFS4ERR_STALE_CLIENTID, NFS4ERR_EXPIRED});
+    if (context_.faulty) verdict.May({NFS4ERR_IO, NFS4ERR_NOSPC});
     Conflict(request.actor,
              held.ShareConflicts(Who(request, request.made), {op.access, op.deny, {}}),
              NFS4ERR_SHARE_DENIED, verdict);
@@ -188,7 +210,7 @@ std::string Model::CheckSession(const Request& request, const Answer& answer) {
 void Model::NoteRenewal(const Request& request, const Answer& answer) {
   Client& client = clients_[request.actor];
   if (client.id != request.client_id) return;
-  client.renewed_most = context_.now;
+  client.renewed_most = context_.end;
   const Op& op = request.op;
   bool names_it = OfOwner(op.kind) || op.kind == Kind::kLockTest || op.kind == Kind::kRenew ||
                   op.state.other != stateid4{}.other;
@@ -199,7 +221,7 @@ void Model::NoteRenewal(const Request& request, const Answer& answer) {
 
 bool Model::MayBeExpired(Actor actor) const {
   auto client = clients_.find(actor);
-  return client == clients_.end() || context_.now - client->second.renewed_least > kLease;
+  return client == clients_.end() || context_.end - client->second.renewed_least > kLease;
 }
 
 bool Model::SurelyExpired(Actor actor) const {
@@ -209,7 +231,7 @@ bool Model::SurelyExpired(Actor actor) const {
 
 bool Model::MayBeDropped(Actor actor) const {
   const Client& client = clients_.at(actor);
-  return !held.HoldsAny(actor) && context_.now - client.renewed_least > 2 * kLease;
+  return !held.HoldsAny(actor) && context_.end - client.renewed_least > 2 * kLease;
 }
 
 void Model::Conflict(Actor self, const std::set<Actor>& others, nfsstat4 status,
@@ -238,7 +260,7 @@ std::string Model::DropExpired(const std::set<Actor>& actors) {
 }
 
 void Model::Drop(Actor actor) {
-  for (FileNo file : held.Drop(actor)) tree.Unpin(file);
+  for (FileNo file : held.Drop(actor)) Unpin(file);
 }
 
 void Model::Died() {
@@ -278,21 +300,14 @@ void Model::CutOff(Request& request, std::vector<Tree>& outcomes, const Context&
   outcomes.push_back(tree);
   if (request.done || op.reclaim || !Expect(request).must.empty()) return;
   FileNo file = tree.Find(op.file);
-  FileNo made = 0;
   if (op.kind == Kind::kWrite) {
     // Unstable until proven otherwise: any part of it may be there.
     Tree written = tree;
-    written.at(file).content.Write(op.offset, op.count, Fill(op.fill), false);
+    written.at(file).content.Write(op.offset, op.count, Fill(op.fill), false, tree.epoch);
     outcomes.push_back(written);
     return;
   }
-  Tree changed = tree;
-  Apply(changed, op, file, made);
-  outcomes.push_back(changed);
-  bool cuts = op.kind == Kind::kOpen && op.truncate && op.create == UNCHECKED4 && made == 0;
-  if (!cuts) return;
-  changed.at(tree.Child(file, op.name)).content.Resize(0);
-  outcomes.push_back(changed);
+  AddDone(op, outcomes);
 }
 
 void Model::Done(Request& request, Tree found) {
@@ -310,6 +325,7 @@ void Model::Restarted(Time now) {
   std::set<Actor> holders;
   for (const auto& [who, share] : held.opens()) holders.insert(who.actor);
   tree.Restart();
+  NextEpoch();
   held.Restart();
   for (auto& [actor, client] : clients_) {
     bool held_before = holders.contains(actor);

@@ -9,7 +9,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,8 +39,9 @@ struct Request {
   bool answered = false;  // the client has seen an answer
   // What the model knows of it:
   bool executed = false;
-  bool done = false;  // the engine has it under its ReplayTag
-  uint32_t run = 0;   // of the server, the last that executed it
+  bool done = false;    // the engine has it under its ReplayTag
+  bool failed = false;  // the last execution met an error of the disk
+  uint32_t run = 0;     // of the server, the last that executed it
   Time executed_at{};
   Answer first;
   std::vector<std::byte> reply;
@@ -49,7 +52,10 @@ struct Request {
 struct Context {
   Time now{};
   uint32_t run = 0;
-  bool grace = false;  // when it began
+  bool grace = false;   // when it began
+  Time end{};           // a slow disk takes time
+  bool faulty = false;  // calls of the disk failed in it
+  bool full = false;    // there may be no room to grow
 };
 
 class Model {
@@ -57,12 +63,26 @@ class Model {
   // Judges an execution and follows it. Not empty: what is wrong with the answer.
   std::string Executed(Request& request, const std::vector<std::byte>& reply,
                        const Context& context);
+  // It met an error of the disk: the trees that it may have left, the one without it first; and
+  // which of them is there. The disk itself may still have the tree of before.
+  std::vector<Tree> OutcomesOf(const Request& request);
+  void Failed(const std::shared_ptr<Request>& request, Tree found, bool done);
+  // So many bytes are in the file of a write that failed. False: that cannot be.
+  bool FailedWrite(const Request& request, uint64_t bytes, uint64_t change);
+  // Calls of the disk failed in the server's maintenance.
+  void FailedMaintenance();
+  // The write verifier has changed.
+  void NextEpoch() { ++tree.epoch; }
   // The server died in the middle of it: adds the trees that it may have left.
   void CutOff(Request& request, std::vector<Tree>& outcomes, const Context& context);
   void Died();  // before what is left is looked at
   // It may have ended the grace period before, or a part of that.
   void DiedInMaintenance();
   void Restarted(Time now);
+  // What changes that failed have perhaps left on the disk, the newest first.
+  std::vector<Tree> Undone() const;
+  // After a restart the tree was the so manieth of these: 0 none.
+  void Adopt(size_t undone);
   void EndGrace();
   // Must the grace period be going on?
   bool GraceDue() const;
@@ -98,6 +118,7 @@ class Model {
   std::string Again(Request& request, const Answer& answer, const std::vector<std::byte>& reply);
   std::string Again40(Request& request, const Answer& answer, const std::vector<std::byte>& reply);
   std::string Redone(Request& request, const Answer& answer);
+  void NoteSync(const Request& request, const Answer& answer);
   std::string CheckSession(const Request& request, const Answer& answer);
   std::string Judge(Request& request, const Answer& answer);
   bool Changes(const Op& op) const;
@@ -108,6 +129,8 @@ class Model {
   // Those in the way of what was granted: all must be expired, and are dropped.
   std::string DropExpired(const std::set<Actor>& actors);
   void Drop(Actor actor);
+  void Unpin(FileNo file);
+  void AddDone(const Op& op, std::vector<Tree>& outcomes) const;
   // `status` if one of those in the way is there still.
   void Conflict(Actor self, const std::set<Actor>& others, nfsstat4 status, Verdict& verdict) const;
 
@@ -143,10 +166,19 @@ class Model {
     return {request.actor, request.op.owner, file};
   }
 
+  // A change that is seen and was answered as an error: it is on the disk with the next one that
+  // succeeds.
+  struct Unsynced {
+    Tree before;
+    std::shared_ptr<Request> request;
+  };
+  void EachTree(const std::function<void(Tree&)>& change);
+
   Context context_;
+  std::vector<Unsynced> unsynced_;
   mutable std::set<Actor> in_the_way_;  // of the operation that is being judged
   std::map<Actor, Client> clients_;
-  std::map<uint32_t, nfs4::verifier4> verifiers_;  // by run
+  std::map<Content::Epoch, nfs4::verifier4> verifiers_;
 };
 
 }  // namespace tarn::sim

@@ -63,9 +63,10 @@ bool Simulation::Run() {
   At(std::chrono::milliseconds(random_.Between(50, 8000)), [this] { BreakSome(); });
   At(std::chrono::milliseconds(random_.Between(1000, 90'000)), [this] { KillSome(); });
   At(kTick, [this] { TickServer(); });
+  At(std::chrono::milliseconds(random_.Between(1000, 60'000)), [this] { FailSome(); });
   while (!trace_.failed() && step_ < options_.steps && !events_.empty()) {
     auto first = events_.begin();
-    clock_.Advance(first->first.first - now());
+    clock_.Advance(std::max(Time{}, first->first.first - now()));
     auto what = std::move(first->second);
     events_.erase(first);
     ++step_;
@@ -79,6 +80,7 @@ bool Simulation::Run() {
 bool Simulation::Settle() {
   quiet_ = true;
   Note("settle");
+  Heal(next_faults_);
   if (!host_.up()) StartServer();
   Time until = now() + kSettleMax;
   auto resting = [this] {
@@ -95,7 +97,7 @@ bool Simulation::Settle() {
       }
       break;
     }
-    clock_.Advance(first->first.first - now());
+    clock_.Advance(std::max(Time{}, first->first.first - now()));
     auto what = std::move(first->second);
     events_.erase(first);
     ++step_;
@@ -115,10 +117,18 @@ void Simulation::CheckEnd() {
 
 void Simulation::StartServer() {
   if (host_.up()) return;
+  uint64_t failed = host_.failed_calls();
+  Time begin = now();
   std::string wrong = host_.Start();
+  if (!wrong.empty() && host_.failed_calls() > failed) {
+    Note("the server does not start: " + wrong);
+    At(kTick, [this] { StartServer(); });
+    return;
+  }
   if (!wrong.empty()) return Fail("the server does not start: " + wrong);
   Note("server starts");
-  started_ = now();
+  started_ = begin;
+  verifier_ = host_.files().WriteVerifier();
   if (host_.run() > 1) Recover();
   grace_ = host_.InGrace();
   FollowGrace();
@@ -126,6 +136,8 @@ void Simulation::StartServer() {
 
 void Simulation::Recover() {
   if (outcomes_.empty()) outcomes_.push_back(model_.tree);
+  size_t sure = outcomes_.size();
+  for (Tree& undone : model_.Undone()) outcomes_.push_back(std::move(undone));
   std::string first_wrong;
   bool found = false;
   for (size_t at = 0; at < outcomes_.size() && !found; ++at) {
@@ -135,8 +147,11 @@ void Simulation::Recover() {
     if (at == 0) first_wrong = wrong;
     if (!wrong.empty()) continue;
     found = true;
-    if (cut_off_) Note("  " + Text(*cut_off_) + (at == 0 ? " was not done" : " was done"));
-    if (at > 0) {
+    bool done = at > 0 && at < sure;
+    if (cut_off_) Note("  " + Text(*cut_off_) + (done ? " was done" : " was not done"));
+    if (at >= sure) Note("  what had failed is gone");
+    model_.Adopt(at < sure ? 0 : at - sure + 1);
+    if (done) {
       model_.Done(*cut_off_, std::move(tree));
     } else {
       model_.tree = std::move(tree);
@@ -179,14 +194,25 @@ void Simulation::KillServer(Death how) {
 
 void Simulation::TickServer() {
   if (host_.up()) {
-    if (host_.Tick(Fate(2))) {
+    uint64_t failed = host_.failed_calls();
+    bool over = now() > started_ + kLease + kTick;
+    bool died = host_.Tick(Fate(2));
+    bool faulty = host_.failed_calls() > failed;
+    if (faulty) {
+      Note("the disk fails in the server's maintenance");
+      model_.FailedMaintenance();
+    }
+    if (!died && over && !faulty && host_.InGrace()) Fail("the grace period does not end");
+    full_ = host_.faults().fills();
+    if (died) {
       Note("the server dies in its maintenance");
       model_.DiedInMaintenance();
       Died();
     } else {
+      FollowVerifier();
       FollowGrace();
       // A run that begins without a grace period releases what was unlinked at its first tick.
-      if (!grace_) model_.EndGrace();
+      if (!grace_ && !faulty) model_.EndGrace();
     }
   }
   At(kTick, [this] { TickServer(); });
@@ -196,8 +222,6 @@ void Simulation::TickServer() {
 void Simulation::FollowGrace() {
   if (!host_.up()) return;
   bool grace = host_.InGrace();
-  bool over = now() > started_ + kLease + 2 * kTick;
-  if (grace && over) Fail("the grace period does not end");
   if (!grace && now() < started_ + kLease && model_.GraceDue()) {
     Fail("the grace period ended before those who held state had reclaimed it");
   }
@@ -244,7 +268,11 @@ void Simulation::Execute(ConnectionNo from, uint32_t run, const std::shared_ptr<
   if (request->executed) ++counts_.again;
   Context context{.now = now(), .run = host_.run(), .grace = host_.InGrace()};
   bool again = request->executed;
+  uint64_t failed = host_.failed_calls();
   Host::Execution done = host_.Execute(*request, from, Fate(2));
+  context.end = now();
+  context.faulty = host_.failed_calls() > failed;
+  context.full = full_;
   std::string text = Text(*request) + (again ? " (again)" : "");
   if (done.died) {
     Note(text + ": the server dies in it");
@@ -253,12 +281,14 @@ void Simulation::Execute(ConnectionNo from, uint32_t run, const std::shared_ptr<
     Died();
     return;
   }
+  FollowVerifier();
   std::string wrong = model_.Executed(*request, done.reply, context);
   const Answer& seen = request->seen;
   text += " -> " + StatusName(seen.sequence != nfs4::NFS4_OK ? seen.sequence : seen.status);
   if (!seen.fh.empty()) text += " " + model_.tree.NameOf(seen.fh);
   Note(text);
   if (!wrong.empty()) return Fail(Text(*request) + ": " + wrong);
+  if (request->failed) FollowDisk(request);
   FollowGrace();
   Reply(from, request, done.reply);
 }
@@ -282,6 +312,50 @@ void Simulation::Break(ConnectionNo number) {
   connections_.erase(found);
   ++counts_.breaks;
   At(Delay(), [client, number] { client->ConnectionLost(number); });
+}
+
+// An operation met an error of the disk. What it left is to be all of it or nothing.
+void Simulation::FollowDisk(const std::shared_ptr<Request>& request) {
+  if (request->op.kind == Kind::kWrite) {
+    Host::Calm calm(host_);
+    auto found = host_.files().GetAttributes({}, host_.FileOf(request->op.file));
+    bool fine = found.ok() && model_.FailedWrite(*request, found->size, found->change);
+    if (!fine) Fail(Text(*request) + ": it failed and left a size that cannot be");
+    return;
+  }
+  std::string first_wrong;
+  std::vector<Tree> outcomes = model_.OutcomesOf(*request);
+  for (size_t at = 0; at < outcomes.size(); ++at) {
+    std::string wrong = CompareVisible(outcomes[at], host_);
+    if (wrong.empty()) {
+      if (at > 0) Note("  it is seen all the same");
+      return model_.Failed(request, std::move(outcomes[at]), at > 0);
+    }
+    if (at == 0) first_wrong = wrong;
+  }
+  Fail(Text(*request) + ": it failed, and then " + first_wrong);
+}
+
+void Simulation::FollowVerifier() {
+  uint64_t verifier = host_.files().WriteVerifier();
+  if (std::exchange(verifier_, verifier) != verifier) model_.NextEpoch();
+}
+
+void Simulation::FailSome() {
+  if (quiet_ || !options_.faults || options_.engine != EngineKind::kLocal) return;
+  host_.SetFaults(PickFaults(random_));
+  Note(host_.faults().Text());
+  full_ = full_ || host_.faults().fills();
+  uint64_t number = ++next_faults_;
+  At(std::chrono::milliseconds(random_.Between(10, random_.Chance(100) ? 20'000 : 2000)),
+     [this, number] { Heal(number); });
+  At(std::chrono::milliseconds(random_.Between(2500, 60'000)), [this] { FailSome(); });
+}
+
+void Simulation::Heal(uint64_t number) {
+  if (number != next_faults_ || !host_.faults().any()) return;
+  host_.SetFaults({});
+  Note(host_.faults().Text());
 }
 
 void Simulation::BreakSome() {

@@ -24,6 +24,7 @@ struct Options {
   uint64_t steps = 20'000;  // events; after them all goes well until the end is checked
   EngineKind engine = EngineKind::kMemory;
   uint32_t minors = (1U << kMinors) - 1;  // a bit for each version that clients may speak
+  bool faults = false;                    // of the local engine's disk
   bool print = false;
 };
 
@@ -33,6 +34,7 @@ struct Counts {
   uint64_t kills = 0;
   uint64_t killed_inside = 0;  // in the middle of a request
   uint64_t breaks = 0;
+  uint64_t failed_calls = 0;  // of the disk
   uint64_t reboots = 0;
   uint64_t reclaimed = 0;
   uint64_t lost = 0;  // opens that a client could not get back
@@ -88,6 +90,11 @@ class Simulation {
   void BreakSome();
   void KillSome();
   void TickServer();
+  void FailSome();
+  void Heal(uint64_t number);
+  // After it, the disk has failed or not.
+  void FollowDisk(const std::shared_ptr<Request>& request);
+  void FollowVerifier();
   void FollowGrace();
   bool Settle();
   void CheckEnd();
@@ -107,6 +114,9 @@ class Simulation {
   uint64_t step_ = 0;
   bool quiet_ = false;
   bool grace_ = false;
+  bool full_ = false;  // until the server has looked at the disk again
+  uint64_t verifier_ = 0;
+  uint64_t next_faults_ = 0;
   Time started_{};
   std::map<ConnectionNo, Connection> connections_;
   ConnectionNo next_connection_ = 0;

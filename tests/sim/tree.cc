@@ -137,6 +137,30 @@ void Tree::EndGrace() {
   }
 }
 
+Tree Tree::KnowingWhat(const Tree& now) const {
+  Tree tree = *this;
+  tree.handles_ = now.handles_;
+  tree.next_ = now.next_;
+  tree.epoch = now.epoch;
+  for (const auto& [number, file] : now.files_) {
+    auto [own, missing] = tree.files_.try_emplace(number, file);
+    File& known = own->second;
+    if (missing) {
+      known.life = Life::kGone;
+      known.links = 0;
+      known.entries.clear();
+      continue;
+    }
+    known.fh = file.fh;
+    known.fileid = file.fileid;
+    known.opens = file.opens;
+    known.closed = file.closed;
+    known.unsure = known.unsure || file.unsure;
+    if (known.links == 0) known.life = file.life;
+  }
+  return tree;
+}
+
 std::string Tree::CheckAttributes(FileNo number, const nfs_client::Attributes& shown) {
   File& file = at(number);
   auto differs = [](const char* what, uint64_t is, uint64_t should) {

@@ -54,6 +54,7 @@ class Tree {
   void SetRoot(const Fh& fh) { Learn(kRoot, fh); }
 
   FileNo Find(const Fh& fh) const;
+  bool Has(FileNo file) const { return files_.contains(file); }
   const File& at(FileNo file) const { return files_.at(file); }
   File& at(FileNo file) { return files_.at(file); }
   bool IsDirectory(FileNo file) const { return at(file).type == nfs4::NF4DIR; }
@@ -74,6 +75,9 @@ class Tree {
   void MakeUncertainUnsure();
   void Restart();   // pins are gone
   void EndGrace();  // what was without a name is gone
+  // This tree, which was before, with the handles, numbers and opens that are known now. What was
+  // made meanwhile is gone.
+  Tree KnowingWhat(const Tree& now) const;
 
   // What the server shows of a file. Empty: it is what the model has.
   std::string CheckAttributes(FileNo file, const nfs_client::Attributes& shown);
@@ -81,6 +85,8 @@ class Tree {
   const std::vector<FileNo>& live() const { return live_; }
   FileNo last() const { return next_ - 1; }
   const std::map<FileNo, File>& files() const { return files_; }
+
+  Content::Epoch epoch = 1;
 
  private:
   void Drop(FileNo file);

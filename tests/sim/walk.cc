@@ -21,7 +21,8 @@ nfs4::nfs_ftype4 ToWire(vfs::FileType type) {
 
 class Walk {
  public:
-  Walk(Tree& tree, Host& host) : tree_(tree), host_(host) {}
+  Walk(Tree& tree, Host& host, bool running)
+      : tree_(tree), host_(host), calm_(host), running_(running) {}
 
   std::string Compare(FileNo number, vfs::FileId id) {
     auto found = host_.files().GetAttributes(Root(), id);
@@ -35,7 +36,7 @@ class Walk {
              std::to_string(file.links);
     }
     if (file.fileid != 0 && file.fileid != id.inode) return name + " is another file";
-    if (host_.lost_power() && file.type == nfs4::NF4REG) {
+    if (!running_ && host_.lost_power() && file.type == nfs4::NF4REG) {
       // The local engine keeps the change attributes of unstable data over kills only
       // (docs/engine-format.md): after a cut of power they may go back with it.
       file.change = 0;
@@ -73,27 +74,48 @@ class Walk {
   }
 
   std::string CompareBytes(File& file, const std::string& name, vfs::FileId id, uint64_t size) {
+    if (running_) return CompareRunning(file, name, id, size);
     bool lost = false;
+    bool damaged = false;
     auto unit_at = [&](uint64_t unit) {
       std::string bytes(kUnitBytes, '\0');
       auto read = host_.files().Read(Root(), id, false, unit * kUnitBytes,
                                      std::as_writable_bytes(std::span(bytes)));
       bytes.resize(read.ok() ? read->bytes : 0);
+      damaged = damaged || !read.ok();
       return bytes;
     };
+    bool unsure = file.content.Unsure(tree_.epoch) || file.shown.Unsure(tree_.epoch);
     bool fine = file.content.AdoptAfterCrash(size, unit_at, lost);
-    if (lost && !host_.lost_power()) file.written = !file.content.SameAs(file.shown);
+    if (lost && !host_.lost_power()) file.written = !unsure && !file.content.SameAs(file.shown);
+    if (damaged && unsure) return "";
     return fine ? "" : name + " of " + std::to_string(size) + " bytes has other contents";
+  }
+
+  std::string CompareRunning(const File& file, const std::string& name, vfs::FileId id,
+                             uint64_t size) {
+    constexpr uint64_t kFirstBytes = 64 * kUnitBytes;  // behind them files are sparse
+    if (size != file.content.bytes()) {
+      return name + " has " + std::to_string(size) + " bytes, not " +
+             std::to_string(file.content.bytes());
+    }
+    std::vector<std::byte> bytes(std::min(size, kFirstBytes));
+    auto read = host_.files().Read(Root(), id, false, 0, bytes);
+    if (!read.ok() && file.content.Unsure(tree_.epoch)) return "";
+    if (!read.ok()) return name + ": " + read.error().ToString();
+    return file.content.Matches(0, bytes, tree_.epoch) ? "" : name + " has other contents";
   }
 
   Tree& tree_;
   Host& host_;
+  const Host::Calm calm_;
+  const bool running_;
 };
 
 }  // namespace
 
 std::string CompareWithEngine(Tree& tree, Host& host) {
-  Walk walk(tree, host);
+  Walk walk(tree, host, false);
   std::string wrong = walk.Compare(kRoot, host.FileOf(tree.at(kRoot).fh));
   if (!wrong.empty()) return wrong;
   for (const auto& [number, file] : tree.files()) {
@@ -110,7 +132,12 @@ std::string CompareWithEngine(Tree& tree, Host& host) {
   return "";
 }
 
+std::string CompareVisible(Tree& tree, Host& host) {
+  return Walk(tree, host, true).Compare(kRoot, host.FileOf(tree.at(kRoot).fh));
+}
+
 std::string CheckEngine(Host& host) {
+  Host::Calm calm(host);
   std::string problems;
   auto checked = host.files().Check([&](std::string_view problem) {
     problems.append(problems.empty() ? "" : "; ").append(problem);

@@ -189,6 +189,22 @@ TEST_F(DiskFaults, TheDatabaseComesBackAfterTablesThatCouldNotBeRead) {
   ExpectSound(made);
 }
 
+// The tables can be written, so that each attempt begins another log, and that one fails again
+// before anything was written to it.
+TEST_F(DiskFaults, LogsThatFailOneAfterTheOtherDoNotEndTheDatabase) {
+  std::vector<std::string> made;
+  Break(EIO, [](auto& call) { return call.kind == Kind::kSync && call.path.ends_with(".log"); });
+  for (int i = 0; i < 3; ++i) {
+    auto created = fs_->Create(kRoot, top_, "f" + std::to_string(i), {});
+    EXPECT_TRUE(created || created.code() == Code::kIo) << created.error().ToString();
+    if (created) made.push_back("f" + std::to_string(i));
+  }
+  EXPECT_GT(failures_, 0u);
+  Heal();
+  ASSERT_TRUE(ServesAgain("again"));
+  ExpectSound(made);
+}
+
 TEST_F(DiskFaults, ADiskThatOthersFillIsRefusedAndComesBack) {
   std::vector<std::string> made;
   for (int round = 0; round < 3; ++round) {

@@ -303,13 +303,18 @@ int SimulatedDisk::GetSpace(const std::string& path, Space* space) {
   if (Ask({Kind::kStat, path, 0, 0}) != 0) return -1;
   std::lock_guard lock(mutex_);
   space->total = capacity_;
-  space->free = capacity_ - std::min(capacity_, used_pages_ * kPageBytes);
+  space->free = capacity_ - std::min(capacity_, used_pages_ * kPageBytes + others_);
   return 0;
 }
 
 void SimulatedDisk::SetCapacity(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   capacity_ = bytes;
+}
+
+void SimulatedDisk::SetOthers(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  others_ = bytes;
 }
 
 uint64_t SimulatedDisk::used() const {
@@ -347,6 +352,7 @@ std::vector<std::string> SimulatedDisk::Files() const {
 std::unique_ptr<SimulatedDisk> SimulatedDisk::CutPower(uint64_t seed) const {
   std::lock_guard lock(mutex_);
   auto after = std::make_unique<SimulatedDisk>(seed, capacity_);
+  after->others_ = others_;
   PowerCut cut(seed);
   after->root_ = cut.Directory(root_, unsynced_names_);
   after->root_->names = 1;

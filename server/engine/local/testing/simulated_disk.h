@@ -71,6 +71,8 @@ class SimulatedDisk final : public Disk {
   std::unique_ptr<SimulatedDisk> CutPower(uint64_t seed) const;
   // Bytes, in pages of 4 KiB. Less than is in use: full, as when others filled the disk.
   void SetCapacity(uint64_t bytes);
+  // So much of it is taken by files of others, which are not seen here.
+  void SetOthers(uint64_t bytes);
   uint64_t used() const;
   // Changes bits of a stored byte. False: there is no such byte.
   bool Flip(const std::string& path, uint64_t offset, uint8_t mask);
@@ -104,7 +106,9 @@ class SimulatedDisk final : public Disk {
   NodePtr FindAbove(const std::string& path, std::string* name) const;
   void Change(NameChange change);
   // False: no space for so many more pages.
-  bool Fits(uint64_t pages) const { return used_pages_ + pages <= capacity_ / kPage; }
+  bool Fits(uint64_t pages) const {
+    return used_pages_ + pages + others_ / kPage <= capacity_ / kPage;
+  }
   void Count(Node& node);
   int FailSync(Node& node);
 
@@ -114,6 +118,7 @@ class SimulatedDisk final : public Disk {
   std::shared_ptr<const Hook> hook_;  // guarded by mutex_, as is all that follows
   std::mt19937_64 random_;
   uint64_t capacity_;
+  uint64_t others_ = 0;
   uint64_t used_pages_ = 0;
   uint64_t syncs_ = 0;
   NodePtr root_;

@@ -56,8 +56,10 @@ void SimulatedDisk::Node::LoseSome(std::mt19937_64& random) {
   for (const FileChange& change : unsynced) change.ApplySome(durable, random);
   durable.Trim();
   unsynced.clear();
-  // The pages may stay in memory, clean, or be read again.
+  // The pages may stay in memory, clean, or be read again; the size is known there all the same.
+  uint64_t size = now.size();
   if (random() % 2 == 0) now = durable;
+  if (now.size() != size) now.SetSize(size);
 }
 
 void SimulatedDisk::NameChange::MakeDurable() const {
