@@ -1,7 +1,5 @@
 #include "tests/sim/host.h"
 
-#include <cerrno>
-
 #include "server/engine/local/local_engine.h"
 #include "server/engine/memory/memory_engine.h"
 
@@ -119,16 +117,16 @@ void Host::Kill(Death how) {
   if (!server_) return;
   fence_->Die();
   Calm calm(*this);
-  bool cut = kind_ == EngineKind::kLocal && (left_ || how == Death::kPowerCut);
-  if (cut && !left_) left_ = disk_->CutPower(random_.Next());
-  frozen_ = !cut;
-  lost_power_ = cut;
+  if (disk_ && !left_) Leave(how);
   server_.reset();
   exports_.reset();
   if (kind_ == EngineKind::kLocal) engine_.reset();
-  if (cut) disk_ = std::move(left_);
-  left_.reset();
-  frozen_ = false;
+  if (left_) disk_ = std::move(left_);
+}
+
+void Host::Leave(Death how) {
+  lost_power_ = how == Death::kPowerCut;
+  left_ = lost_power_ ? disk_->CutPower(random_.Next()) : disk_->Copy();
 }
 
 void Host::Arm(const DieIn& die) {
@@ -151,7 +149,7 @@ void Host::SetFaults(const Faults& faults) {
 }
 
 int Host::Fault(const local::SimulatedDisk::Call& call) {
-  if (std::this_thread::get_id() != thread_ || frozen_ || calm_ > 0 || !faults_.any()) return 0;
+  if (std::this_thread::get_id() != thread_ || left_ || calm_ > 0 || !faults_.any()) return 0;
   if (faults_.slow_ms != 0 && call.kind == local::SimulatedDisk::Kind::kSync) {
     clock_.Advance(std::chrono::milliseconds(fault_random_.Below(faults_.slow_ms)));
   }
@@ -165,18 +163,12 @@ int Host::OnDiskCall(const local::SimulatedDisk::Call& call) {
   if (int error = Fault(call); error != 0) return error;
   bool reads = call.kind == Call::kRead || call.kind == Call::kStat || call.kind == Call::kList;
   if (reads) return 0;
-  bool counts = std::this_thread::get_id() == thread_ && !frozen_;
+  bool counts = std::this_thread::get_id() == thread_ && !left_;
   if (counts && die_.disk_calls > 0 && --die_.disk_calls == 0) {
     fence_->Die();
-    if (die_.how == Death::kPowerCut) {
-      left_ = disk_->CutPower(random_.Next());
-    } else {
-      frozen_ = true;
-    }
+    Leave(die_.how);
   }
-  // A sync that failed would lose what was written before it, which a killed process does not.
-  bool syncs = call.kind == Call::kSync || call.kind == Call::kSyncDirectory;
-  return frozen_ && !syncs ? EIO : 0;
+  return 0;
 }
 
 bool Host::Tick(const DieIn& die) {

@@ -4,7 +4,6 @@
 // Threads: one. The RPC layer is left out: a request is the bytes of its COMPOUND.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -88,21 +87,21 @@ class Host {
   void Arm(const DieIn& die);
   bool Disarm();
   int OnDiskCall(const local::SimulatedDisk::Call& call);
+  void Leave(Death how);
   int Fault(const local::SimulatedDisk::Call& call);
 
   const EngineKind kind_;
   ManualClock& clock_;
   Random& random_;
   std::unique_ptr<local::SimulatedDisk> disk_;
-  std::unique_ptr<local::SimulatedDisk> left_;  // by a cut of power in the middle of something
+  // What the death left; the old disk goes on until the dead process has ended.
+  std::unique_ptr<local::SimulatedDisk> left_;
   DieIn die_;
   Faults faults_;
   Random fault_random_;
   uint64_t failed_calls_ = 0;
   uint32_t calm_ = 0;
   bool lost_power_ = false;
-  // The process is dead: its writes reach the disk no more.
-  std::atomic<bool> frozen_{false};
   // The database has threads of its own, whose calls are not counted and do not fail: they come
   // when they like.
   const std::thread::id thread_ = std::this_thread::get_id();

@@ -349,6 +349,18 @@ std::vector<std::string> SimulatedDisk::Files() const {
   return files;
 }
 
+std::unique_ptr<SimulatedDisk> SimulatedDisk::Copy() const {
+  std::lock_guard lock(mutex_);
+  auto copy = std::make_unique<SimulatedDisk>(1, capacity_);
+  copy->random_ = random_;
+  copy->others_ = others_;
+  Copies copies;
+  copy->root_ = copies.Of(root_);
+  for (auto& change : unsynced_names_) copy->unsynced_names_.push_back(copies.Of(change));
+  for (Node* node : copies.made()) copy->Count(*node);
+  return copy;
+}
+
 std::unique_ptr<SimulatedDisk> SimulatedDisk::CutPower(uint64_t seed) const {
   std::lock_guard lock(mutex_);
   auto after = std::make_unique<SimulatedDisk>(seed, capacity_);

@@ -69,6 +69,8 @@ class SimulatedDisk final : public Disk {
   // What is left after a cut of power at this moment, as a disk of its own. This one goes on, so
   // that the engine on it can be ended.
   std::unique_ptr<SimulatedDisk> CutPower(uint64_t seed) const;
+  // What a killed process leaves, as a disk of its own: all is there, and synced or not as it was.
+  std::unique_ptr<SimulatedDisk> Copy() const;
   // Bytes, in pages of 4 KiB. Less than is in use: full, as when others filled the disk.
   void SetCapacity(uint64_t bytes);
   // So much of it is taken by files of others, which are not seen here.
@@ -97,6 +99,7 @@ class SimulatedDisk final : public Disk {
   struct NameChange;
   class Handle;
   class PowerCut;
+  class Copies;
   using NodePtr = std::shared_ptr<Node>;
 
   // 0, or -1 and errno.

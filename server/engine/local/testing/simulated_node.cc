@@ -99,6 +99,29 @@ void SimulatedDisk::NameChange::Sync(std::vector<NameChange>& changes, const Nod
   changes = std::move(left);
 }
 
+SimulatedDisk::NodePtr SimulatedDisk::Copies::Of(const NodePtr& node) {
+  if (!node) return nullptr;
+  if (auto found = copies_.find(node.get()); found != copies_.end()) return found->second;
+  auto copy = std::make_shared<Node>(node->type);
+  copies_[node.get()] = copy;
+  made_.push_back(copy.get());
+  copy->now = node->now;
+  copy->durable = node->durable;
+  copy->unsynced = node->unsynced;
+  copy->names = node->names;
+  for (auto& [name, entry] : node->entries) copy->entries[name] = Of(entry);
+  for (auto& [name, entry] : node->durable_entries) copy->durable_entries[name] = Of(entry);
+  return copy;
+}
+
+SimulatedDisk::NameChange SimulatedDisk::Copies::Of(const NameChange& change) {
+  NameChange copy;
+  for (auto& edit : change.edits) {
+    copy.edits.push_back({Of(edit.directory), edit.name, Of(edit.node)});
+  }
+  return copy;
+}
+
 SimulatedDisk::PowerCut::PowerCut(uint64_t seed)
     : seed_(seed * 0x9e3779b97f4a7c15 + 1), random_(seed_) {
   static constexpr Way kWays[] = {Way::kNothing, Way::kAll,  Way::kOlder, Way::kSome,

@@ -67,6 +67,18 @@ struct SimulatedDisk::NameChange {
   static void Sync(std::vector<NameChange>& changes, const NodePtr& directory);
 };
 
+// Makes copies of nodes, with all below them, each once.
+class SimulatedDisk::Copies {
+ public:
+  NodePtr Of(const NodePtr& node);
+  NameChange Of(const NameChange& change);
+  const std::vector<Node*>& made() const { return made_; }
+
+ private:
+  std::unordered_map<const Node*, NodePtr> copies_;
+  std::vector<Node*> made_;
+};
+
 // The way of one cut of power, from a seed.
 class SimulatedDisk::PowerCut {
  public:
