@@ -85,7 +85,7 @@ bool Content::SameAs(const Content& other) const {
 
 bool Content::Unsure(Epoch now) const {
   return std::any_of(former_.begin(), former_.end(),
-                     [&](const auto& one) { return one.second.epoch != now; });
+                     [&](const auto& one) { return one.second.Unsure(now); });
 }
 
 uint64_t Content::ReadableAt(uint64_t offset, uint64_t count) const {
@@ -100,7 +100,7 @@ bool Content::Matches(uint64_t offset, const Bytes& data, Epoch now) const {
     char is = static_cast<char>(data[at]);
     if (is == (unit == nullptr ? '\0' : At(*unit, within))) continue;
     auto former = former_.find(number);
-    bool unsure = former != former_.end() && former->second.epoch != now;
+    bool unsure = former != former_.end() && former->second.Unsure(now);
     if (!unsure || !MayBe(number, within, is)) return false;
   }
   return true;
@@ -116,7 +116,7 @@ bool Content::MayBe(uint64_t unit, uint64_t at, char is) const {
                      [&](const Unit& former) { return is == At(former, at); });
 }
 
-bool Content::AdoptAfterCrash(uint64_t bytes, const Reader& read, bool& lost) {
+bool Content::AdoptAfterCrash(uint64_t bytes, const Reader& read, bool durable, bool& lost) {
   if (bytes != size_ && !former_sizes_.contains(bytes)) return false;
   uint64_t units = (bytes + kUnitBytes - 1) / kUnitBytes;
   static const std::string kZeros(kUnitBytes, '\0');
@@ -135,13 +135,17 @@ bool Content::AdoptAfterCrash(uint64_t bytes, const Reader& read, bool& lost) {
     }
     is.resize(kUnitBytes);
     const Unit* now = Find(unit);
+    auto former = former_.find(unit);
+    if (former != former_.end() && now != nullptr) former->second.contents.push_back(*now);
     lost = lost || is != (now == nullptr || !*now ? kZeros : **now);
     if (is.find_first_not_of('\0') != std::string::npos) {
       found[unit] = std::make_shared<const std::string>(std::move(is));
     }
   }
   units_ = std::move(found);
-  former_.clear();
+  if (durable) former_.clear();
+  former_.erase(former_.lower_bound(units), former_.end());
+  for (auto& [unit, former] : former_) former.epoch = kLeft;
   former_sizes_.clear();
   size_ = bytes;
   return true;

@@ -25,6 +25,8 @@ class Content {
  public:
   using Epoch = uint64_t;              // counts write verifiers
   static constexpr Epoch kFailed = 0;  // of a write that was an error: no COMMIT is for it
+  // Of one that a killed process left to the system: it is seen, and a cut of power may take it.
+  static constexpr Epoch kLeft = ~Epoch{0};
   uint64_t bytes() const { return size_; }
   // `stable`: at once. Else under a verifier.
   void Write(uint64_t first, uint64_t count, const std::string& unit, bool stable, Epoch epoch);
@@ -41,10 +43,10 @@ class Content {
   bool Unsure(Epoch now) const;
   uint64_t ReadableAt(uint64_t offset, uint64_t count) const;  // bytes
   // After a crash: may it have left a file of so many bytes, and the units that `read` gives? Then
-  // that is the content from now on.
+  // that is the content from now on; it is `durable` after a cut of power.
   using Reader = std::function<std::string(uint64_t unit)>;
   // `lost`: it is not what it was before.
-  bool AdoptAfterCrash(uint64_t bytes, const Reader& read, bool& lost);
+  bool AdoptAfterCrash(uint64_t bytes, const Reader& read, bool durable, bool& lost);
 
  private:
   using Unit = std::shared_ptr<const std::string>;  // null: zeros
@@ -56,6 +58,7 @@ class Content {
   struct Former {
     std::vector<Unit> contents;
     Epoch epoch = 0;  // of the last write
+    bool Unsure(Epoch now) const { return epoch != now && epoch != kLeft; }
   };
 
   uint64_t size_ = 0;  // bytes

@@ -86,7 +86,7 @@ class Walk {
       return bytes;
     };
     bool unsure = file.content.Unsure(tree_.epoch) || file.shown.Unsure(tree_.epoch);
-    bool fine = file.content.AdoptAfterCrash(size, unit_at, lost);
+    bool fine = file.content.AdoptAfterCrash(size, unit_at, host_.lost_power(), lost);
     if (lost && !host_.lost_power()) file.written = !unsure && !file.content.SameAs(file.shown);
     if (damaged && unsure) return "";
     return fine ? "" : name + " of " + std::to_string(size) + " bytes has other contents";
