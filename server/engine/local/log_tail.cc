@@ -121,7 +121,7 @@ class Scanner {
   Extent extent_;
 };
 
-// Does a good part begin anywhere in [from, size)?
+// Does another record begin behind `from`, before `size`?
 Result<bool> GoesOn(DiskFile& file, const std::string& path, uint64_t from, uint64_t size) {
   std::vector<std::byte> bytes(size - from);
   for (size_t done = 0; done < bytes.size();) {
@@ -134,13 +134,14 @@ Result<bool> GoesOn(DiskFile& file, const std::string& path, uint64_t from, uint
     size_t block_left = kBlock - (from + at) % kBlock;
     auto left = std::span(bytes).subspan(at);
     auto part = PartAt(left.first(std::min(left.size(), block_left)));
-    if (part && part->type <= kLast) return true;
+    if (part && (part->type == kFull || part->type == kFirst)) return true;
   }
   return false;
 }
 
 // The list of tables has the format of a log. It is short, and each sync covers one record, so a
-// broken one that is not the last was synced.
+// broken one that is not the last was synced. Parts that go on are of the torn record itself, of
+// which the disk may have kept any.
 Result<bool> ManifestIsDamaged(DiskFile& file, const std::string& path, const Extent& extent) {
   if (extent.size - extent.good > kUnsyncedMax) return true;
   return GoesOn(file, path, extent.good, extent.size);
