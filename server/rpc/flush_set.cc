@@ -36,7 +36,8 @@ void FlushSet::Drain() {
     std::shared_ptr<Connection> connection;
     {
       std::lock_guard lock(mutex_);
-      auto found = connections_.find(events[static_cast<size_t>(i)].data.u64);
+      uint64_t id = events[static_cast<size_t>(i)].data.u64;  // no reference to it: it is packed
+      auto found = connections_.find(id);
       if (found != connections_.end()) connection = found->second;
     }
     if (connection) connection->Flush();

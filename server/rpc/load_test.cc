@@ -6,13 +6,8 @@
 #include <fstream>
 #include <thread>
 
+#include "common/sanitized.h"
 #include "server/rpc/testing.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 namespace tarn::rpc {
 namespace {
