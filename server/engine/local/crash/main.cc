@@ -15,6 +15,7 @@
 #include <iostream>
 #include <thread>
 
+#include "common/log.h"
 #include "server/engine/local/crash/workload.h"
 #include "server/engine/local/local_engine.h"
 
@@ -259,6 +260,8 @@ int Full(const std::string& directory) {
 
 int main(int argc, char** argv) {
   std::string mode = argc > 1 ? argv[1] : "";
+  // Not to standard output: that tells the test that we are ready, and it reads no more of it.
+  if (!tarn::StartLogging("engine_local_worker", "info").ok()) return 1;
   if (mode == "run" && argc == 5) return tarn::local::Run(argv[2], argv[3], std::stoull(argv[4]));
   if (mode == "full" && argc == 3) return tarn::local::Full(argv[2]);
   std::cerr << "usage: engine_local_worker run DIR LOGS SEED | full DIR\n";
