@@ -139,9 +139,9 @@ Result<bool> GoesOn(DiskFile& file, const std::string& path, uint64_t from, uint
   return false;
 }
 
-// The list of tables has the format of a log. It is short, and each sync covers one record, so a
-// broken one that is not the last was synced. Parts that go on are of the torn record itself, of
-// which the disk may have kept any.
+// The list of tables has the format of a log. It is short, and each sync covers one record
+// (manifest_files.h), so a broken one that is not the last was synced. Parts that go on are of the
+// torn record itself, of which the disk may have kept any.
 Result<bool> ManifestIsDamaged(DiskFile& file, const std::string& path, const Extent& extent) {
   if (extent.size - extent.good > kUnsyncedMax) return true;
   return GoesOn(file, path, extent.good, extent.size);

@@ -17,6 +17,7 @@
 #include "server/engine/local/log_files.h"
 #include "server/engine/local/log_order.h"
 #include "server/engine/local/log_tail.h"
+#include "server/engine/local/manifest_files.h"
 #include "server/engine/local/retryable_files.h"
 
 namespace tarn::local {
@@ -145,7 +146,7 @@ Store::Store(const LocalOptions& options)
       disk_(*options.disk),
       ballast_(options.data_dir + "/ballast"),
       env_(rocksdb::NewCompositeEnv(
-          NewRetryableFiles(NewLogFiles(disk_.DatabaseEnv()->GetFileSystem())))),
+          NewRetryableFiles(NewManifestFiles(NewLogFiles(disk_.DatabaseEnv()->GetFileSystem()))))),
       log_order_(std::make_unique<LogOrder>()) {}
 
 Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& given) {

@@ -286,6 +286,23 @@ std::string Client::LastSteps(size_t until) const {
   return text;
 }
 
+// All regular files, by the names of a state; each may be as any of the states in `range` has it.
+std::string Client::CheckFiles(FileSystem& fs, const Seen& seen, size_t state,
+                               std::pair<size_t, size_t> range) {
+  for (auto& [path, id] : states_[state].names()) {
+    if (states_[state].file(id).type != FileType::kRegular) continue;
+    std::vector<const Content*> versions;
+    for (size_t at = range.first; at <= range.second; ++at) {
+      const FileModel* file = states_[at].Find(id);
+      if (file == nullptr) continue;
+      for (const Content& version : file->versions) versions.push_back(&version);
+    }
+    std::string wrong = CheckBytes(fs, seen.names.at(path).id, versions);
+    if (!wrong.empty()) return path + ": " + wrong;
+  }
+  return "";
+}
+
 std::vector<std::string> Client::Check(Engine& engine, size_t answered, size_t begun) {
   std::vector<std::string> problems;
   std::string where = name_ + " after step " + std::to_string(answered) +
@@ -296,23 +313,20 @@ std::vector<std::string> Client::Check(Engine& engine, size_t answered, size_t b
   Seen seen;
   auto text = TextOf(engine, seen);
   if (!text) return say(text.error().ToString()), problems;
-  size_t state = begun;  // a cut by another thread may see some steps go by
-  while (state > answered && *text != states_[state].Text()) --state;
-  if (*text != states_[state].Text()) {
+  // A cut by another thread may see some steps go by, and some states have the same names.
+  std::optional<size_t> found;
+  std::string wrong;
+  for (size_t at = begun + 1; at-- > answered && (!found || !wrong.empty());) {
+    if (*text != states_[at].Text()) continue;
+    found = at;
+    wrong = CheckFiles(**fs, seen, at, {answered, begun});
+  }
+  size_t state = found.value_or(answered);
+  if (!found) {
     say("names differ, expected:\n" + states_[state].Text() + "found:\n" + *text);
     return problems;
   }
-  for (auto& [path, id] : states_[state].names()) {
-    if (states_[state].file(id).type != FileType::kRegular) continue;
-    std::vector<const Content*> versions;
-    for (size_t at = answered; at <= begun; ++at) {
-      const FileModel* file = states_[at].Find(id);
-      if (file == nullptr) continue;
-      for (const Content& version : file->versions) versions.push_back(&version);
-    }
-    std::string wrong = CheckBytes(**fs, seen.names.at(path).id, versions);
-    if (!wrong.empty()) say(path + ": " + wrong + "; the last steps were:\n" + LastSteps(begun));
-  }
+  if (!wrong.empty()) say(wrong + "; the last steps were:\n" + LastSteps(begun));
   bool known = begun == answered || states_[answered].Text() != states_[begun].Text();
   if (begun > answered + 1 || !known) return problems;
   if (state == 0 || !steps_[state - 1].Replayable()) return problems;

@@ -46,6 +46,8 @@ class Client {
                     Seen& seen);
   Result<std::string> TextOf(vfs::Engine& engine, Seen& seen);
   std::string LastSteps(size_t until) const;
+  std::string CheckFiles(vfs::FileSystem& fs, const Seen& seen, size_t state,
+                         std::pair<size_t, size_t> range);
   std::string CheckBytes(vfs::FileSystem& fs, vfs::FileId file,
                          const std::vector<const Content*>& versions);
 
