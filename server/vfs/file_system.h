@@ -159,6 +159,14 @@ class FileSystem {
   // Checks every invariant while serving; each problem is one line to `report`. Returns the number
   // of problems.
   virtual Result<uint64_t> Check(const std::function<void(std::string_view)>& report) = 0;
+
+  // Reads all stored bytes of files and compares them with their checksums, while serving; what has
+  // none gets one. Each problem is one line to `report`. An engine without checksums has nothing to
+  // do. kAborted: `pace` said so.
+  virtual Result<ScrubCounts> Scrub(const ScrubPace& /*pace*/,
+                                    const std::function<void(std::string_view)>& /*report*/) {
+    return ScrubCounts{};
+  }
 };
 
 // Small durable records that live in the same database as the data: the control API's resources,
@@ -189,6 +197,13 @@ class Engine {
   // Owned by the engine; the object stays for as long as the engine, even when the file system is
   // deleted, since requests and open files may hold it. kNotFound.
   virtual Result<FileSystem*> GetFileSystem(uint32_t number) = 0;
+  // As FileSystem::Scrub, of what belongs to no file system: the tables with names, attributes,
+  // small files and records of all of them.
+  virtual Result<ScrubCounts> ScrubTables(const ScrubPace& /*pace*/,
+                                          const std::function<void(std::string_view)>& /*report*/) {
+    return ScrubCounts{};
+  }
+  virtual EngineCounters counters() const { return {}; }
 };
 
 }  // namespace tarn::vfs

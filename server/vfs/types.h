@@ -244,4 +244,31 @@ enum class XattrMode : uint8_t {
 // counts as not seen.
 using XattrVisitor = std::function<bool(uint64_t cookie, std::string_view name)>;
 
+// Called after so many bytes were read from the disk: it may wait, so that others get the disk too.
+// False: stop.
+using ScrubPace = std::function<bool(uint64_t bytes)>;
+
+// What an engine met since the process began.
+struct EngineCounters {
+  uint64_t blocks_verified = 0;  // of files, 4 KiB each, by reads and scrubs
+  uint64_t damaged = 0;       // blocks and records whose checksum was wrong, each time it was seen
+  uint64_t read_errors = 0;   // of the disk
+  uint64_t write_errors = 0;  // also of calls that make, cut, rename or remove
+  uint64_t sync_errors = 0;
+};
+
+struct ScrubCounts {
+  uint64_t files = 0;
+  uint64_t bytes = 0;       // read and compared
+  uint64_t problems = 0;    // lines reported
+  uint64_t sums_added = 0;  // blocks that had none
+
+  void Add(const ScrubCounts& other) {
+    files += other.files;
+    bytes += other.bytes;
+    problems += other.problems;
+    sums_added += other.sums_added;
+  }
+};
+
 }  // namespace tarn::vfs

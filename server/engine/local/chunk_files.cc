@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "server/engine/local/chunk_map.h"
+#include "server/engine/local/health.h"
 
 namespace tarn::local {
 namespace {
@@ -34,6 +35,7 @@ Error SystemError(const char* what, const std::string& path) {
   std::string message = std::string(what) + " " + path + ": " + std::strerror(error);
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) return Error(Code::kNoSpace, message);
   spdlog::error("disk: {}", message);
+  ProcessHealth().CountError(what);
   return Error(Code::kIo, message);
 }
 

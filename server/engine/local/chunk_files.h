@@ -39,6 +39,8 @@ class ChunkFile {
 
   // The whole buffer: kCorrupt when the file is shorter.
   Result<void> Read(uint64_t offset, std::span<std::byte> buffer) const;
+  // The next Read of these bytes asks the disk, if it can be had.
+  void DropCache(uint64_t offset, uint64_t bytes) const { file_->DropCache(offset, bytes); }
   // `head` and `tail` zero bytes around the data.
   Result<void> Write(uint64_t offset, size_t head, std::span<const std::byte> data, size_t tail);
   // Zeros, whatever was there, for which the disk has room from now on.
@@ -66,6 +68,7 @@ class ChunkFiles {
 
   // nullptr: there is none, and `create` is false.
   Result<std::shared_ptr<ChunkFile>> Open(const ChunkId& id, bool create);
+  std::string PathOf(const ChunkId& id) const;
   // The file's length; nothing when there is none.
   std::optional<uint64_t> SizeOf(const ChunkId& id) const;
   // Fine when it is not there.
@@ -93,7 +96,6 @@ class ChunkFiles {
   // Until the folder's name, and those above it, are on stable storage.
   Result<void> WaitForFolder(const std::string& path);
   std::string DirectoryOf(const ChunkId& id) const;
-  std::string PathOf(const ChunkId& id) const;
   Shard& shard(const ChunkId& id) { return shards_[(Hash()(id) >> 20) % kShards]; }
 
   Disk& disk_;

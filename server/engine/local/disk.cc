@@ -48,6 +48,10 @@ class SystemFile final : public DiskFile {
   }
   int Sync() override { return ::fdatasync(fd_); }
   void StartWriteback() override { (void)::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE); }
+  void DropCache(uint64_t offset, uint64_t bytes) override {
+    (void)::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                          POSIX_FADV_DONTNEED);
+  }
   int64_t Size() override {
     struct stat now {};
     return ::fstat(fd_, &now) == 0 ? now.st_size : -1;

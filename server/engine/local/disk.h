@@ -45,6 +45,8 @@ class DiskFile {
   // The way to the disk of what was written begins. Promises nothing.
   virtual void StartWriteback() = 0;
   virtual int64_t Size() = 0;
+  // What memory caches of clean bytes may be dropped, so that the next Read asks the disk.
+  virtual void DropCache(uint64_t /*offset*/, uint64_t /*bytes*/) {}
   // Alone among all who open the file, also in other processes, until it is closed. EWOULDBLOCK:
   // another has it.
   virtual int Lock() = 0;

@@ -126,6 +126,9 @@ std::string TrashKey(uint32_t fs, uint64_t inode) {
 std::string FreedKey(uint32_t fs, uint64_t inode) {
   return Big(MetaPrefix('X', fs), inode, 8);
 }
+std::string MarksKey(uint32_t fs, uint64_t inode, uint64_t index) {
+  return Big(Big(MetaPrefix('W', fs), inode, 8), index, 8);
+}
 std::string RecordKey(std::string_view key) {
   return "K" + std::string(key);
 }
@@ -140,6 +143,18 @@ std::string NameKey(uint32_t fs, uint64_t directory, uint64_t hash) {
 }
 std::string ChunkKey(uint32_t fs, uint64_t inode, uint64_t index) {
   return Big(InodeKey(fs, inode), index, 8);
+}
+std::string SumsKey(uint32_t fs, uint64_t inode, uint64_t index, uint32_t region) {
+  return Big(ChunkKey(fs, inode, index), region, 4);
+}
+std::string JournalKey(uint32_t fs, uint64_t inode, uint64_t index, uint32_t block) {
+  return Big(ChunkKey(fs, inode, index), block, 4);
+}
+Result<PartKey> DecodePartKey(std::string_view key) {
+  if (key.size() != 24) return Error(Code::kCorrupt, "a key of a block cannot be understood");
+  PartKey decoded{NumberAt(key, 4), NumberAt(key, 12), 0};
+  decoded.part = static_cast<uint32_t>(NumberAt(key, 16));
+  return decoded;
 }
 
 std::string XattrKey(uint32_t fs, uint64_t inode, uint64_t hash) {

@@ -14,12 +14,23 @@
 namespace tarn::local {
 
 // 2: extended attributes. 3: chunk files that are shared.
-inline constexpr uint32_t kFormatVersion = 3;
+// 4: checksums, and the journal of small writes. Older data has no sums.
+inline constexpr uint32_t kFormatVersion = 4;
 inline constexpr uint64_t kRootInode = 1;
 
 // Column families of the database. The default one is kMeta.
-enum class Table : uint8_t { kMeta = 0, kInodes, kNames, kInline, kChunks, kXattrs, kShares };
-inline constexpr size_t kTables = 7;
+enum class Table : uint8_t {
+  kMeta = 0,
+  kInodes,
+  kNames,
+  kInline,
+  kChunks,
+  kXattrs,
+  kShares,
+  kSums,
+  kJournal,
+};
+inline constexpr size_t kTables = 9;
 
 // --- keys ---
 // kMeta: one letter, then the rest.
@@ -35,7 +46,8 @@ std::string TrashKey(uint32_t fs, uint64_t inode);      // "T" fs inode
 std::string FreedKey(uint32_t fs, uint64_t inode);      // "X" fs inode
 // "S" fs inode index: a chunk file of these numbers that may have lost a user.
 std::string UnsharedKey(uint32_t fs, uint64_t inode, uint64_t index);
-std::string RecordKey(std::string_view key);  // "K" key
+std::string RecordKey(std::string_view key);                        // "K" key
+std::string MarksKey(uint32_t fs, uint64_t inode, uint64_t index);  // "W" fs inode index
 // A prefix of the keys above: one letter and a file system.
 std::string MetaPrefix(char letter, uint32_t fs);
 // kInodes, kInline: fs inode. kNames: fs directory hash. kChunks: fs inode index. kXattrs: fs inode
@@ -46,6 +58,16 @@ std::string NameKey(uint32_t fs, uint64_t directory, uint64_t hash);
 std::string ChunkKey(uint32_t fs, uint64_t inode, uint64_t index);
 std::string XattrKey(uint32_t fs, uint64_t inode, uint64_t hash);
 std::string ShareKey(const std::string& file, uint64_t inode, uint64_t index);  // ChunkKey
+// kSums: fs inode index region. kJournal: fs inode index block.
+std::string SumsKey(uint32_t fs, uint64_t inode, uint64_t index, uint32_t region);
+std::string JournalKey(uint32_t fs, uint64_t inode, uint64_t index, uint32_t block);
+struct PartKey {
+  uint64_t inode = 0;
+  uint64_t index = 0;
+  uint32_t part = 0;  // region or block
+};
+// Of those two; kCorrupt: the length is wrong.
+Result<PartKey> DecodePartKey(std::string_view key);
 std::string FileSystemPrefix(uint32_t fs);
 // The first key after all those that begin with `prefix`; empty: no such key.
 std::string After(std::string prefix);

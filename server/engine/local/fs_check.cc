@@ -14,7 +14,7 @@ using vfs::FileType;
 class LocalFileSystem::Checker {
  public:
   Checker(LocalFileSystem& fs, const std::function<void(std::string_view)>& report)
-      : fs_(fs), report_(report), snapshot_(fs.store_.TakeSnapshot()) {}
+      : fs_(fs), report_(report), snapshot_(Snapshot(fs)) {}
 
   Result<uint64_t> Run() {
     TRY(ReadInodes());
@@ -23,6 +23,8 @@ class LocalFileSystem::Checker {
     TRY(ReadInline());
     TRY(ReadChunks());
     TRY(ReadShares());
+    TRY(ReadSums());
+    TRY(ReadJournal());
     TRY(ReadXattrs());
     TRY(ReadRealms());
     for (auto& [number, inode] : inodes_) {
@@ -46,6 +48,11 @@ class LocalFileSystem::Checker {
     uint64_t xattr_bytes = 0;
   };
 
+  // Not while a file's mark is gone and its sums are not yet.
+  static std::shared_ptr<const rocksdb::Snapshot> Snapshot(LocalFileSystem& fs) {
+    std::lock_guard lock(fs.unshared_mutex_);
+    return fs.store_.TakeSnapshot();
+  }
   void Problem(uint64_t inode, const std::string& what) {
     ++problems_;
     report_("inode " + std::to_string(inode) + ": " + what);
@@ -73,6 +80,10 @@ class LocalFileSystem::Checker {
   std::optional<std::string> WrongFile(const ChunkId& id, const ChunkRow& row) const;
   void NoteShares(const ChunkId& id, const ChunkRow& row);
   Result<void> ReadShares();
+  Result<bool> IsFileUsed(const FileRef& file);
+  Result<void> ReadSums();
+  Result<std::optional<std::string>> WrongImage(std::string_view key, std::string_view image);
+  Result<void> ReadJournal();
 
   LocalFileSystem& fs_;
   const std::function<void(std::string_view)>& report_;
@@ -236,6 +247,15 @@ Result<void> LocalFileSystem::Checker::CheckChunkFile(const ChunkId& id, const C
   TRY(auto stored, fs_.store_.Get(Table::kChunks, ChunkKey(id.fs, id.inode, id.index)));
   if (!stored) return Ok();
   TRY(ChunkRow now, ChunkRow::Decode(*stored));
+  if ((*inode)->data) {
+    auto chunk = (*inode)->data->chunks.find(id.index);
+    if (chunk != (*inode)->data->chunks.end()) {
+      // What the journal has comes into the file later.
+      for (auto& [block, entry] : chunk->second.journal) {
+        if (entry.logged || entry.storing) now.map.Clear(block, block + 1);
+      }
+    }
+  }
   if (auto wrong = WrongFile(id, now)) Problem(id.inode, *wrong);
   return Ok();
 }
@@ -285,6 +305,73 @@ Result<void> LocalFileSystem::Checker::ReadShares() {
     if (own) Problem(file.inode, "writes into a chunk file that is shared");
   }
   return Ok();
+}
+
+// By a chunk, or it is about to be removed.
+Result<bool> LocalFileSystem::Checker::IsFileUsed(const FileRef& file) {
+  if (freed_.contains(file.inode) || shared_files_.contains(file) || own_files_.contains(file)) {
+    return true;
+  }
+  TRY(auto stored, fs_.store_.Get(Table::kChunks, ChunkKey(fs_.number_, file.inode, file.index),
+                                  snapshot_.get()));
+  auto row = stored ? ChunkRow::Decode(*stored) : Result<ChunkRow>(ChunkRow());
+  if (stored && (!row || !row->sharing)) return true;
+  TRY(auto mark, fs_.store_.Get(Table::kMeta, UnsharedKey(fs_.number_, file.inode, file.index),
+                                snapshot_.get()));
+  return mark.has_value();
+}
+
+Result<void> LocalFileSystem::Checker::ReadSums() {
+  std::optional<FileRef> last;
+  Result<bool> used = true;
+  TRY(Scan(Table::kSums, FileSystemPrefix(fs_.number_), [&](std::string_view key, auto value) {
+    auto at = DecodePartKey(key);
+    FileRef file{NumberAt(key, 4), NumberAt(key, 12)};
+    if (!at) {
+      Problem(file.inode, "of its checksums " + at.error().message());
+      return true;
+    }
+    if (last != file) used = IsFileUsed(file);
+    last = file;
+    std::string shown = "the checksums of region " + std::to_string(at->part) + " of chunk file " +
+                        std::to_string(file.index);
+    if (used && !*used) Problem(file.inode, shown + " are there, but nobody uses that file");
+    if (at->part >= kChunkRegions) Problem(file.inode, shown + " lie outside of it");
+    if (!RegionSums::Decode(value)) Problem(file.inode, shown + " cannot be understood");
+    return used.ok();
+  }));
+  if (!used) return used.error();
+  return Ok();
+}
+
+// What is wrong with a row of the journal.
+Result<std::optional<std::string>> LocalFileSystem::Checker::WrongImage(std::string_view key,
+                                                                        std::string_view image) {
+  using Wrong = std::optional<std::string>;
+  auto at = DecodePartKey(key);
+  if (!at || !IsImage(image)) return Wrong("a block in the journal cannot be understood");
+  std::string shown = "block " + std::to_string(at->part) + " of chunk " +
+                      std::to_string(at->index) + " in the journal ";
+  if (!inodes_.contains(at->inode)) return Wrong(shown + "is of no file");
+  TRY(auto stored,
+      fs_.store_.Get(Table::kChunks, ChunkKey(fs_.number_, at->inode, at->index), snapshot_.get()));
+  auto row = stored ? ChunkRow::Decode(*stored) : Result<ChunkRow>(ChunkRow());
+  if (!row) return Wrong();  // ReadChunks told it
+  if (at->part >= kChunkBlocks || !row->map.Has(at->part)) {
+    return Wrong(shown + "is not in the chunk's map");
+  }
+  return Wrong();
+}
+
+Result<void> LocalFileSystem::Checker::ReadJournal() {
+  Result<void> status;
+  TRY(Scan(Table::kJournal, FileSystemPrefix(fs_.number_), [&](std::string_view key, auto value) {
+    auto wrong = WrongImage(key, value);
+    if (!wrong) status = wrong.error();
+    if (wrong && *wrong) Problem(NumberAt(key, 4), **wrong);
+    return wrong.ok();
+  }));
+  return status;
 }
 
 Result<void> LocalFileSystem::Checker::ReadXattrs() {

@@ -93,6 +93,8 @@ Result<void> LocalFileSystem::FreezeSource(const CloneJob& job) {
     uint64_t after = std::min(kChunkBlocks, (RoundUp(end) - start) / kBlockBytes);
     if (chunk->map.Count(first, after) == 0) continue;
     if (chunk->sharing && chunk->sharing->shared.size() == kSharedMax) continue;  // to be copied
+    // Nobody but this chunk knows of its marks, and nobody writes into a shared file.
+    TRY(SettleChunk(inode, index));
     MarkDirty(job.from);
     inode.record.shares = true;
     chunk->StartSharing({inode.number, index});
@@ -113,6 +115,7 @@ Result<void> LocalFileSystem::ClonePiece(const CloneJob& job, const Piece& piece
   target->StartSharing({to.number, piece.target_index});
   uint64_t after = piece.target_block + piece.blocks;
   uint64_t freed = target->Clear(piece.target_block, after);
+  DropImages(to, *target, piece.target_block, after);
   target->map_dirty = true;
   uint64_t end = piece.source_block + piece.blocks;
   bool shared = source->map.Count(piece.source_block, end) == 0 &&
@@ -142,7 +145,10 @@ Result<void> LocalFileSystem::CopyPiece(const CloneJob& job, const Piece& piece)
       auto part = std::span(buffer).first(step);
       TRY(bool read, TryRead(*job.from, offset, part));
       if (!read) return Error(Code::kInternal, "a block map was forgotten");
-      TRY(WriteBlocks(*job.to, job.target.offset + piece.offset + done, part));
+      uint64_t at = job.target.offset + piece.offset + done;
+      TRY(WritePlan plan, PlanWrite(*job.to, at, part.size()));
+      for (auto& range : plan.unmarked) TRY(marks_.Mark(range));
+      TRY(WriteBlocks(*job.to, at, part, plan.in_place));
     }
     done += step;
   }
@@ -154,7 +160,7 @@ Result<LocalFileSystem::Cut> LocalFileSystem::CloneChunks(const CloneJob& job) {
   bool moves = to.record.place == Place::kInline;
   bool tail = job.target.offset > to.record.size && to.record.size % kBlockBytes != 0;
   if (moves || tail) MarkDirty(job.to);
-  if (moves) TRY(MoveToChunks(to));
+  if (moves) TRY(MoveToChunks(to, false));
   if (tail) TRY(ZeroTail(to, job.target.offset));
   TRY(FlushLocked(job.to, nullptr, {}));
   TRY(uint64_t gain, CountRange(*job.from, job.source.offset, job.source.offset + job.length));
@@ -162,7 +168,10 @@ Result<LocalFileSystem::Cut> LocalFileSystem::CloneChunks(const CloneJob& job) {
   TRY(RefuseIfFull());
   auto growth = static_cast<int64_t>(gain - loss);
   TRY(realms_.Charge(to.record.realm, growth, 0));
-  if (auto frozen = FreezeSource(job); !frozen) {
+  // A file that is shared is whole.
+  auto frozen = ApplyLocked(job.from);
+  if (frozen) frozen = FreezeSource(job);
+  if (!frozen) {
     (void)realms_.Charge(to.record.realm, -growth, 0);
     return frozen.error();
   }
@@ -208,7 +217,7 @@ Result<LocalFileSystem::Cut> LocalFileSystem::CloneBytes(const CloneJob& job) {
     TRY(ZeroTail(to, end));
     return cut;
   }
-  TRY(size_t written, WriteLocked(to, start, bytes));
+  TRY(size_t written, WriteLocked(to, start, bytes, false));
   if (written < bytes.size()) return Error(Code::kNoSpace);
   return cut;
 }

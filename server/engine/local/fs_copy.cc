@@ -28,14 +28,19 @@ Result<uint64_t> LocalFileSystem::CheckCopy(const Caller& caller, const InodePtr
 Result<size_t> LocalFileSystem::CopyInto(const Caller& caller, const InodePtr& target,
                                          const DataPlace& to, uint64_t offset,
                                          std::span<const std::byte> data) {
-  std::unique_lock lock(target->mutex);
-  TRY(UsableData(caller, *target, to.file, to.opened, kMayWrite));
-  TRY(ReserveChange(*target));
-  MarkDirty(target);
-  TRY(size_t written, WriteLocked(*target, offset, data));
-  target->record.size = std::max<uint64_t>(target->record.size, offset + written);
-  DataChanged(caller, *target);
-  return written;
+  for (WritePlan plan;;) {
+    for (auto& range : plan.unmarked) TRY(marks_.Mark(range));
+    std::unique_lock lock(target->mutex);
+    TRY(UsableData(caller, *target, to.file, to.opened, kMayWrite));
+    TRY(plan, PlanWrite(*target, offset, data.size()));
+    if (!plan.unmarked.empty()) continue;
+    TRY(ReserveChange(*target));
+    MarkDirty(target);
+    TRY(size_t written, WriteLocked(*target, offset, data, plan.in_place));
+    target->record.size = std::max<uint64_t>(target->record.size, offset + written);
+    DataChanged(caller, *target);
+    return written;
+  }
 }
 
 Result<uint64_t> LocalFileSystem::Copy(const Caller& caller, const DataPlace& source,

@@ -32,6 +32,8 @@ LocalFileSystem::LocalFileSystem(const FileSystemContext& context, uint32_t numb
                                  const FileSystemRecord& record)
     : store_(context.store),
       chunks_(context.chunks),
+      sums_(context.sums),
+      journal_(context.journal),
       options_(context.options),
       clock_(context.clock),
       wake_(context.wake),
@@ -40,7 +42,8 @@ LocalFileSystem::LocalFileSystem(const FileSystemContext& context, uint32_t numb
       hash_mask_((uint64_t{1} << std::clamp(context.options.name_hash_bits, 1u, 62u)) - 1),
       verifier_(RandomNumber()),
       realms_(context.store, number),
-      cache_(context.store, number, context.options.inodes_cached) {}
+      cache_(context.store, number, context.options.inodes_cached),
+      marks_(context.store, number, context.clock) {}
 
 void LocalFileSystem::Format(Batch& batch, uint32_t number, const FileSystemRecord& record,
                              const Clock& clock, uint64_t generation) {
@@ -68,6 +71,9 @@ Result<void> LocalFileSystem::Load() {
   if (!next) return Error(Code::kCorrupt, "the counter of inodes is not there");
   TRY(next_number_, DecodeNumber(*next));
   numbers_stored_ = first_new_number_ = next_number_;
+  TRY(marks_.Load());
+  TRY(LoadJournal());
+  applied_at_ = clock_.Monotonic();
   return FinishMoves();
 }
 

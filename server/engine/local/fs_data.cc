@@ -32,7 +32,9 @@ Result<FileData::Chunk*> LocalFileSystem::LoadChunk(Inode& inode, uint64_t index
   if (inode.stored.place == Place::kChunks && !cut) {
     TRY(auto stored, store_.Get(Table::kChunks, ChunkKey(number_, inode.number, index)));
     if (stored) {
+      TRY(CheckJournal(inode));
       TRY(static_cast<ChunkRow&>(chunk), ChunkRow::Decode(*stored));
+      chunk.stored = chunk.map;
       fresh = false;
     }
   }
@@ -41,8 +43,7 @@ Result<FileData::Chunk*> LocalFileSystem::LoadChunk(Inode& inode, uint64_t index
   // Maps of chunks that are not being written can be read again.
   constexpr size_t kChunksMax = 1024;
   for (auto at = chunks.begin(); chunks.size() >= kChunksMax && at != chunks.end();) {
-    bool idle = !at->second.map_dirty && !at->second.storing && !at->second.unsynced;
-    at = idle ? chunks.erase(at) : std::next(at);
+    at = at->second.idle() ? chunks.erase(at) : std::next(at);
   }
   return &chunks.emplace(index, std::move(chunk)).first->second;
 }
@@ -87,23 +88,8 @@ Result<bool> LocalFileSystem::TryRead(Inode& inode, uint64_t offset, std::span<s
     auto chunk = inode.data->chunks.find(index);
     if (chunk == inode.data->chunks.end()) return false;
     uint64_t within = offset % kChunkBytes;
-    uint64_t end = std::min<uint64_t>(within + buffer.size(), kChunkBytes);
-    uint64_t block = within / kBlockBytes;
-    uint64_t run = chunk->second.map.Run(block, (end + kBlockBytes - 1) / kBlockBytes);
-    size_t bytes = std::min<uint64_t>((block + run) * kBlockBytes, end) - within;
-    auto part = buffer.first(bytes);
-    if (chunk->second.map.Has(block)) {
-      TRY(auto file, chunks_.Open(OwnFile(inode, index, chunk->second), false));
-      if (!file) {
-        return Error(Code::kCorrupt, "chunk " + std::to_string(index) + " of inode " +
-                                         std::to_string(inode.number) + " is not there");
-      }
-      TRY(file->Read(within, part));
-    } else if (chunk->second.sharing) {
-      TRY(ReadShared(chunk->second, within, part));
-    } else {
-      std::fill(part.begin(), part.end(), std::byte{0});
-    }
+    size_t bytes = std::min<uint64_t>(buffer.size(), kChunkBytes - within);
+    TRY(ReadChunk(inode, index, chunk->second, within, buffer.first(bytes)));
     buffer = buffer.subspan(bytes);
     offset += bytes;
   }
@@ -172,14 +158,13 @@ Result<size_t> LocalFileSystem::WriteInline(Inode& inode, uint64_t offset,
 // Writes into allocated blocks and holes of one chunk. Where a block was a hole, what the data does
 // not cover of it becomes zeros, so that bytes from before a crash or a cut never show.
 Result<void> LocalFileSystem::WriteBlocks(Inode& inode, uint64_t offset,
-                                          std::span<const std::byte> data) {
+                                          std::span<const std::byte> data, bool in_place) {
   uint64_t index = offset / kChunkBytes;
   TRY(FileData::Chunk * chunk, LoadChunk(inode, index));
   uint64_t within = offset % kChunkBytes;
   uint64_t end = within + data.size();
   uint64_t first = within / kBlockBytes;
   uint64_t after = (end + kBlockBytes - 1) / kBlockBytes;
-  if (chunk->sharing) TRY(CopyEdges(inode, index, *chunk, within, end));
   uint64_t holes = after - first - chunk->Count(first, after);
   auto growth = static_cast<int64_t>(holes * kBlockBytes);
   if (growth > 0) {
@@ -187,13 +172,9 @@ Result<void> LocalFileSystem::WriteBlocks(Inode& inode, uint64_t offset,
     TRY(realms_.Charge(inode.record.realm, growth, 0));
   }
   bool unshares = chunk->CountShared(first, after) > 0;
-  size_t head = chunk->map.Has(first) ? 0 : within % kBlockBytes;
-  size_t tail = chunk->map.Has(after - 1) ? 0 : after * kBlockBytes - end;
-  auto write = [&]() -> Result<void> {
-    TRY(OpenOwn(inode, index, *chunk));
-    return chunk->unsynced->Write(within - head, head, data, tail);
-  };
-  if (auto written = write(); !written) {
+  auto written = in_place ? WriteInPlace(inode, index, *chunk, within, data)
+                          : WriteImages(inode, index, *chunk, within, data);
+  if (!written) {
     if (written.code() == Code::kNoSpace) store_.NoteDiskFull();
     if (growth > 0) (void)realms_.Charge(inode.record.realm, -growth, 0);
     return written;
@@ -216,18 +197,19 @@ Result<void> LocalFileSystem::ZeroTail(Inode& inode, uint64_t until) {
   TRY(FileData::Chunk * chunk, LoadChunk(inode, size / kChunkBytes));
   if (!chunk->Has(size % kChunkBytes / kBlockBytes)) return Ok();
   static const std::byte kZeros[kBlockBytes] = {};
-  return WriteBlocks(inode, size, std::span(kZeros, end - size));
+  return WriteBlocks(inode, size, std::span(kZeros, end - size), false);
 }
 
 // The number of bytes: less than asked for when a later chunk failed.
 Result<size_t> LocalFileSystem::WriteChunks(Inode& inode, uint64_t offset,
-                                            std::span<const std::byte> data) {
+                                            std::span<const std::byte> data, bool in_place) {
+  if (in_place && inode.data && inode.data->dirty_images > 0) TRY(SpillImages(inode));
   TRY(ZeroTail(inode, offset));
   size_t done = 0;
   while (done < data.size()) {
     uint64_t at = offset + done;
     size_t bytes = std::min<uint64_t>(data.size() - done, kChunkBytes - at % kChunkBytes);
-    auto written = WriteBlocks(inode, at, data.subspan(done, bytes));
+    auto written = WriteBlocks(inode, at, data.subspan(done, bytes), in_place);
     if (!written && done == 0) return written.error();
     if (!written) break;
     done += bytes;
@@ -236,14 +218,15 @@ Result<size_t> LocalFileSystem::WriteChunks(Inode& inode, uint64_t offset,
 }
 
 // A small file grows. Its bytes stay in the database too until the next flush stored the chunks.
-Result<void> LocalFileSystem::MoveToChunks(Inode& inode) {
+Result<void> LocalFileSystem::MoveToChunks(Inode& inode, bool in_place) {
   TRY(LoadInline(inode));
   std::string bytes = *inode.data->inline_bytes;
   uint64_t space = inode.record.space_used;
   inode.record.place = Place::kChunks;
   inode.record.space_used = 0;
   (void)realms_.Charge(inode.record.realm, -static_cast<int64_t>(space), 0);
-  auto written = bytes.empty() ? Ok() : WriteBlocks(inode, 0, std::as_bytes(std::span(bytes)));
+  auto written =
+      bytes.empty() ? Ok() : WriteBlocks(inode, 0, std::as_bytes(std::span(bytes)), in_place);
   if (!written) {
     inode.record.place = Place::kInline;
     inode.record.space_used = space;
@@ -256,12 +239,12 @@ Result<void> LocalFileSystem::MoveToChunks(Inode& inode) {
 }
 
 Result<size_t> LocalFileSystem::WriteLocked(Inode& inode, uint64_t offset,
-                                            std::span<const std::byte> data) {
+                                            std::span<const std::byte> data, bool in_place) {
   if (inode.record.place == Place::kInline && offset + data.size() > kInlineBytesMax) {
-    TRY(MoveToChunks(inode));
+    TRY(MoveToChunks(inode, in_place));
   }
   if (inode.record.place == Place::kInline) return WriteInline(inode, offset, data);
-  return WriteChunks(inode, offset, data);
+  return WriteChunks(inode, offset, data, in_place);
 }
 
 Result<WriteResult> LocalFileSystem::Write(const Caller& caller, FileId file, bool opened,
@@ -270,7 +253,10 @@ Result<WriteResult> LocalFileSystem::Write(const Caller& caller, FileId file, bo
   TRY(InodePtr inode, Find(file));
   bool flush = stability != Stability::kUnstable;
   size_t written = 0;
-  {
+  WritePlan plan;
+  do {
+    // Before blocks are written over in place the log must say so.
+    for (auto& range : std::exchange(plan.unmarked, {})) TRY(marks_.Mark(range));
     std::unique_lock lock(inode->mutex);
     TRY(Usable(caller, *inode, file));
     TRY(CheckRegular(*inode));
@@ -280,16 +266,18 @@ Result<WriteResult> LocalFileSystem::Write(const Caller& caller, FileId file, bo
     if (data.size() > kIoBytesMax) return Error(Code::kInvalid);
     if (data.empty()) return WriteResult{0, stability};
     if (offset > kFileBytesMax - data.size()) return Error(Code::kFileTooBig);
+    TRY(plan, PlanWrite(*inode, offset, data.size()));
+    if (!plan.unmarked.empty()) continue;
     if (!flush) TRY(ReserveChange(*inode));
     MarkDirty(inode);
-    TRY(written, WriteLocked(*inode, offset, data));
+    TRY(written, WriteLocked(*inode, offset, data, plan.in_place));
     InodeRecord& record = inode->record;
     record.size = std::max<uint64_t>(record.size, offset + written);
     record.mode = ModeAfterWrite(caller, inode->attributes());
     record.modify_time = record.change_time = Now();
     ++record.change;
     flush = flush || TooDirty(*inode);
-  }
+  } while (!plan.unmarked.empty());
   if (!flush) return WriteResult{written, Stability::kUnstable};
   TRY(Ticket ticket, FlushOne(inode));
   if (stability != Stability::kUnstable) TRY(store_.Sync(ticket));

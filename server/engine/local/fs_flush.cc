@@ -2,9 +2,10 @@
 //
 // 1. Under the inode's lock: what is to be stored is copied (Pending), and the file counts as
 // clean.
-// 2. Without it: the chunk files are synced. 3. Under it again: one batch stores size, block maps,
-// small bytes, and the change of usage. So the database never speaks of bytes that are not on the
-// disk. flush_mutex is held over all of it: there is one such run a file at a time.
+// 2. Without it: the chunk files that were written in place are synced; often there are none. 3.
+// Under it again: one batch stores size, block maps, checksums, images for the journal, small
+// bytes, and the change of usage. So the database never speaks of bytes that are not on the disk.
+// flush_mutex is held over all of it: there is one such run a file at a time.
 #include <algorithm>
 
 #include "common/log.h"
@@ -23,7 +24,24 @@ constexpr size_t kUnsyncedMax = 4096;
 
 struct LocalFileSystem::Pending {
   DataState state;
-  std::vector<std::pair<uint64_t, std::string>> maps;  // empty: none is left
+  struct Row {
+    uint64_t index = 0;
+    std::string bytes;  // empty: none is left
+    ChunkMap map;       // of the own file
+  };
+  std::vector<Row> maps;
+  struct Image {
+    uint64_t index = 0;
+    uint64_t block = 0;
+    BlockImage image;  // nullptr: its row goes
+  };
+  std::vector<Image> images;
+  struct Sums {
+    ChunkId file;
+    uint64_t region = 0;
+    RegionSums sums;
+  };
+  std::vector<Sums> sums;  // as they are stored
   std::vector<std::pair<uint64_t, std::shared_ptr<ChunkFile>>> files;
   std::optional<std::string> inline_bytes;
   std::optional<uint64_t> cut_from;
@@ -44,7 +62,10 @@ void LocalFileSystem::Undirty(Inode& inode) {
     inode.data->inline_bytes.reset();
   }
   if (inode.gone && inode.data) {
-    for (auto& [index, chunk] : inode.data->chunks) unsynced_files_ -= chunk.unsynced ? 1 : 0;
+    for (auto& [index, chunk] : inode.data->chunks) {
+      unsynced_files_ -= chunk.unsynced ? 1 : 0;
+      ForgetImages(inode, chunk);
+    }
     inode.data.reset();
   }
   if (!inode.dirty) return;
@@ -80,7 +101,7 @@ void LocalFileSystem::TakePending(Inode& inode, Pending& pending) {
   for (auto& [index, chunk] : inode.data->chunks) {
     if (chunk.map_dirty) {
       bool empty = chunk.Empty();
-      pending.maps.emplace_back(index, empty ? "" : chunk.Encode());
+      pending.maps.push_back({index, empty ? "" : chunk.Encode(), chunk.map});
       if (chunk.sharing) TakeShares(index, chunk, empty, pending.shares);
     }
     chunk.storing = chunk.map_dirty || chunk.unsynced;
@@ -90,7 +111,18 @@ void LocalFileSystem::TakePending(Inode& inode, Pending& pending) {
       --unsynced_files_;
     }
     chunk.unsynced = nullptr;
+    chunk.storing_sums = std::move(chunk.sums);
+    chunk.sums.clear();
+    for (auto& [block, entry] : chunk.journal) {
+      bool row_goes = entry.logged && !entry.image;
+      if (!entry.dirty && !row_goes) continue;
+      pending.images.push_back({index, block, entry.image});
+      entry.storing = true;
+      entry.dirty = false;
+      chunk.storing = true;
+    }
   }
+  inode.data->dirty_images = 0;
   pending.cut_from = inode.data->cut_from;
   if (pending.state.place == Place::kInline) {
     pending.inline_bytes = inode.data->inline_bytes;
@@ -100,8 +132,21 @@ void LocalFileSystem::TakePending(Inode& inode, Pending& pending) {
 // The flush failed: what it took is dirty again.
 void LocalFileSystem::PutBack(Inode& inode, Pending& pending) {
   FileData& data = *inode.data;
-  for (auto& [index, chunk] : data.chunks) chunk.storing = false;
-  for (auto& [index, map] : pending.maps) {
+  for (auto& [index, chunk] : data.chunks) {
+    chunk.storing = false;
+    for (auto& [region, sums] : std::exchange(chunk.storing_sums, {})) {
+      sums.Add(chunk.sums[region]);
+      chunk.sums[region] = sums;
+    }
+    for (auto& [block, entry] : chunk.journal) {
+      if (entry.storing && entry.image && !entry.dirty) {
+        entry.dirty = true;
+        ++data.dirty_images;
+      }
+      entry.storing = false;
+    }
+  }
+  for (auto& [index, bytes, map] : pending.maps) {
     if (auto chunk = data.chunks.find(index); chunk != data.chunks.end()) {
       chunk->second.map_dirty = true;
     }
@@ -114,24 +159,109 @@ void LocalFileSystem::PutBack(Inode& inode, Pending& pending) {
   }
 }
 
-Result<Store::Ticket> LocalFileSystem::StorePending(Inode& inode, Pending& pending,
-                                                    const Addition& also) {
-  Batch batch(store_);
-  std::string key = InodeKey(number_, inode.number);
+// The chunk's row goes; so do the sums of its file, unless others may use that.
+Result<void> LocalFileSystem::DropSums(Batch& batch, const Inode& inode, uint64_t index) {
+  auto chunk = inode.data->chunks.find(index);
+  if (chunk == inode.data->chunks.end()) {  // it was cut off meanwhile
+    batch.Put(Table::kMeta, UnsharedKey(number_, inode.number, index), "");
+    return Ok();
+  }
+  if (chunk->second.sharing) return Ok();  // TakeShares marked it
+  return sums_.Delete(batch, {number_, inode.number, index});
+}
+
+// Maps, sums and images.
+Result<void> LocalFileSystem::StoreChunks(Batch& batch, Inode& inode, Pending& pending) {
+  std::string end = After(InodeKey(number_, inode.number));
   if (pending.cut_from && inode.stored.place == Place::kChunks) {
-    batch.DeleteRange(Table::kChunks, ChunkKey(number_, inode.number, *pending.cut_from),
-                      After(key));
+    std::string first = ChunkKey(number_, inode.number, *pending.cut_from);
+    batch.DeleteRange(Table::kChunks, first, end);
+    // A clone may use a file that is named after one of the chunks, see RemoveCutFiles.
+    if (!inode.record.shares) batch.DeleteRange(Table::kSums, first, end);
+    if (inode.data->cut_journal) batch.DeleteRange(Table::kJournal, first, end);
     if (inode.record.shares) TRY(DropShares(batch, inode, *pending.cut_from));
   }
   for (auto& change : pending.shares) PutShares(batch, inode.number, change);
-  for (auto& [index, map] : pending.maps) {
+  for (auto& [index, bytes, map] : pending.maps) {
     std::string chunk = ChunkKey(number_, inode.number, index);
-    if (map.empty()) {
+    if (bytes.empty()) {
       batch.Delete(Table::kChunks, chunk);
+      TRY(DropSums(batch, inode, index));
     } else {
-      batch.Put(Table::kChunks, chunk, map);
+      batch.Put(Table::kChunks, chunk, bytes);
     }
   }
+  for (auto& [index, block, image] : pending.images) {
+    auto key = JournalKey(number_, inode.number, index, static_cast<uint32_t>(block));
+    if (image) {
+      batch.Put(Table::kJournal, key, EncodeImage(image));
+    } else {
+      batch.Delete(Table::kJournal, key);
+    }
+  }
+  if (!inode.data) return Ok();
+  for (auto& [index, chunk] : inode.data->chunks) {
+    ChunkId file = OwnFile(inode, index, chunk);
+    if (file.inode == 0) continue;  // it lost all of it
+    auto emptied = [&](const auto& map) { return map.index == index && map.bytes.empty(); };
+    if (std::ranges::any_of(pending.maps, emptied)) continue;
+    for (auto& [region, added] : chunk.storing_sums) {
+      RegionSums sums = added;
+      if (~added.known != 0) {
+        TRY(sums, sums_.Of(file, region));
+        sums.Add(added);
+      }
+      BlockSums::Put(batch, file, region, sums);
+      pending.sums.push_back({file, region, sums});
+    }
+  }
+  return Ok();
+}
+
+// The batch is written: what memory knows follows.
+void LocalFileSystem::NoteStored(const InodePtr& inode, Pending& pending) {
+  for (auto& [file, region, sums] : pending.sums) sums_.Stored(file, region, sums);
+  if (!inode->data) return;
+  FileData& data = *inode->data;
+  data.cut_from.reset();
+  data.cut_journal = false;
+  NoteShares(*inode, pending.shares);
+  for (auto& [index, bytes, map] : pending.maps) {
+    if (auto chunk = data.chunks.find(index); chunk != data.chunks.end()) {
+      chunk->second.stored = std::move(map);
+    }
+  }
+  bool logged = false;
+  for (auto& [index, chunk] : data.chunks) {
+    chunk.storing = false;
+    chunk.storing_sums.clear();
+  }
+  for (auto& [index, block, image] : pending.images) {
+    auto chunk = data.chunks.find(index);
+    if (chunk == data.chunks.end()) continue;
+    auto entry = chunk->second.journal.find(block);
+    if (entry == chunk->second.journal.end()) continue;
+    entry->second.storing = false;
+    entry->second.logged = image != nullptr;
+    logged = logged || image;
+    if (entry->second.image || entry->second.logged) continue;
+    chunk->second.journal.erase(entry);
+    journal_.bytes -= kBlockBytes;
+  }
+  if (!logged) return;
+  {
+    std::lock_guard journaled(dirty_mutex_);
+    journaled_[inode->number] = inode;
+  }
+  if (journal_.bytes > options_.journal_bytes / 2) wake_();
+}
+
+Result<Store::Ticket> LocalFileSystem::StorePending(const InodePtr& pointer, Pending& pending,
+                                                    const Addition& also) {
+  Inode& inode = *pointer;
+  Batch batch(store_);
+  std::string key = InodeKey(number_, inode.number);
+  TRY(StoreChunks(batch, inode, pending));
   bool had_bytes = inode.stored.place == Place::kInline && inode.stored.space_used > 0;
   bool has_bytes = pending.inline_bytes && !pending.inline_bytes->empty();
   if (has_bytes) batch.Put(Table::kInline, key, *pending.inline_bytes);
@@ -153,11 +283,7 @@ Result<Store::Ticket> LocalFileSystem::StorePending(Inode& inode, Pending& pendi
     return ticket;
   }
   inode.ticket = *ticket;
-  if (inode.data) {
-    inode.data->cut_from.reset();
-    for (auto& [index, chunk] : inode.data->chunks) chunk.storing = false;
-    NoteShares(inode, pending.shares);
-  }
+  NoteStored(pointer, pending);
   return ticket;
 }
 
@@ -192,7 +318,7 @@ Result<Store::Ticket> LocalFileSystem::FlushLocked(const InodePtr& inode,
   } else {
     inode->dirty = false;
   }
-  auto ticket = synced ? StorePending(*inode, pending, also) : Result<Ticket>(synced.error());
+  auto ticket = synced ? StorePending(inode, pending, also) : Result<Ticket>(synced.error());
   if (!ticket) {
     if (inode->data) PutBack(*inode, pending);
     inode->dirty = true;
@@ -255,6 +381,7 @@ Result<LocalFileSystem::Cut> LocalFileSystem::Shrink(Inode& inode, uint64_t size
       TRY(FileData::Chunk * last, LoadChunk(inode, size / kChunkBytes));
       uint64_t blocks = (size % kChunkBytes + kBlockBytes - 1) / kBlockBytes;
       freed += last->Clear(blocks, kChunkBlocks);
+      DropImages(inode, *last, blocks, kChunkBlocks);
       last->map_dirty = true;
       cut.push_back(size / kChunkBytes);
     }
@@ -298,6 +425,7 @@ Result<uint64_t> LocalFileSystem::DropChunks(Inode& inode, uint64_t first, Cut& 
     blocks += at->second.Count(0, kChunkBlocks);
     RemoveUnstored(at->second);
     unsynced_files_ -= at->second.unsynced ? 1 : 0;
+    ForgetImages(inode, at->second);
     cut.push_back(at->first);
     at = data.chunks.erase(at);
   }

@@ -68,7 +68,7 @@ Result<void> LocalFileSystem::Free(Change& change, const InodePtr& inode) {
         TRY(DropShares(change.batch, *inode, *inode->data->cut_from));
       }
       for (auto& [index, chunk] : inode->data->chunks) {
-        if (!chunk.map_dirty && !chunk.storing && !chunk.unsynced) continue;
+        if (chunk.idle()) continue;
         change.batch.Put(Table::kChunks, ChunkKey(number_, inode->number, index), chunk.Encode());
         if (!chunk.sharing) continue;
         std::vector<ShareChange> shares;
@@ -76,6 +76,7 @@ Result<void> LocalFileSystem::Free(Change& change, const InodePtr& inode) {
         for (auto& share : shares) PutShares(change.batch, inode->number, share);
       }
     }
+    DeleteJournal(change.batch, *inode);
     change.batch.Put(Table::kMeta, FreedKey(number_, inode->number), "");
     change.apply.push_back(wake_);
   }

@@ -14,6 +14,7 @@ constexpr size_t kChunksPerStep = 1024;
 bool LocalFileSystem::Maintain(const std::atomic<bool>& stop) {
   if (deleted_) return false;
   WriteBack(stop);
+  MaintainJournal(stop);
   bool more = false;
   for (auto step : {&LocalFileSystem::ReclaimTrash, &LocalFileSystem::ReclaimFreed,
                     &LocalFileSystem::ReclaimShared}) {
@@ -145,7 +146,8 @@ Result<bool> LocalFileSystem::ReclaimFreed(const std::atomic<bool>& stop) {
 
 Result<bool> LocalFileSystem::ReclaimChunks(uint64_t number) {
   std::string prefix = InodeKey(number_, number);
-  std::vector<std::pair<uint64_t, bool>> chunks;  // with a file named after the chunk?
+  // Index, and whether the file that is named after the chunk is its own.
+  std::vector<std::pair<uint64_t, bool>> chunks;
   Batch batch(store_);
   TRY(store_.Scan(Table::kChunks, prefix, After(prefix), [&](std::string_view key, auto value) {
     uint64_t index = NumberAt(key, prefix.size());
@@ -154,14 +156,29 @@ Result<bool> LocalFileSystem::ReclaimChunks(uint64_t number) {
     chunks.emplace_back(index, row && !row->sharing);
     return chunks.size() < kChunksPerStep;
   }));
-  for (auto [index, has_file] : chunks) {
-    if (has_file) TRY(chunks_.Remove({number_, number, index}));
+  for (auto [index, plain] : chunks) {
+    ChunkId file{number_, number, index};
+    TRY(marks_.Unmark(number, index));
+    if (plain) {
+      TRY(chunks_.Remove(file));
+      TRY(sums_.Delete(batch, file));
+    }
     batch.Delete(Table::kChunks, ChunkKey(number_, number, index));
   }
   bool more = chunks.size() == kChunksPerStep;
   if (!more) batch.Delete(Table::kMeta, FreedKey(number_, number));
   TRY(store_.Write(batch));
   return more;
+}
+
+// Of a chunk file that nobody uses, and that nobody will. Its sums go first, so that no crash
+// leaves them without a file that tells of them; and none brings a user back.
+Result<void> LocalFileSystem::RemoveUnused(const ChunkId& id) {
+  Batch batch(store_);
+  TRY(sums_.Delete(batch, id));
+  if (!batch.empty()) TRY(store_.Write(batch));
+  TRY(store_.Sync(store_.Latest()));
+  return chunks_.Remove(id);
 }
 
 Result<uint64_t> LocalFileSystem::RemoveStrayChunks(const std::atomic<bool>& stop) {
@@ -192,7 +209,7 @@ Result<bool> LocalFileSystem::RemoveIfStray(const ChunkId& id) {
   auto inode = cache_.Find(id.inode);
   if (inode.code() == Code::kStale) {
     // ReclaimFreed takes the file away before its row, and a row before the mark.
-    TRY(chunks_.Remove(id));
+    TRY(RemoveUnused(id));
     return true;
   }
   if (!inode) return inode.error();
@@ -200,8 +217,9 @@ Result<bool> LocalFileSystem::RemoveIfStray(const ChunkId& id) {
   std::unique_lock lock((*inode)->mutex);
   if ((*inode)->gone) return false;
   TRY(FileData::Chunk * chunk, LoadChunk(**inode, id.index));
-  if (chunk->sharing) {
-    TRY(chunks_.Remove(id));  // it is named after the chunk, which does not use it
+  if (chunk->sharing) {  // it is named after the chunk, which does not use it
+    lock.unlock();
+    TRY(RemoveUnused(id));
     return true;
   }
   if (chunk->unsynced || chunk->map_dirty || chunk->map.End() > 0) return false;

@@ -26,12 +26,16 @@ ChunkId LocalFileSystem::OwnFile(const Inode& inode, uint64_t index, const Chunk
   return {number_, chunk.sharing->own.inode, chunk.sharing->own.index};
 }
 
+Result<void> LocalFileSystem::NameOwn(uint64_t index, FileData::Chunk& chunk) {
+  if (!chunk.sharing || chunk.sharing->own.inode != 0) return Ok();
+  TRY(uint64_t number, NewNumber());
+  chunk.sharing->own = {number, index};
+  return Ok();
+}
+
 Result<void> LocalFileSystem::OpenOwn(Inode& inode, uint64_t index, FileData::Chunk& chunk) {
   if (chunk.unsynced) return Ok();
-  if (chunk.sharing && chunk.sharing->own.inode == 0) {
-    TRY(uint64_t number, NewNumber());
-    chunk.sharing->own = {number, index};
-  }
+  TRY(NameOwn(index, chunk));
   TRY(chunk.unsynced, chunks_.Open(OwnFile(inode, index, chunk), true));
   ++unsynced_files_;
   return Ok();
@@ -46,8 +50,8 @@ void LocalFileSystem::RemoveUnstored(const FileData::Chunk& chunk) {
 }
 
 // Blocks that are not in the chunk's own file: shared ones and holes.
-Result<void> LocalFileSystem::ReadShared(const ChunkRow& chunk, uint64_t within,
-                                         std::span<std::byte> buffer) {
+Result<void> LocalFileSystem::ReadShared(const Inode& inode, uint64_t index, const ChunkRow& chunk,
+                                         uint64_t within, std::span<std::byte> buffer) {
   while (!buffer.empty()) {
     uint64_t block = within / kBlockBytes;
     uint64_t after = (within + buffer.size() + kBlockBytes - 1) / kBlockBytes;
@@ -58,38 +62,12 @@ Result<void> LocalFileSystem::ReadShared(const ChunkRow& chunk, uint64_t within,
     if (part == nullptr) {
       std::fill(piece.begin(), piece.end(), std::byte{0});
     } else {
-      TRY(auto file, chunks_.Open({number_, part->file.inode, part->file.index}, false));
-      if (!file) {
-        return Error(Code::kCorrupt, "a shared chunk file, " + std::to_string(part->file.index) +
-                                         " of " + std::to_string(part->file.inode) +
-                                         ", is not there");
-      }
-      auto moved = static_cast<int64_t>(within) + part->delta * static_cast<int64_t>(kBlockBytes);
-      TRY(file->Read(static_cast<uint64_t>(moved), piece));
+      FileView view{
+          {number_, part->file.inode, part->file.index}, inode.number, index, part->delta, nullptr};
+      TRY(ReadFile(view, within, piece));
     }
     buffer = buffer.subspan(bytes);
     within += bytes;
-  }
-  return Ok();
-}
-
-// Of the blocks that bytes [within, end) are in, those that they cover in part only become own
-// ones.
-Result<void> LocalFileSystem::CopyEdges(Inode& inode, uint64_t index, FileData::Chunk& chunk,
-                                        uint64_t within, uint64_t end) {
-  for (uint64_t block : {within / kBlockBytes, (end - 1) / kBlockBytes}) {
-    bool covered = block * kBlockBytes >= within && (block + 1) * kBlockBytes <= end;
-    if (covered || chunk.SharedOf(block) == nullptr) continue;
-    std::array<std::byte, kBlockBytes> bytes;
-    TRY(ReadShared(chunk, block * kBlockBytes, bytes));
-    TRY(RefuseIfFull(kBlockBytes));
-    TRY(OpenOwn(inode, index, chunk));
-    auto written = chunk.unsynced->Write(block * kBlockBytes, 0, bytes, 0);
-    if (written.code() == Code::kNoSpace) store_.NoteDiskFull();
-    TRY(std::move(written));
-    chunk.map.Set(block, block + 1);
-    chunk.ClearShared(block, block + 1);
-    chunk.map_dirty = true;
   }
   return Ok();
 }
@@ -176,6 +154,7 @@ Result<bool> LocalFileSystem::ReclaimShared(const std::atomic<bool>& stop) {
   if (files.empty()) return false;
   for (const FileRef& file : files) {
     if (stop) break;
+    std::lock_guard lock(unshared_mutex_);
     // The mark goes before anything is looked at: what a chunk loses from then on marks the file
     // again. A crash in between leaves the file to RemoveStrayChunks.
     std::string mark = UnsharedKey(number_, file.inode, file.index);
@@ -195,15 +174,14 @@ Result<bool> LocalFileSystem::ReclaimShared(const std::atomic<bool>& stop) {
 Result<void> LocalFileSystem::FreeShared(const FileRef& file) {
   TRY(bool used, IsUsed(file));
   if (used) return TrimShared(file);
-  TRY(store_.Sync(store_.Latest()));  // a crash must not bring back a user of what goes now
-  return chunks_.Remove({number_, file.inode, file.index});
+  return RemoveUnused({number_, file.inode, file.index});
 }
 
 // Gives the disk the blocks that none of the file's users uses. Nobody can use them again: clones
 // take only what their source has.
 Result<void> LocalFileSystem::TrimShared(const FileRef& file) {
   auto snapshot = store_.TakeSnapshot();
-  TRY(store_.Sync(store_.Latest()));  // as above
+  TRY(store_.Sync(store_.Latest()));  // a crash must not bring back a user of what goes now
   std::string prefix = ChunkKey(number_, file.inode, file.index);
   std::vector<std::string> users;
   TRY(store_.Scan(

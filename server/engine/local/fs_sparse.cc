@@ -159,7 +159,10 @@ Result<void> LocalFileSystem::ReserveChunk(Inode& inode, uint64_t index, uint64_
     TRY(OpenOwn(inode, index, *chunk));
     for (uint64_t at = first; at < after;) {
       uint64_t run = chunk->Run(at, after);
-      if (!chunk->Has(at)) TRY(chunk->unsynced->Reserve(at * kBlockBytes, run * kBlockBytes));
+      if (!chunk->Has(at)) {
+        TRY(chunk->unsynced->Reserve(at * kBlockBytes, run * kBlockBytes));
+        SumZeros(*chunk, at, at + run);
+      }
       at += run;
     }
     return Ok();
@@ -182,7 +185,7 @@ Result<void> LocalFileSystem::ReserveChunk(Inode& inode, uint64_t index, uint64_
 Result<void> LocalFileSystem::ReserveRange(Inode& inode, uint64_t offset, uint64_t end) {
   if (inode.record.place == Place::kInline) {
     if (end <= kInlineBytesMax) return ReserveInline(inode, end);
-    TRY(MoveToChunks(inode));
+    TRY(MoveToChunks(inode, false));
   }
   while (offset < end) {
     uint64_t index = offset / kChunkBytes;
@@ -232,7 +235,7 @@ Result<void> LocalFileSystem::ZeroBlockPart(Inode& inode, uint64_t offset, uint6
   TRY(FileData::Chunk * chunk, LoadChunk(inode, offset / kChunkBytes));
   if (!chunk->Has(offset % kChunkBytes / kBlockBytes)) return Ok();
   static const std::byte kZeros[kBlockBytes] = {};
-  return WriteBlocks(inode, offset, std::span(kZeros, end - offset));
+  return WriteBlocks(inode, offset, std::span(kZeros, end - offset), false);
 }
 
 Result<void> LocalFileSystem::PunchInline(Inode& inode, uint64_t offset, uint64_t end) {
@@ -267,7 +270,9 @@ Result<LocalFileSystem::Cut> LocalFileSystem::PunchChunks(Inode& inode, uint64_t
     uint64_t start = index * kChunkBytes;
     TRY(FileData::Chunk * chunk, LoadChunk(inode, index));
     uint64_t from = first > start ? (first - start) / kBlockBytes : 0;
-    uint64_t blocks = chunk->Clear(from, std::min(kChunkBlocks, (after - start) / kBlockBytes));
+    uint64_t to = std::min(kChunkBlocks, (after - start) / kBlockBytes);
+    uint64_t blocks = chunk->Clear(from, to);
+    DropImages(inode, *chunk, from, to);
     if (blocks == 0) continue;
     freed += blocks * kBlockBytes;
     chunk->map_dirty = true;

@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "server/engine/local/block_sums.h"
 #include "server/engine/local/chunk_files.h"
 #include "server/engine/local/chunk_row.h"
 #include "server/engine/local/format.h"
@@ -30,14 +31,36 @@ struct DataState {
   Place place = Place::kInline;
 };
 
+// A block's newest bytes. Never changed once others may hold it.
+using BlockImage = std::shared_ptr<std::array<std::byte, kBlockBytes>>;
+
+// A block that was written in memory, and in the database's journal, but not in its chunk file yet.
+struct JournalBlock {
+  BlockImage image;      // nullptr: it was written in place or freed; a row may have to go
+  bool dirty = false;    // newer than in the journal
+  bool storing = false;  // a flush is about to store it, or to delete its row
+  bool logged = false;   // the journal has a row
+};
+
 // A regular file's data as far as it is in memory.
 struct FileData {
   struct Chunk : ChunkRow {
+    ChunkMap stored;  // as the database has `map`
     bool map_dirty = false;
     bool storing = false;                 // a flush is about to store the map
     std::shared_ptr<ChunkFile> unsynced;  // written since its last sync
+    // By region: sums of blocks written in place since the last flush, and those it is storing.
+    std::map<uint64_t, RegionSums> sums;
+    std::map<uint64_t, RegionSums> storing_sums;
+    std::map<uint64_t, JournalBlock> journal;  // by block
+    bool idle() const {
+      return !map_dirty && !storing && !unsynced && sums.empty() && storing_sums.empty() &&
+             journal.empty();
+    }
   };
   std::map<uint64_t, Chunk> chunks;  // by index; those used so far
+  size_t dirty_images = 0;           // of all chunks
+  bool cut_journal = false;          // the journal has rows of chunks that were cut off
   // Stored chunks from here on were cut off, and the database does not know it yet.
   std::optional<uint64_t> cut_from;
   std::optional<std::string> inline_bytes;  // newer than in the database

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "common/log.h"
+#include "server/engine/local/health.h"
 #include "server/engine/local/local_file_system.h"
 
 namespace tarn {
@@ -66,6 +67,15 @@ class LocalEngine final : public vfs::Engine {
   Result<void> DeleteFileSystem(uint32_t number) override;
   Result<vfs::FileSystem*> GetFileSystem(uint32_t number) override;
   void MaintainOnce();
+  Result<vfs::ScrubCounts> ScrubTables(
+      const vfs::ScrubPace& pace, const std::function<void(std::string_view)>& report) override {
+    return store_->Scrub(pace, report);
+  }
+  vfs::EngineCounters counters() const override {
+    const Health& health = ProcessHealth();
+    return {health.blocks_verified, health.damaged, health.read_errors, health.write_errors,
+            health.sync_errors};
+  }
 
  private:
   Result<void> CheckFormat();
@@ -86,6 +96,8 @@ class LocalEngine final : public vfs::Engine {
   bool after_crash_ = false;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChunkFiles> chunks_;
+  std::unique_ptr<BlockSums> sums_;
+  JournalUse journal_;
   std::unique_ptr<Records> records_;
 
   std::mutex mutex_;
@@ -106,7 +118,12 @@ LocalEngine::~LocalEngine() {
   Wake();
   if (thread_.joinable()) thread_.join();
   bool clean = store_ != nullptr;
-  for (LocalFileSystem* fs : All()) clean = fs->FlushAll().ok() && clean;
+  const std::atomic<bool> never{false};
+  for (LocalFileSystem* fs : All()) {
+    clean = fs->FlushAll().ok() && clean;
+    // It may stay in the journal; the next start is quicker when it does not.
+    if (clean) (void)fs->ApplyJournal(never);
+  }
   if (clean && records_) {
     Batch batch(*store_);
     batch.Put(Table::kMeta, CleanKey(), "");
@@ -175,6 +192,7 @@ Result<void> LocalEngine::Open() {
   TRY(store_->WriteAndSync(batch));
   chunks_ = std::make_unique<ChunkFiles>(disk_, options_.data_dir + "/chunks", options_.files_open,
                                          after_crash_);
+  sums_ = std::make_unique<BlockSums>(*store_, options_.sums_cached_bytes);
   TRY(LoadFileSystems());
   records_ = std::make_unique<Records>(*store_);
   if (options_.own_thread) thread_ = std::thread([this] { Run(); });
@@ -183,7 +201,8 @@ Result<void> LocalEngine::Open() {
 
 std::unique_ptr<LocalFileSystem> LocalEngine::Make(uint32_t number,
                                                    const FileSystemRecord& record) {
-  FileSystemContext context{*store_, *chunks_, options_, clock_, [this] { Wake(); }};
+  FileSystemContext context{*store_, *chunks_,          *sums_, journal_, options_,
+                            clock_,  [this] { Wake(); }};
   return std::make_unique<LocalFileSystem>(context, number, record);
 }
 
@@ -274,6 +293,7 @@ void LocalEngine::RemoveStrays() {
   if (!after_crash_) return;
   after_crash_ = false;
   for (LocalFileSystem* fs : All()) {
+    fs->SettleOverwrites(stop_);
     auto removed = fs->RemoveStrayChunks(stop_);
     if (!removed) spdlog::warn("stray chunk files: {}", removed.error().ToString());
   }
@@ -329,10 +349,10 @@ Result<bool> LocalEngine::ReclaimFileSystem() {
   Batch batch(*store_);
   std::string first = FileSystemPrefix(number);
   for (Table table : {Table::kInodes, Table::kNames, Table::kInline, Table::kChunks, Table::kXattrs,
-                      Table::kShares}) {
+                      Table::kShares, Table::kSums, Table::kJournal}) {
     batch.DeleteRange(table, first, After(first));
   }
-  for (char letter : {'I', 'R', 'U', 'O', 'T', 'X', 'S', 'P', 'F'}) {
+  for (char letter : {'I', 'R', 'U', 'O', 'T', 'X', 'S', 'P', 'W', 'F'}) {
     std::string prefix = MetaPrefix(letter, number);
     batch.DeleteRange(Table::kMeta, prefix, After(prefix));
   }

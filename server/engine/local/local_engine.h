@@ -32,6 +32,11 @@ struct LocalOptions {
   size_t files_open = 4096;               // chunk files kept open
   size_t dirty_files = 4096;              // files with unstable writes; more are written back
   size_t dirty_bytes = 64u << 20;         // of small files not yet in the log
+  // Small writes whose blocks are in the log and in memory, and not in their files yet. A start
+  // reads them again.
+  size_t journal_bytes = 64u << 20;
+  std::chrono::milliseconds journal_apply_after{2000};  // or sooner, when much of it is used
+  size_t sums_cached_bytes = 32u << 20;                 // checksums of about 20 GiB of file data
   // Kept free on the disk, so that removing still works when it is full for writers.
   uint64_t reserve_bytes = 64u << 20;
   std::chrono::milliseconds maintenance_interval{1000};

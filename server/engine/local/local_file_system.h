@@ -11,6 +11,7 @@
 #include <set>
 
 #include "server/engine/local/inode.h"
+#include "server/engine/local/overwrite_marks.h"
 #include "server/engine/local/realms.h"
 #include "server/vfs/file_system.h"
 
@@ -23,6 +24,13 @@ inline constexpr uint64_t kInlineBytesMax = 16 << 10;
 inline uint64_t RoundUp(uint64_t bytes) {
   return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
 }
+
+// What the journals of all file systems take: images in memory, and rows of the database.
+struct JournalUse {
+  std::atomic<size_t> bytes{0};
+};
+std::string EncodeImage(const BlockImage& image);
+bool IsImage(std::string_view row);
 
 // A shared mutex in which a writer does not starve.
 class StructureLock {
@@ -52,6 +60,8 @@ class StructureLock {
 struct FileSystemContext {
   Store& store;
   ChunkFiles& chunks;
+  BlockSums& sums;
+  JournalUse& journal;
   const LocalOptions& options;
   const Clock& clock;
   std::function<void()> wake;  // the engine's thread: there is something to reclaim
@@ -125,6 +135,8 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<vfs::SpaceInfo> GetSpace(vfs::RealmId realm) override;
   Result<void> RemoveRealm(vfs::RealmId realm, bool delete_data) override;
   Result<uint64_t> Check(const std::function<void(std::string_view)>& report) override;
+  Result<vfs::ScrubCounts> Scrub(const vfs::ScrubPace& pace,
+                                 const std::function<void(std::string_view)>& report) override;
 
   // --- for the engine ---
   // From now on every call is kStale.
@@ -137,6 +149,10 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<uint64_t> RemoveStrayChunks(const std::atomic<bool>& stop);
   // Writes back everything.
   Result<void> FlushAll();
+  // Brings what is in the journal into the chunk files.
+  Result<void> ApplyJournal(const std::atomic<bool>& stop);
+  // New sums for blocks that a crashed process was overwriting.
+  void SettleOverwrites(const std::atomic<bool>& stop);
 
  private:
   using Ticket = Store::Ticket;
@@ -153,6 +169,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   };
   struct Pending;  // fs_flush.cc
   class Checker;   // fs_check.cc
+  class Scrubber;  // fs_scrub.cc
 
   // --- fs_core.cc ---
   vfs::Time Now() const;
@@ -211,11 +228,14 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<void> LoadInline(Inode& inode);
   Result<std::string> StoredInline(const Inode& inode);
   Result<bool> TryRead(Inode& inode, uint64_t offset, std::span<std::byte> buffer);
-  Result<size_t> WriteLocked(Inode& inode, uint64_t offset, std::span<const std::byte> data);
+  Result<size_t> WriteLocked(Inode& inode, uint64_t offset, std::span<const std::byte> data,
+                             bool in_place);
   Result<size_t> WriteInline(Inode& inode, uint64_t offset, std::span<const std::byte> data);
-  Result<size_t> WriteChunks(Inode& inode, uint64_t offset, std::span<const std::byte> data);
-  Result<void> WriteBlocks(Inode& inode, uint64_t offset, std::span<const std::byte> data);
-  Result<void> MoveToChunks(Inode& inode);
+  Result<size_t> WriteChunks(Inode& inode, uint64_t offset, std::span<const std::byte> data,
+                             bool in_place);
+  Result<void> WriteBlocks(Inode& inode, uint64_t offset, std::span<const std::byte> data,
+                           bool in_place);
+  Result<void> MoveToChunks(Inode& inode, bool in_place);
   Result<void> ZeroTail(Inode& inode, uint64_t until);
   void TouchAccess(const InodePtr& inode);
   void MarkDirty(const InodePtr& inode);
@@ -230,7 +250,10 @@ class LocalFileSystem final : public vfs::FileSystem {
   // `lock`, which holds the mutex, is given up while files are synced. nullptr: the mutex is kept.
   Result<Ticket> FlushLocked(const InodePtr& inode, std::unique_lock<std::shared_mutex>* lock,
                              const Addition& also);
-  Result<Ticket> StorePending(Inode& inode, Pending& pending, const Addition& also);
+  Result<Ticket> StorePending(const InodePtr& inode, Pending& pending, const Addition& also);
+  Result<void> StoreChunks(Batch& batch, Inode& inode, Pending& pending);
+  Result<void> DropSums(Batch& batch, const Inode& inode, uint64_t index);
+  void NoteStored(const InodePtr& inode, Pending& pending);
   void TakePending(Inode& inode, Pending& pending);
   void PutBack(Inode& inode, Pending& pending);
   using Cut = std::vector<uint64_t>;  // chunks whose files lose bytes
@@ -293,9 +316,10 @@ class LocalFileSystem final : public vfs::FileSystem {
   // Makes it, if need be, and counts it as written.
   Result<void> OpenOwn(Inode& inode, uint64_t index, FileData::Chunk& chunk);
   void RemoveUnstored(const FileData::Chunk& chunk);
-  Result<void> ReadShared(const ChunkRow& chunk, uint64_t within, std::span<std::byte> buffer);
-  Result<void> CopyEdges(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t within,
-                         uint64_t end);
+  // The own file gets its name, if it has none yet.
+  Result<void> NameOwn(uint64_t index, FileData::Chunk& chunk);
+  Result<void> ReadShared(const Inode& inode, uint64_t index, const ChunkRow& chunk,
+                          uint64_t within, std::span<std::byte> buffer);
   void TakeShares(uint64_t index, FileData::Chunk& chunk, bool empty,
                   std::vector<ShareChange>& changes) const;
   void PutShares(Batch& batch, uint64_t inode, const ShareChange& change) const;
@@ -315,6 +339,64 @@ class LocalFileSystem final : public vfs::FileSystem {
                                    std::string_view name) const;
   Result<vfs::FileChange> StoreXattrs(const vfs::Caller& caller, Inode& inode, Batch& batch,
                                       int count, int64_t bytes);
+
+  // --- fs_blocks.cc ---
+  // A chunk file, as a chunk of an inode sees it.
+  struct FileView {
+    ChunkId file;
+    uint64_t inode = 0;
+    uint64_t index = 0;
+    int64_t delta = 0;                     // blocks: from the chunk's to the file's
+    const FileData::Chunk* own = nullptr;  // it is the chunk's own
+  };
+  FileView OwnView(const Inode& inode, uint64_t index, const FileData::Chunk& chunk) const {
+    return {OwnFile(inode, index, chunk), inode.number, index, 0, &chunk};
+  }
+  Result<RegionSums> SumsOf(const FileView& view, uint64_t region);
+  // Blocks by their number in the file.
+  Result<void> ReadVerified(const FileView& view, uint64_t block, std::span<std::byte> buffer);
+  Error WrongSum(const FileView& view, uint64_t block) const;
+  // Bytes by their offset in the chunk.
+  Result<void> ReadFile(const FileView& view, uint64_t within, std::span<std::byte> part);
+  Result<void> ReadChunk(const Inode& inode, uint64_t index, const FileData::Chunk& chunk,
+                         uint64_t within, std::span<std::byte> buffer);
+  Result<void> Merge(const Inode& inode, uint64_t index, const FileData::Chunk& chunk,
+                     uint64_t block, size_t skip, std::span<const std::byte> data,
+                     std::span<std::byte> buffer);
+  Result<void> WriteInPlace(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t within,
+                            std::span<const std::byte> data);
+  static void SumZeros(FileData::Chunk& chunk, uint64_t first, uint64_t after);
+  void SumAgain(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t first,
+                uint64_t after);
+
+  // --- fs_journal.cc ---
+  struct WritePlan {
+    bool in_place = false;
+    std::vector<OverwriteMarks::Range> unmarked;  // to be marked first
+  };
+  Result<WritePlan> PlanWrite(Inode& inode, uint64_t offset, uint64_t bytes);
+  Result<void> SpillImages(Inode& inode);
+  Result<void> WriteImages(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t within,
+                           std::span<const std::byte> data);
+  void DropImages(Inode& inode, FileData::Chunk& chunk, uint64_t first, uint64_t after);
+  void ForgetImages(Inode& inode, FileData::Chunk& chunk);
+  void DeleteJournal(Batch& batch, const Inode& inode) const;
+  Result<void> LoadJournal();
+  void LoseJournal(uint64_t first, uint64_t after);
+  // kCorrupt: blocks of it may be lost.
+  Result<void> CheckJournal(const Inode& inode) const;
+  Result<void> LoadImage(std::string_view key, std::string_view value, Batch& batch);
+  struct Applied;
+  void MaintainJournal(const std::atomic<bool>& stop);
+  Result<void> ApplyLocked(const InodePtr& inode);
+  Result<bool> ApplyFile(const InodePtr& inode, bool locked);
+  Result<void> FinishApply(const InodePtr& inode, const std::vector<Applied>& blocks, bool locked);
+
+  // --- fs_settle.cc ---
+  void SettleOverwrite(const OverwriteMarks::Range& marked);
+  Result<void> SettleChunk(Inode& inode, uint64_t index);
+  Result<void> SettleRegion(Inode& inode, uint64_t index, uint64_t region);
+  void Unmark();
 
   // --- fs_realms.cc ---
   Result<vfs::FileId> EnsureDirectory(std::string_view path,
@@ -339,12 +421,15 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<bool> ReclaimFreed(const std::atomic<bool>& stop);
   Result<bool> ReclaimChunks(uint64_t number);
   Result<bool> RemoveIfStray(const ChunkId& id);
+  Result<void> RemoveUnused(const ChunkId& id);
   // Of the chunk that has it as its own file: what is a hole takes no room.
   Result<void> TrimOwn(const ChunkId& id);
   Result<void> ForgetRealms();
 
   Store& store_;
   ChunkFiles& chunks_;
+  BlockSums& sums_;
+  JournalUse& journal_;
   const LocalOptions& options_;
   const Clock& clock_;
   const std::function<void()> wake_;
@@ -357,8 +442,9 @@ class LocalFileSystem final : public vfs::FileSystem {
   Realms realms_;
   InodeCache cache_;
   StructureLock structure_;
-  std::mutex rename_mutex_;  // renames of directories between directories, so that no loop arises
-  std::mutex realm_mutex_;   // one change of realms at a time
+  std::mutex rename_mutex_;    // renames of directories between directories, so that no loop arises
+  std::mutex realm_mutex_;     // one change of realms at a time
+  std::mutex unshared_mutex_;  // over the removal of a shared file with its mark and sums
 
   std::mutex number_mutex_;
   uint64_t next_number_ = 0;       // guarded by number_mutex_
@@ -374,7 +460,11 @@ class LocalFileSystem final : public vfs::FileSystem {
     Clock::Nanoseconds since;
   };
   mutable std::mutex dirty_mutex_;
-  std::unordered_map<uint64_t, Dirty> dirty_;  // guarded by dirty_mutex_
+  std::unordered_map<uint64_t, Dirty> dirty_;         // guarded by dirty_mutex_
+  std::unordered_map<uint64_t, InodePtr> journaled_;  // guarded by dirty_mutex_
+  Clock::Nanoseconds applied_at_{0};                  // of the engine's thread
+  OverwriteMarks marks_;
+  std::vector<std::pair<uint64_t, uint64_t>> journal_lost_;  // inodes; set by Load
   std::atomic<size_t> dirty_count_{0};
   std::atomic<size_t> dirty_bytes_{0};
   std::atomic<size_t> unsynced_files_{0};

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/log.h"
+#include "server/engine/local/health.h"
 
 namespace tarn::local {
 namespace {
@@ -25,6 +26,7 @@ IOStatus Retryable(IOStatus status, const char* what, const std::string& path, u
   }
   status.SetRetryable(true);
   status.SetDataLoss(false);
+  if (!status.IsNoSpace()) ProcessHealth().CountError(what);
   // A full disk is told elsewhere.
   auto level = status.IsNoSpace() ? spdlog::level::debug : spdlog::level::err;
   spdlog::log(level, "disk: {} {} at byte {}: {}", what, path, offset, status.ToString());

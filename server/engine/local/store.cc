@@ -4,6 +4,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 
 #include "common/log.h"
 #include "server/engine/local/chunk_files.h"
+#include "server/engine/local/health.h"
 #include "server/engine/local/log_files.h"
 #include "server/engine/local/log_order.h"
 #include "server/engine/local/log_tail.h"
@@ -31,8 +33,8 @@ constexpr std::chrono::seconds kRecoveryWait{2};  // for it to recover from othe
 constexpr std::chrono::milliseconds kRecoveryPoll{20};
 // After a crash the logs are read before anything is served, at about 75 MB a second of processor.
 constexpr uint64_t kLogBytesMax = 96u << 20;
-constexpr const char* kTableNames[kTables] = {"default", "inodes", "names", "inline",
-                                              "chunks",  "xattrs", "shares"};
+constexpr const char* kTableNames[kTables] = {"default", "inodes", "names", "inline", "chunks",
+                                              "xattrs",  "shares", "sums",  "journal"};
 
 // Sums of usage. A broken operand ends in an error of the read, and fsck tells it.
 class UsageMerge : public rocksdb::AssociativeMergeOperator {
@@ -189,6 +191,7 @@ Store::~Store() {
 Error Store::Translate(const rocksdb::Status& status) const {
   if (status.IsCorruption()) {
     spdlog::error("database: {}", status.ToString());
+    ProcessHealth().damaged.fetch_add(1, std::memory_order_relaxed);
     return Error(Code::kCorrupt, status.ToString());
   }
   bool space = status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace ||
@@ -397,6 +400,36 @@ void Store::ReclaimSpace(std::atomic<bool>& stop) {
   compact.canceled = &stop;
   compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   for (auto* handle : handles_) (void)db_->CompactRange(compact, handle, nullptr, nullptr);
+}
+
+Result<vfs::ScrubCounts> Store::Scrub(const vfs::ScrubPace& pace,
+                                      const std::function<void(std::string_view)>& report) const {
+  vfs::ScrubCounts counts;
+  std::vector<rocksdb::LiveFileMetaData> files;
+  db_->GetLiveFilesMetaData(&files);
+  rocksdb::Options options;
+  options.env = db_->GetEnv();
+  options.info_log = std::make_shared<Log>();
+  for (const auto& file : files) {
+    std::string path = file.directory + "/" + file.relative_filename;
+    rocksdb::SstFileReader reader(options);
+    auto status = reader.Open(path);
+    if (status.ok()) status = reader.VerifyChecksum(rocksdb::ReadOptions());
+    // A compaction may have replaced it meanwhile.
+    bool gone = !status.ok() && !options.env->FileExists(path).ok();
+    if (!status.ok() && !gone) {
+      std::string line =
+          "table " + file.column_family_name + ": " + path + ": " + status.ToString();
+      spdlog::error("database: {}", line);
+      if (status.IsCorruption()) ProcessHealth().damaged.fetch_add(1, std::memory_order_relaxed);
+      report(line);
+      ++counts.problems;
+    }
+    ++counts.files;
+    counts.bytes += file.size;
+    if (!pace(file.size)) return Error(Code::kAborted, "the scrub was stopped");
+  }
+  return counts;
 }
 
 std::shared_ptr<const rocksdb::Snapshot> Store::TakeSnapshot() const {

@@ -92,6 +92,9 @@ class Store {
   // On a full disk: lets the database give back what removed records still take. May take long;
   // ends early when `stop` is true.
   void ReclaimSpace(std::atomic<bool>& stop);
+  // Verifies the checksums of all table files: vfs::Engine::ScrubTables.
+  Result<vfs::ScrubCounts> Scrub(const vfs::ScrubPace& pace,
+                                 const std::function<void(std::string_view)>& report) const;
   uint64_t syncs() const { return syncs_.load(); }
 
  private:

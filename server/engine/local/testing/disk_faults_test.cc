@@ -41,7 +41,8 @@ class DiskFaults : public ::testing::Test {
     fs_ = *engine_->GetFileSystem(1);
     top_ = *fs_->RealmRoot(kRootRealm);
   }
-  static std::string Bytes() { return std::string(30'000, 'k'); }
+  // More than goes to the journal.
+  static std::string Bytes() { return std::string(80'000, 'k'); }
   FileId Make(const std::string& name) {
     auto made = fs_->Create(kRoot, top_, name, {});
     EXPECT_TRUE(made.ok()) << made.error().ToString();
@@ -119,7 +120,8 @@ TEST_F(DiskFaults, AFailedSyncOfDataIsTold) {
   });
   EXPECT_EQ(fs_->Commit(kRoot, file, 0, 0).code(), Code::kIo);
   EXPECT_NE(fs_->WriteVerifier(), verifier) << "what was written is lost, so clients must know";
-  EXPECT_EQ(Write(kept_, 0, Bytes(), Stability::kFileSync).code(), Code::kIo);
+  EXPECT_EQ(Write(file, 0, std::string(100'000, 'a'), Stability::kFileSync).code(), Code::kIo);
+  EXPECT_TRUE(Write(kept_, 0, "k", Stability::kFileSync).ok()) << "it goes to the log";
   ExpectKept();
   EXPECT_TRUE(fs_->Create(kRoot, top_, "names still work", {}).ok());
   Heal();
@@ -232,11 +234,13 @@ TEST_F(DiskFaults, ADiskThatOthersFillIsRefusedAndComesBack) {
 }
 
 TEST_F(DiskFaults, AReadThatFailsIsAnErrorOfThatReadAlone) {
+  auto before = engine_->counters();
   Break(EIO, [](auto& call) {
     return call.kind == Kind::kRead && call.path.find("/chunks/") != std::string::npos;
   });
   std::byte byte[100];
   EXPECT_EQ(fs_->Read(kRoot, kept_, false, 0, byte).code(), Code::kIo);
+  EXPECT_EQ(engine_->counters().read_errors, before.read_errors + 1);
   EXPECT_TRUE(fs_->Create(kRoot, top_, "other", {}).ok());
   Heal();
   ExpectKept();
