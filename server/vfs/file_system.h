@@ -70,8 +70,8 @@ class FileSystem {
   // mode bits again when `opened` is true.
   virtual Result<Attributes> Open(const Caller& caller, FileId file, bool read, bool write) = 0;
   // One Pin per owner of open state; the file is freed with its last name and last pin. Pins do not
-  // survive a restart: orphans of the last run stay until ReleaseOrphans, which the server calls
-  // when its grace period ends.
+  // survive a restart: no regular file of the last run is freed before ReleaseOrphans, which the
+  // server calls when its grace period ends, also when its last name or pin goes only now.
   virtual Result<void> Pin(FileId file) = 0;
   virtual void Unpin(FileId file) = 0;
   virtual Result<void> ReleaseOrphans() = 0;

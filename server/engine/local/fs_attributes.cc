@@ -127,7 +127,7 @@ void LocalFileSystem::Unpin(FileId file) {
     if (inode->pins == 0) return;
     if (--inode->pins > 0) return;
     inode->self.reset();
-    if (inode->record.links > 0) return;
+    if (inode->record.links > 0 || MayBeReclaimed(*inode)) return;
   }
   // The last use of a file without names. When this fails, it stays an orphan until the next start.
   (void)FreeOrphan(inode);
@@ -143,6 +143,9 @@ Result<void> LocalFileSystem::FreeOrphan(const InodePtr& inode) {
 }
 
 Result<void> LocalFileSystem::ReleaseOrphans() {
+  keeps_orphans_ = false;
+  // What still saw that it is to keep them has marked its orphans when it lets go of this.
+  { std::unique_lock structure(structure_); }
   std::string prefix = MetaPrefix('O', number_);
   std::vector<uint64_t> orphans;
   TRY(store_.Scan(Table::kMeta, prefix, After(prefix), [&](std::string_view key, std::string_view) {

@@ -106,7 +106,7 @@ Result<void> LocalFileSystem::Free(Change& change, const InodePtr& inode) {
 Result<void> LocalFileSystem::DropLink(Change& change, const InodePtr& inode) {
   InodeRecord next = inode->record;
   next.links = inode->IsDirectory() ? 0 : next.links - 1;
-  if (next.links == 0 && !inode->pinned()) {
+  if (next.links == 0 && !inode->pinned() && !MayBeReclaimed(*inode)) {
     return Free(change, inode);
   }
   ++next.change;

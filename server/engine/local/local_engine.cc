@@ -227,6 +227,7 @@ Result<void> LocalEngine::LoadFileSystems() {
       return Error(loaded.code(),
                    "file system " + std::to_string(number) + ": " + loaded.error().message());
     }
+    fs->KeepOrphans();
     file_systems_[number] = std::move(fs);
   }
   return Ok();

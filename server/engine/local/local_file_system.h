@@ -76,6 +76,8 @@ class LocalFileSystem final : public vfs::FileSystem {
                      const Clock& clock, uint64_t generation);
   // Reads realms and counters, and finishes what a crash interrupted.
   Result<void> Load();
+  // It is of an earlier run: no file without names is freed before ReleaseOrphans. Before its use.
+  void KeepOrphans() { keeps_orphans_ = true; }
 
   Result<vfs::FileId> RealmRoot(vfs::RealmId realm) override;
   Result<vfs::Attributes> Lookup(const vfs::Caller& caller, vfs::FileId directory,
@@ -211,6 +213,10 @@ class LocalFileSystem final : public vfs::FileSystem {
   // --- fs_links.cc ---
   // Takes one name from a locked file; frees it, or makes it an orphan, with its last one.
   Result<void> DropLink(Change& change, const InodePtr& inode);
+  // A client may have it open, and be about to say so.
+  bool MayBeReclaimed(const Inode& inode) const {
+    return keeps_orphans_.load() && inode.record.type == vfs::FileType::kRegular;
+  }
   Result<void> FreeOrphan(const InodePtr& inode);
   Result<void> Free(Change& change, const InodePtr& inode);
   Result<Ticket> RemoveLocked(const vfs::Caller& caller, const InodePtr& directory,
@@ -438,6 +444,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   const uint64_t hash_mask_;
   std::atomic<bool> deleted_{false};
   std::atomic<uint64_t> verifier_;
+  std::atomic<bool> keeps_orphans_{false};
 
   Realms realms_;
   InodeCache cache_;

@@ -28,6 +28,7 @@ class LocalFixture : public ::testing::Test {
       ASSERT_EQ(*engine_->CreateFileSystem(), 1u);
     }
     fs_ = *engine_->GetFileSystem(1);
+    (void)fs_->ReleaseOrphans();  // nobody comes back who had a file open
     top_ = *fs_->RealmRoot(vfs::kRootRealm);
   }
 

@@ -33,6 +33,7 @@ void MemoryFileSystem::Unpin(FileId file) {
 
 Result<void> MemoryFileSystem::ReleaseOrphans() {
   std::lock_guard lock(mutex_);
+  keeps_orphans_ = false;
   for (auto at = inodes_.begin(); at != inodes_.end();) {
     Inode& inode = (at++)->second;
     FreeIfUnused(inode);

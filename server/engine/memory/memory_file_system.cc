@@ -121,6 +121,7 @@ Result<FileId> MemoryFileSystem::RealmRoot(RealmId realm) {
 void MemoryFileSystem::SimulateRestart() {
   std::lock_guard lock(mutex_);
   ++verifier_;
+  keeps_orphans_ = true;
   for (auto& [number, inode] : inodes_) {
     inode.pins = 0;
     if (!inode.committed) continue;

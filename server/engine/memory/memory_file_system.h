@@ -224,6 +224,7 @@ class MemoryFileSystem : public vfs::FileSystem {
   uint64_t next_inode_ = 2;
   vfs::RealmId next_realm_ = vfs::kRootRealm + 1;
   uint64_t verifier_;
+  bool keeps_orphans_ = false;  // from a restart to ReleaseOrphans
 };
 
 }  // namespace tarn::engine

@@ -211,7 +211,9 @@ void MemoryFileSystem::DropLink(Inode& inode) {
 }
 
 void MemoryFileSystem::FreeIfUnused(Inode& inode) {
-  if (inode.attributes.links == 0 && inode.pins == 0) Free(inode);
+  if (inode.attributes.links > 0 || inode.pins > 0) return;
+  if (keeps_orphans_ && inode.attributes.type == FileType::kRegular) return;
+  Free(inode);
 }
 
 void MemoryFileSystem::Free(Inode& inode) {

@@ -71,6 +71,11 @@ void Conformance::OpenFileSystem() {
 }
 
 void Conformance::Restart() {
+  RestartInGrace();
+  ASSERT_EQ(fs().ReleaseOrphans().code(), Code::kOk);
+}
+
+void Conformance::RestartInGrace() {
   file_system_ = nullptr;
   subject_->Restart();
   OpenFileSystem();

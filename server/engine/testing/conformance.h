@@ -51,7 +51,8 @@ class Conformance : public ::testing::TestWithParam<SubjectFactory> {
   // Moves the clock by a second, so that times that change differ.
   void Tick() { subject_->clock().Advance(std::chrono::seconds(1)); }
   vfs::Time Now();
-  void Restart();
+  void Restart();  // nobody has a file open any more
+  void RestartInGrace();
 
   static vfs::Caller Root(vfs::RealmId realm = vfs::kRootRealm);
   static vfs::Caller User(uint32_t uid, uint32_t gid, std::vector<uint32_t> gids = {});

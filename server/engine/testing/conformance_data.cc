@@ -207,7 +207,7 @@ TEST_P(Conformance, OrphansWaitForTheEndOfGrace) {
   }
   ASSERT_EQ(fs().Remove(Root(), top(), "reclaimed").code(), Code::kOk);
   ASSERT_EQ(fs().Remove(Root(), top(), "forgotten").code(), Code::kOk);
-  Restart();
+  RestartInGrace();
   EXPECT_EQ(ReadText(forgotten), "data");
   ExpectSound();
   ASSERT_EQ(fs().Pin(reclaimed).code(), Code::kOk);
@@ -219,6 +219,39 @@ TEST_P(Conformance, OrphansWaitForTheEndOfGrace) {
   EXPECT_EQ(fs().GetAttributes(Root(), reclaimed).code(), Code::kStale);
   ASSERT_EQ(fs().Remove(Root(), top(), "named").code(), Code::kOk);  // its pin went
   EXPECT_EQ(fs().GetAttributes(Root(), named).code(), Code::kStale);
+}
+
+// Who had it open has not said so yet when its name goes.
+TEST_P(Conformance, FilesThatLoseTheirNamesInGraceWaitToo) {
+  FileId removed = MakeFile(top(), "removed");
+  FileId replaced = MakeFile(top(), "replaced");
+  FileId closed = MakeFile(top(), "closed");
+  FileId forgotten = MakeFile(top(), "forgotten");
+  for (FileId file : {removed, replaced, closed, forgotten}) {
+    WriteText(file, 0, "data");
+    ASSERT_EQ(fs().Pin(file).code(), Code::kOk);
+  }
+  MakeFile(top(), "other");
+  RestartInGrace();
+  ASSERT_EQ(fs().Remove(Root(), top(), "removed").code(), Code::kOk);
+  ASSERT_EQ(fs().Remove(Root(), top(), "forgotten").code(), Code::kOk);
+  ASSERT_EQ(RenameCode(Root(), top(), "other", top(), "replaced"), Code::kOk);
+  // Two had it open, and the first to come back closes it before the second one comes.
+  ASSERT_EQ(fs().Remove(Root(), top(), "closed").code(), Code::kOk);
+  ASSERT_EQ(fs().Pin(closed).code(), Code::kOk);
+  fs().Unpin(closed);
+  ExpectSound();
+  for (FileId file : {removed, replaced, closed}) {
+    ASSERT_EQ(fs().Pin(file).code(), Code::kOk);
+    EXPECT_EQ(ReadText(file), "data");
+  }
+  ASSERT_EQ(fs().ReleaseOrphans().code(), Code::kOk);
+  EXPECT_EQ(fs().GetAttributes(Root(), forgotten).code(), Code::kStale);
+  for (FileId file : {removed, replaced, closed}) {
+    EXPECT_EQ(ReadText(file), "data");
+    fs().Unpin(file);
+    EXPECT_EQ(fs().GetAttributes(Root(), file).code(), Code::kStale);
+  }
 }
 
 TEST_P(Conformance, StableWritesAndCommitsOutliveACrash) {
