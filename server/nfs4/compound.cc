@@ -95,6 +95,12 @@ nfsstat4 Compound::CheckReplySize(nfs_opnum4 number) {
   return NFS4_OK;
 }
 
+// Of the operations that change files, those that leave in `fresh` what is so afterwards. What the
+// others leave there they asked for before their change.
+static bool TellsAttributes(nfs_opnum4 number) {
+  return number == OP_CREATE || number == OP_OPEN || number == OP_SETATTR;
+}
+
 void Compound::RunOne(nfs_opnum4 number, uint32_t index) {
   ++done_;
   const Operation* op = FindOperation(number);
@@ -113,6 +119,7 @@ void Compound::RunOne(nfs_opnum4 number, uint32_t index) {
     if (op->once) TagCaller(index);
     status = op->run(*this);
     changes_.clear();
+    if (op->changes && !TellsAttributes(number)) fresh.reset();
     if (replaced_) return;
     if (status == NFS4_OK && slot_ && !op->changes) status = CheckReplySize(number);
   }

@@ -27,6 +27,23 @@ TEST_P(CompoundTest, StopsAtTheFirstError) {
   EXPECT_EQ(reply.Get<LOOKUP4res>(1).status, NFS4ERR_NOENT);
 }
 
+TEST_P(CompoundTest, AttributesAfterAChangeOfNamesAreThoseAfterIt) {
+  Fh directory = *client->Mkdir(root, "directory");
+  MakeFile(directory, "a", "");
+  auto told = [&](nfs_opnum4 number, const auto& args) {
+    Compound compound;
+    compound.Put(directory).SaveFh().Add(number, args).GetAttr({FATTR4_CHANGE});
+    CompoundReply reply = client->Run(compound);
+    EXPECT_EQ(reply.status, NFS4_OK) << static_cast<uint32_t>(number);
+    nfs_client::Attributes attributes;
+    EXPECT_TRUE(nfs_client::Parse(reply.Get<GETATTR4res>(3).resok4.obj_attributes, attributes));
+    EXPECT_EQ(attributes.change, client->GetAttributes(directory)->change)
+        << static_cast<uint32_t>(number);
+  };
+  told(OP_RENAME, RENAME4args{"a", "b"});
+  told(OP_REMOVE, REMOVE4args{"b"});
+}
+
 TEST_P(CompoundTest, UnknownMinorVersionHasNoResults) {
   for (uint32_t minor : {3U, 4U, 0xffffffffU}) {
     Compound compound;

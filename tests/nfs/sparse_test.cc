@@ -62,6 +62,27 @@ TEST_P(SparseTest, AllocateGrowsTheFileWithZeros) {
   EXPECT_EQ(client->GetAttributes(file.fh)->size, 100'003U) << "it never cuts";
 }
 
+// What follows in the same compound is so after the change: Linux takes the size from there.
+TEST_P(SparseTest, AttributesInTheSameCompoundAreThoseAfterTheChange) {
+  Write(0, "begin");
+  auto told = [&](nfs_opnum4 number, const auto& args) {
+    Compound compound;
+    compound.Put(file.fh).Add(number, args).GetAttr({FATTR4_CHANGE, FATTR4_SIZE});
+    CompoundReply reply = client->Run(compound);
+    EXPECT_EQ(reply.status, NFS4_OK);
+    nfs_client::Attributes attributes;
+    EXPECT_TRUE(nfs_client::Parse(reply.Get<GETATTR4res>(2).resok4.obj_attributes, attributes));
+    EXPECT_EQ(attributes.change, client->GetAttributes(file.fh)->change)
+        << static_cast<uint32_t>(number);
+    return attributes.size;
+  };
+  EXPECT_EQ(told(OP_ALLOCATE, ALLOCATE4args{file.state, 3, 100'000}), 100'003U);
+  EXPECT_EQ(told(OP_DEALLOCATE, DEALLOCATE4args{file.state, 10, 50'000}), 100'003U);
+  EXPECT_EQ(told(OP_SETXATTR, SETXATTR4args{SETXATTR4_EITHER, "colour", AsOpaque("red")}),
+            100'003U);
+  EXPECT_EQ(told(OP_REMOVEXATTR, REMOVEXATTR4args{"colour"}), 100'003U);
+}
+
 TEST_P(SparseTest, AllocatedRoomIsCountedAtOnce) {
   auto point = world.AddAccessPoint("/small");
   world.SetQuota(point, {.bytes_max = 1 << 20, .files_max = 0});
