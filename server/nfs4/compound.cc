@@ -24,6 +24,12 @@ constexpr size_t kFingerprintBytes = 4096;
 // 4.0: so many of a client address's last changes are known again after a restart.
 constexpr uint32_t kXidsRemembered = 1024;
 
+// Clients count xids, and Linux in its own byte order: on a little-endian machine what it counts is
+// the first byte, and the last ones stay. Neighbours get different places either way.
+uint32_t PlaceOf(uint32_t xid) {
+  return (xid + __builtin_bswap32(xid)) % kXidsRemembered;
+}
+
 }  // namespace
 
 rpc::accept_stat Compound::Run() {
@@ -156,7 +162,7 @@ uint64_t Compound::Fingerprint() const {
 void Compound::TagCaller(uint32_t index) {
   vfs::ReplayTag tag;
   uint32_t sequence = call.xid;
-  uint32_t place = call.xid % kXidsRemembered;
+  uint32_t place = PlaceOf(call.xid);
   if (slot_) {
     // The prefix by which Recovery::ForgetSession forgets.
     tag.slot.assign(reinterpret_cast<const char*>(session->id.data()), session->id.size());

@@ -165,5 +165,26 @@ TEST(Restart, AChangeOf40ThatIsSentAgainSucceedsAgain) {
   EXPECT_EQ(h.RunRaw(remove).status(), NFS4ERR_NOENT);
 }
 
+// Found by the soak of the kernel's client: whose xids were counted in the other byte order, one
+// change of such a client was known after a restart.
+TEST(Restart, ManyChangesOf40AreKnownInEitherByteOrderOfXids) {
+  for (uint32_t step : {1U, 1U << 24}) {
+    Harness h;
+    h.xid = 0x6cad2eb5;
+    std::vector<std::pair<uint32_t, std::vector<std::byte>>> sent;
+    for (int i = 0; i < 100; ++i, h.xid += step) {
+      std::string name = "d" + std::to_string(i);
+      auto make = h.Encoded(0, {Op(OP_PUTROOTFH), Op(OP_CREATE, Directory(name))});
+      sent.emplace_back(h.xid, make);
+      ASSERT_EQ(h.RunRaw(make).status(), NFS4_OK);
+    }
+    h.Restart();
+    for (const auto& [xid, make] : sent) {
+      h.xid = xid;
+      EXPECT_EQ(h.RunRaw(make).status(), NFS4_OK) << std::hex << xid;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tarn::nfs4::testing
