@@ -197,6 +197,9 @@ void Compound::Finish() {
   if (replaced_) return;
   to.PatchU32(reply_at_, static_cast<uint32_t>(status_));
   to.PatchU32(count_at_, done_);
+  if (restart_told_ && !client->MustBeToldOfRestart()) {
+    to.PatchU32(restart_told_->at, restart_told_->flags & ~SEQ4_STATUS_RESTART_RECLAIM_NEEDED);
+  }
   if (slot_) {
     bool cache = slot_->cache || operations == 1;
     session->Finish(slot_->slot, cache, cache ? to.Flatten(reply_at_) : std::vector<std::byte>());

@@ -47,6 +47,9 @@ class Compound {
     slot_ = SlotInUse{slot, sequence, cache};
   }
   void ReplaceReply(const std::vector<std::byte>& reply);
+  // 4.1: SEQUENCE's flags come next, and tell of a restart. Unless the client has begun to reclaim
+  // when this compound is done.
+  void TellsOfRestart(uint32_t flags) { restart_told_ = RestartTold{to.mark(), flags}; }
   uint64_t Fingerprint() const;
   size_t request_bytes() const { return request_.size(); }
   // What has been read so far may differ between transmissions of one request, as the highest slot
@@ -110,6 +113,11 @@ class Compound {
     bool cache = false;
   };
 
+  struct RestartTold {
+    xdr::Encoder::Mark at;
+    uint32_t flags = 0;
+  };
+
   bool DecodeHead(std::string_view& tag);
   void RunAll();
   void RunOne(nfs_opnum4 number, uint32_t index);
@@ -130,6 +138,7 @@ class Compound {
   nfsstat4 status_ = NFS4_OK;
   bool replaced_ = false;
   std::optional<SlotInUse> slot_;
+  std::optional<RestartTold> restart_told_;
   std::vector<Delegations::Change> changes_;  // of the operation that runs
   std::optional<ReplayCache::Key> replay_key_;
   const Export* caller_of_ = nullptr;

@@ -143,6 +143,29 @@ TEST(Restart, AStateOfTheLastRunIsStaleAndANewSessionEndsTheOldOne) {
   EXPECT_EQ(client.Run({Op(OP_PUTROOTFH)}).status(), NFS4_OK);
 }
 
+// Found by the soak of the kernel's client: Linux, told of a restart by an answer that crossed its
+// RECLAIM_COMPLETE, reclaims all once more, is refused, and gives up its locks (EIO).
+TEST(Restart, AClientThatReclaimsIsNotToldOfTheRestartAnyMore) {
+  Harness h;
+  Client41 client(h, "client");
+  client.Start();
+  std::string handle;
+  client.OpenFile("f", handle);
+  h.Restart();
+  EXPECT_EQ(FlagsOf(client.Run({Op(OP_PUTROOTFH)})), SEQ4_STATUS_RESTART_RECLAIM_NEEDED);
+  EXPECT_EQ(FlagsOf(client.Run({Op(OP_PUTROOTFH)})), SEQ4_STATUS_RESTART_RECLAIM_NEEDED);
+  OPEN4args reclaim = client.OpenArgs("", 3, 0, false);
+  reclaim.claim.claim = CLAIM_PREVIOUS;
+  Reply opened = client.Run({PutFh(Keep(handle)), Op(OP_OPEN, reclaim)});
+  ASSERT_EQ(opened.status(), NFS4_OK);
+  EXPECT_EQ(FlagsOf(opened), 0U) << "it knows when this is answered";
+  EXPECT_EQ(FlagsOf(client.Run({Op(OP_PUTROOTFH)})), 0U);
+  h.Restart();
+  Reply complete = client.Run({Op(OP_RECLAIM_COMPLETE, RECLAIM_COMPLETE4args{})});
+  ASSERT_EQ(complete.status(), NFS4_OK);
+  EXPECT_EQ(FlagsOf(complete), 0U);
+}
+
 TEST(Restart, ADestroyedSessionDoesNotComeBack) {
   Harness h;
   Client41 client(h, "client");

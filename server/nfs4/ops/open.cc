@@ -20,7 +20,7 @@ nfsstat4 CheckShare(Compound& c, const OPEN4args& args) {
   return args.share_deny <= OPEN4_SHARE_DENY_BOTH ? NFS4_OK : NFS4ERR_INVAL;
 }
 
-nfsstat4 CheckClaim(Compound& c, const Client& client, const OPEN4args& args) {
+nfsstat4 CheckClaim(Compound& c, Client& client, const OPEN4args& args) {
   switch (args.claim.claim) {
     case CLAIM_FH:
       if (c.minor == 0) return NFS4ERR_INVAL;

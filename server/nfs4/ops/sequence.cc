@@ -22,7 +22,7 @@ nfsstat4 ToStatus(Session::Turn turn) {
 uint32_t StatusFlags(const Session& session) {
   const Client& client = *session.client;
   uint32_t flags = 0;
-  if (client.restored && !client.reclaim_complete) flags |= SEQ4_STATUS_RESTART_RECLAIM_NEEDED;
+  if (client.MustBeToldOfRestart()) flags |= SEQ4_STATUS_RESTART_RECLAIM_NEEDED;
   if (client.callbacks->path_down()) flags |= SEQ4_STATUS_CB_PATH_DOWN;
   if (session.back->down) flags |= SEQ4_STATUS_CB_PATH_DOWN_SESSION;
   if (session.back->fault) flags |= SEQ4_STATUS_BACKCHANNEL_FAULT;
@@ -53,14 +53,15 @@ nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
     c.RunInSlot(args.sa_slotid, args.sa_sequenceid, args.sa_cachethis);
   c.session = session;
   c.client = session->client;
-  SEQUENCE4resok ok;
-  ok.sr_sessionid = args.sa_sessionid;
-  ok.sr_sequenceid = args.sa_sequenceid;
-  ok.sr_slotid = args.sa_slotid;
-  ok.sr_highest_slotid = session->slot_count() - 1;
-  ok.sr_target_highest_slotid = session->Resize(args.sa_highest_slotid);
-  ok.sr_status_flags = StatusFlags(*session);
-  Encode(c.to, ok);
+  uint32_t flags = StatusFlags(*session);
+  // SEQUENCE4resok, whose flags may be changed in the end.
+  c.to.PutFixed(args.sa_sessionid);
+  c.to.Put(args.sa_sequenceid);
+  c.to.Put(args.sa_slotid);
+  c.to.Put(session->slot_count() - 1);
+  c.to.Put(session->Resize(args.sa_highest_slotid));
+  if ((flags & SEQ4_STATUS_RESTART_RECLAIM_NEEDED) != 0) c.TellsOfRestart(flags);
+  c.to.Put(flags);
   return NFS4_OK;
 }
 

@@ -12,7 +12,7 @@ nfsstat4 ClientOf(Compound& c, clientid4 id, std::shared_ptr<Client>& client) {
   return NFS4_OK;
 }
 
-nfsstat4 CheckGrace(Compound& c, const Client& client, bool reclaim, uint32_t conflicts) {
+nfsstat4 CheckGrace(Compound& c, Client& client, bool reclaim, uint32_t conflicts) {
   Recovery& recovery = *c.services.recovery;
   bool grace = recovery.InGrace();
   bool complete = c.minor >= 1 && client.reclaim_complete;
@@ -24,6 +24,7 @@ nfsstat4 CheckGrace(Compound& c, const Client& client, bool reclaim, uint32_t co
     bool safe = !grace || (conflicts != 0 && !recovery.MayBeHeld(conflicts));
     return known && safe ? NFS4_OK : NFS4ERR_GRACE;
   }
+  client.reclaims = true;
   if (!grace || complete) return NFS4ERR_NO_GRACE;
   return client.may_reclaim ? NFS4_OK : NFS4ERR_RECLAIM_BAD;
 }

@@ -12,7 +12,7 @@ nfsstat4 ClientOf(Compound& c, clientid4 id, std::shared_ptr<Client>& client);
 // NFS4ERR_RECLAIM_BAD. `conflicts`: what of others it could conflict with (kHeldDeny and so on);
 // it may be had in grace too if nobody can have held that before (RFC 8881 section 8.4.2.1). Zero:
 // anything.
-nfsstat4 CheckGrace(Compound& c, const Client& client, bool reclaim, uint32_t conflicts = 0);
+nfsstat4 CheckGrace(Compound& c, Client& client, bool reclaim, uint32_t conflicts = 0);
 
 // The open state that a stateid names, for an operation of its owner: found whatever its sequence,
 // which CheckNamed looks at once it is the owner's turn.

@@ -115,8 +115,12 @@ class Client {
   std::atomic<size_t> revoked{0};
   std::atomic<bool> may_reclaim{false};  // its record is from before the restart
   // It and its sessions are of the last run: it must be told to reclaim (RFC 8881 section 18.46.3,
-  // SEQ4_STATUS_RESTART_RECLAIM_NEEDED).
+  // SEQ4_STATUS_RESTART_RECLAIM_NEEDED), until it does. A client that reads that after it has said
+  // RECLAIM_COMPLETE, in a reply that was under way, begins again, is refused, and gives up its
+  // locks: so it is not told until then, as the RFC has it, but until it has begun.
   bool restored = false;
+  std::atomic<bool> reclaims{false};
+  bool MustBeToldOfRestart() const { return restored && !reclaims && !reclaim_complete; }
 
   // CREATE_SESSION's own slot (RFC 8881 section 18.36.4).
   std::mutex create_session_mutex;
