@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # run.sh [--server tarn|ganesha] [--only PATTERN] [--delegations] [SUITE...]: the Linux kernel's NFS
-# client, in User-Mode Linux, against a real tarn-server. Suites (default: the first two):
+# client, in User-Mode Linux, against a real tarn-server. Suites (default: all but the last):
 #   cases  what people do with files, over vers=4.2, 4.1 and 4.0, with a client for each
-#   crash  the same work while the server is killed (-9) and started again
+#   delegations  some of them on a file system that gives delegations
+#   crash  trees and names are made while the server is killed (-9) and started again
+#   connections  the same over several connections each, which are cut
+#   soak   a mixed load of four clients, and kills; hack/kernel-soak.sh does it for half an hour
 #   bench  (only by name) git clone, tar x and rm -rf, beside NFS-Ganesha
 # Ends with "N passed, N failed". Logs: build/tests/kernel/.
 #
@@ -34,21 +37,25 @@ SCALE=${TARN_KERNEL_SCALE:-1}
 SERVER=tarn
 ONLY='*'
 DELEGATIONS=
-export HERE WORK LOGS BUILD SCALE ONLY DELEGATIONS
+SEED=
+MOUNT_OPTIONS=
+SECOND_ADDRESS=
+export HERE WORK LOGS BUILD SCALE ONLY DELEGATIONS SEED MOUNT_OPTIONS SECOND_ADDRESS
 while [ $# -gt 0 ]; do
   case $1 in
     --server) SERVER=$2; shift 2 ;;
     --only) ONLY=$2; shift 2 ;;
     --delegations) DELEGATIONS=1; shift ;;
-    cases | crash | bench) break ;;
+    cases | crash | connections | soak | delegations | bench) break ;;
     *) echo "kernel: unknown argument $1; see the head of tests/kernel/run.sh" >&2; exit 2 ;;
   esac
 done
-[ $# -gt 0 ] || set -- cases crash
+[ $# -gt 0 ] || set -- cases delegations crash connections soak
 mkdir -p "$LOGS"
 . "$HERE/host/network.sh"
 . "$HERE/host/server.sh"
 . "$HERE/host/guests.sh"
+. "$HERE/host/journals.sh"
 . "$HERE/host/source_tree.sh"
 
 failed_to_start() { echo "FAIL start: $*"; echo "0 passed, 1 failed"; exit 1; }

@@ -10,10 +10,12 @@ boot_guest() {
   TMPDIR=/dev/shm timeout --kill-after=5 "$seconds" \
     linux.uml rootfstype=hostfs rw mem=1G quiet init="$HERE/guest/init.sh" \
     vec0:transport=tap,ifname="tap$id",depth=128,gro=1 con=null con0=fd:0,fd:1 \
-    T_MAIN="$main" T_ID="$id" T_HERE="$HERE" T_WORK="$WORK" T_ADDRESS="$(client_address "$id")" \
+    T_MAIN="$main" T_SUITE="$SUITE" T_ID="$id" T_HERE="$HERE" T_WORK="$WORK" \
+    T_ADDRESS="$(client_address "$id")" T_OPTIONS="$MOUNT_OPTIONS" T_SECOND="$SECOND_ADDRESS" \
     T_VERS="${VERSIONS[$id]}" T_CLIENTS="${#VERSIONS[@]}" \
     T_BIN="$(realpath "$BUILD")/bin" \
-    T_SERVER="$SERVER_ADDRESS" T_SCALE="$SCALE" T_ONLY="$ONLY" </dev/null >"$log" 2>&1 &
+    T_SERVER="$SERVER_ADDRESS" T_SCALE="$SCALE" T_ONLY="$ONLY" T_SEED="$SEED" \
+    </dev/null >"$log" 2>&1 &
   GUEST_PID[$id]=$!
 }
 
@@ -24,6 +26,12 @@ wait_guest() {
   echo "client $1 did not come to its end; its log:"
   tail -n 15 "$LOGS/client$1-$SUITE.log"
   return 1
+}
+
+# await FILE SECONDS: until a client has made it.
+await() {
+  local deadline=$((SECONDS + $2))
+  until [ -e "$WORK/$1" ]; do [ $SECONDS -lt $deadline ] || return 1; sleep 0.1; done
 }
 
 # Lines "PASS|FAIL NAME" go to the results of a suite.

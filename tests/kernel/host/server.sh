@@ -5,6 +5,7 @@ FILE_SYSTEM=fs-0123456789abcdef0
 SERVER_PID=
 DATA=$WORK/data
 LEASE=10
+LISTEN_ADDRESS=$SERVER_ADDRESS
 
 start_server() {
   if [ "$SERVER" = ganesha ]; then start_ganesha; else start_tarn; fi || return 1
@@ -24,7 +25,7 @@ start_server() {
 # shellcheck disable=SC2086
 start_tarn() {
   [ -x "$BUILD/bin/tarn-server" ] || { echo "$BUILD/bin/tarn-server is not built"; return 1; }
-  "$BUILD/bin/tarn-server" --data-dir "$DATA" --listen "$SERVER_ADDRESS:2049" \
+  "$BUILD/bin/tarn-server" --data-dir "$DATA" --listen "$LISTEN_ADDRESS:2049" \
     --file-system-id "$FILE_SYSTEM" --control-socket "$WORK/control.sock" --lease "$LEASE" \
     ${TARN_KERNEL_FLAGS:-} \
     >>"$LOGS/server.log" 2>&1 &
@@ -51,6 +52,12 @@ stop_server() {
 kill_server() {
   kill -9 "$SERVER_PID" 2>/dev/null
   wait "$SERVER_PID" 2>/dev/null
+}
+
+restart_after_kill() {
+  kill_server
+  echo "kill: $(date +%T.%N)" >>"$LOGS/server.log"
+  start_server
 }
 
 control() { "$BUILD/bin/tarnctl" --server "unix:$WORK/control.sock" "$@"; }
