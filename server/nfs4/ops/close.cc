@@ -1,4 +1,6 @@
 // CLOSE (RFC 8881 section 18.2). Locks that the open still holds go with it.
+#include <utility>
+
 #include "server/nfs4/ops/state_ops.h"
 
 namespace tarn::nfs4::ops {
@@ -12,7 +14,7 @@ nfsstat4 Close(Compound& c, const CLOSE4args& args) {
     bool keep = c.minor == 0;
     c.services.files.Close(open, now, keep);
     if (keep) {
-      auto before = std::exchange(open->owner->last_closed, open);
+      auto before = std::exchange(open->owner->last_closed, open).lock();
       if (before) open->client->Remove(before->id, now);
     }
     stateid4 stateid = InvalidStateid();

@@ -71,9 +71,9 @@ class OpenOwner {
   const std::string name;
   Sequence sequence;
   std::atomic<bool> confirmed{false};  // by OPEN_CONFIRM; 4.1 has no such thing
-  // Guarded by sequence.mutex, 4.0 only: the state that was closed last stays known until the next
-  // CLOSE, so that a retransmission finds its owner.
-  std::shared_ptr<State> last_closed;
+  // Guarded by sequence.mutex, 4.0 only: the state that was closed last stays among the client's
+  // until the next CLOSE, so that a retransmission finds its owner. Weak, for the state holds us.
+  std::weak_ptr<State> last_closed;
 };
 
 class LockOwner {

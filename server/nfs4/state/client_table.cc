@@ -21,7 +21,6 @@ ClientTable::~ClientTable() {
     client->sessions.clear();
     for (const auto& [state_id, state] : client->states) state->Leave();
     client->states.clear();
-    for (const auto& [name, owner] : client->open_owners) owner->last_closed.reset();
   }
 }
 
@@ -208,11 +207,12 @@ void ClientTable::ReleaseUnusedOwners(Client& client) {
   // An owner that only the map knows is in use by nobody, and nobody can come to it meanwhile.
   std::erase_if(client.open_owners, [&](auto& entry) {
     OpenOwner& owner = *entry.second;
-    auto held_by_closed = owner.last_closed ? 1 : 0;  // the closed state names its owner
+    auto last = owner.last_closed.lock();
+    auto held_by_closed = last ? 1 : 0;  // the closed state names its owner
     if (entry.second.use_count() > 1 + held_by_closed || owner.sequence.used > before) return false;
-    if (owner.last_closed) {
-      client.opens -= client.states.erase(owner.last_closed->id);
-      closed.push_back(std::move(owner.last_closed));
+    if (last) {
+      client.opens -= client.states.erase(last->id);
+      closed.push_back(std::move(last));
     }
     return true;
   });
