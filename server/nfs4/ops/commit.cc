@@ -7,10 +7,10 @@ namespace tarn::nfs4::ops {
 
 nfsstat4 Commit(Compound& c, const COMMIT4args& args) {
   if (args.count != 0 && args.offset > UINT64_MAX - args.count) return NFS4ERR_INVAL;
-  // Taken first: if the engine lost unstable writes meanwhile, the client learns of it.
-  COMMIT4resok ok{.writeverf = WriteVerifier(c)};
   auto committed = c.engine().Commit(c.caller(), c.current.id, args.offset, args.count);
   if (!committed.ok()) return DataStatus(c, committed.code());
+  // Taken last: if the engine has lost unstable writes by then, the client learns of it.
+  COMMIT4resok ok{.writeverf = WriteVerifier(c)};
   Encode(c.to, ok);
   return NFS4_OK;
 }

@@ -125,10 +125,19 @@ bool Recovery::EndGraceIfDue() {
   // The records of those who did not come back go first: were they still there after a crash, their
   // owners could reclaim what others got since. With the lock held, so that none of them is made
   // again meanwhile; it is once in a run.
-  for (const auto& [key, before] : before_) {
-    if (before.returned) continue;
-    dropped_.insert(key);
-    Delete(key);
+  for (auto at = before_.begin(); at != before_.end();) {
+    if (at->second.returned) {
+      ++at;
+      continue;
+    }
+    auto deleted = records_.Delete(std::string(kClients) + at->first);
+    if (!deleted.ok()) {
+      spdlog::error("nfs: grace goes on, since a client's record cannot be deleted: {}",
+                    deleted.error().ToString());
+      return false;
+    }
+    dropped_.insert(at->first);
+    at = before_.erase(at);
   }
   before_.clear();
   end_told_ = true;
