@@ -140,10 +140,14 @@ TEST_P(OpenTest, ReadOfAnOpenForWriting) {
   auto writer = client->Open(root, "f", With(OPEN4_SHARE_ACCESS_WRITE, 0));
   ASSERT_TRUE(writer.ok());
   EXPECT_EQ(AsText(client->Read(fh, writer->state, 0, 9)->data), "text");
+  auto read_plus = [&] { return client->ReadPlus(fh, writer->state, 0, 9).status; };
+  bool has_read_plus = minor() >= 2;
+  EXPECT_TRUE(!has_read_plus || read_plus() == NFS4_OK);
   auto other = Another("other");
   auto denies = other->Open(root, "f", With(OPEN4_SHARE_ACCESS_WRITE, OPEN4_SHARE_DENY_READ));
   ASSERT_TRUE(denies.ok());
   EXPECT_EQ(client->Read(fh, writer->state, 0, 9).status, NFS4ERR_OPENMODE);
+  EXPECT_TRUE(!has_read_plus || read_plus() == NFS4ERR_OPENMODE);
   EXPECT_EQ(other->Close(*denies), NFS4_OK);
   auto user = Another("user", {.uid = 1000, .gid = 1000, .gids = {}, .none = false});
   auto only_writes = user->Open(root, "f", With(OPEN4_SHARE_ACCESS_WRITE, 0));

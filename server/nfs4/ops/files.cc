@@ -64,6 +64,14 @@ nfsstat4 DataStatus(Compound& c, Code code) {
   return NFS4ERR_INVAL;
 }
 
+nfsstat4 CheckRead(Compound& c, const stateid4& stateid, bool& opened) {
+  nfsstat4 status = c.CheckIo(stateid, true, false, opened);
+  if (status != NFS4ERR_OPENMODE) return status;
+  NFS_TRY(c.CheckIo(stateid, false, true, opened));
+  opened = false;
+  return c.services.files.Denied(KeyOf(c.current), true, false) ? NFS4ERR_OPENMODE : NFS4_OK;
+}
+
 nfsstat4 FindAccessPoint(Compound& c, std::string_view name,
                          std::shared_ptr<const Export>& entered) {
   const Export& here = c.exported();

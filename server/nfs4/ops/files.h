@@ -22,6 +22,11 @@ nfsstat4 CheckRegular(Compound& c);
 // Only regular files can be opened and read; each other type has its error.
 nfsstat4 CheckIsRegular(Compound& c, vfs::FileType type);
 
+// CheckIo of a READ or READ_PLUS. A client that opened for writing only may read what it needs to
+// write whole pages, if the mode bits let it and nobody denies it (RFC 7530 section 9.1.6, RFC 8881
+// section 9.1.2).
+nfsstat4 CheckRead(Compound& c, const stateid4& stateid, bool& opened);
+
 // The bytes of data that still fit into the session's reply, of at most vfs::kIoBytesMax;
 // `besides`: what the result takes besides the data.
 size_t RoomForData(const Compound& c, size_t besides);

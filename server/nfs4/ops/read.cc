@@ -11,16 +11,6 @@ namespace {
 // The result besides its data, with a margin for what comes after.
 constexpr size_t kHeadBytes = 64;
 
-// A client that opened for writing only may read what it needs to write whole pages, if the mode
-// bits let it and nobody denies it (RFC 7530 section 9.1.6, RFC 8881 section 9.1.2).
-nfsstat4 CheckRead(Compound& c, const stateid4& stateid, bool& opened) {
-  nfsstat4 status = c.CheckIo(stateid, true, false, opened);
-  if (status != NFS4ERR_OPENMODE) return status;
-  NFS_TRY(c.CheckIo(stateid, false, true, opened));
-  opened = false;
-  return c.services.files.Denied(KeyOf(c.current), true, false) ? NFS4ERR_OPENMODE : NFS4_OK;
-}
-
 }  // namespace
 
 nfsstat4 Read(Compound& c, const READ4args& args) {

@@ -89,7 +89,7 @@ nfsstat4 ReadPlus(Compound& c, const READ_PLUS4args& args) {
   NFS_TRY(c.Attributes(file));
   NFS_TRY(CheckIsRegular(c, file.type));
   bool opened = false;
-  NFS_TRY(c.CheckIo(args.rpa_stateid, true, false, opened));
+  NFS_TRY(CheckRead(c, args.rpa_stateid, opened));
   size_t room = RoomForData(c, kHeadBytes);
   auto run = [&](bool trusted) { return Reader(c, args, room).Run(trusted); };
   auto contents = AllowOwner(c, run(opened), opened, [&] { return run(true); });
