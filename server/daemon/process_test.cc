@@ -119,6 +119,17 @@ TEST_F(Process, WhatItCannotUseIsNamed) {
   ExpectRefused(Arguments({"--http-listen", taken}), "--http-listen");
 }
 
+// EFS takes 25,000 connections; a system that allows fewer is told of at once.
+TEST_F(Process, TooFewOpenFilesAreToldAtTheStart) {
+  std::vector<std::string> arguments = Arguments();
+  arguments.insert(arguments.begin(), {"-c", "ulimit -n 2048 && exec \"$@\"", "sh", TARN_SERVER});
+  ServerProcess server("/bin/sh", arguments);
+  ASSERT_TRUE(server.WaitServing()) << server.Output();
+  EXPECT_TRUE(NfsAnswers(server.nfs_port()));
+  EXPECT_THAT(server.Output(), HasSubstr("the limit of 2048 open files allows 1"));
+  EXPECT_THAT(server.Output(), HasSubstr("connections, not 25000: raise it (ulimit -Hn)"));
+}
+
 TEST_F(Process, HelpAndVersionSucceed) {
   ServerProcess help(TARN_SERVER, {"--help"});
   EXPECT_EQ(help.Wait(), 0);

@@ -76,5 +76,19 @@ TEST_F(RangesTest, BehavesAsAMapOfBytes) {
   }
 }
 
+TEST_F(RangesTest, AFullListTakesWhatAddsNothing) {
+  for (uint64_t i = 0; i < RangeList::kRangesMax; ++i) {
+    ASSERT_TRUE(list.Set({10 * i, 10 * i + 5, true, &a})) << i;
+  }
+  EXPECT_FALSE(list.Set({6000, 6001, true, &a}));
+  EXPECT_FALSE(list.Set({6000, 6001, true, &b}));
+  EXPECT_FALSE(list.Clear(&a, 2, 3)) << "that would be two of one";
+  EXPECT_FALSE(list.Set({2, 3, false, &a}));
+  EXPECT_EQ(*list.Conflict({2, 2, true, &b}), (Range{0, 5, true, &a})) << "as it was";
+  EXPECT_TRUE(list.Set({0, 7, true, &a})) << "the same one, longer";
+  EXPECT_TRUE(list.Clear(&a, 10, 15));
+  EXPECT_TRUE(list.Set({6000, 6001, true, &b}));
+}
+
 }  // namespace
 }  // namespace tarn::nfs4
