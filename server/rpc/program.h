@@ -72,7 +72,7 @@ class Program {
   virtual version_range versions() const = 0;
   // Runs the procedure on a worker and appends its results. The argument bytes live until the reply
   // is sent. Returns SUCCESS, PROC_UNAVAIL, GARBAGE_ARGS or SYSTEM_ERR; for all but SUCCESS the
-  // results are dropped. May wait for a disk, never for a client.
+  // results are dropped. May wait for a disk; for a client only for a moment, and few at a time.
   virtual accept_stat Handle(const Call& call, xdr::Decoder& arguments, xdr::Encoder& results) = 0;
   // True for a program whose calls say when they wait (Call::AboutToWait). Then quick calls that a
   // client sends in a row are run in a row by one worker, without waking others.

@@ -287,13 +287,15 @@ TEST_P(SessionTest, PnfsAndSsvAreRefused) {
                            .eia_state_protect = {.spa_how = SP4_SSV},
                            .eia_client_impl_id = {}});
   EXPECT_NE(client->RunBare(ssv).status, NFS4_OK);
-  Compound flags;
-  flags.Add(OP_EXCHANGE_ID, EXCHANGE_ID4args{.eia_clientowner = {.co_verifier = {},
-                                                                 .co_ownerid = AsOpaque("flags")},
-                                             .eia_flags = 0x00000800,
-                                             .eia_state_protect = {},
-                                             .eia_client_impl_id = {}});
-  EXPECT_EQ(client->RunBare(flags).status, NFS4ERR_INVAL);
+  for (uint32_t unknown : {0x00000800U, EXCHGID4_FLAG_SUPP_FENCE_OPS}) {
+    client_owner4 owner{.co_verifier = {}, .co_ownerid = AsOpaque("flags")};
+    Compound flags;
+    flags.Add(OP_EXCHANGE_ID, EXCHANGE_ID4args{.eia_clientowner = owner,
+                                               .eia_flags = unknown,
+                                               .eia_state_protect = {},
+                                               .eia_client_impl_id = {}});
+    EXPECT_EQ(client->RunBare(flags).status, NFS4ERR_INVAL);
+  }
 }
 
 NFS_SUITE(SessionTest, Settings41());

@@ -7,6 +7,7 @@ namespace tarn::nfs4::ops {
 nfsstat4 GetXattr(Compound& c, const GETXATTR4args& args) {
   NFS_TRY(CheckHasXattrs(c));
   NFS_TRY(CheckXattrKey(args.gxa_name));
+  NFS_TRY(c.RecallWrites());
   auto value = c.engine().GetXattr(c.caller(), c.current.id, args.gxa_name);
   if (!value.ok()) return ToStatus(value);
   // Larger ones are referenced until the reply is sent, so the encoder owns them.

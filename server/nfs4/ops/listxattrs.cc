@@ -12,6 +12,7 @@ constexpr uint32_t kHeadBytes = 16;
 nfsstat4 ListXattrs(Compound& c, const LISTXATTRS4args& args) {
   NFS_TRY(CheckHasXattrs(c));
   if (args.lxa_maxcount < kHeadBytes) return NFS4ERR_TOOSMALL;
+  NFS_TRY(c.RecallWrites());
   size_t room = args.lxa_maxcount - kHeadBytes;
   LISTXATTRS4resok ok{.lxr_cookie = args.lxa_cookie, .lxr_names = {}, .lxr_eof = false};
   std::vector<std::string> names;

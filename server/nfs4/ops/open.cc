@@ -15,6 +15,11 @@ nfsstat4 CheckShare(Compound& c, const OPEN4args& args) {
                OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL |
                OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED;
   }
+  // Wishes that FATTR4_OPEN_ARGUMENTS does not offer; an answer without them is fine (RFC 9754).
+  if (c.minor >= 2) {
+    allowed |=
+        OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS | OPEN4_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION;
+  }
   bool none = (args.share_access & OPEN4_SHARE_ACCESS_BOTH) == 0;
   if (none || (args.share_access & ~allowed) != 0) return NFS4ERR_INVAL;
   return args.share_deny <= OPEN4_SHARE_DENY_BOTH ? NFS4_OK : NFS4ERR_INVAL;

@@ -89,6 +89,10 @@ open_delegation4 Delegate(Compound& c, const OPEN4args& args, const OpenOwner& o
       c.services.files.Grant(state, KeyOf(file), c.services.clock.Monotonic(), reclaim);
   if (!granted.state) return None(args, granted.why);
   given = true;
+  if (write) {
+    auto now = file.exported->engine->GetAttributes(c.CallerFor(file), file.id);
+    if (now.ok()) granted.state->change = now->change;
+  }
   return Given(*state, granted.stateid, reclaim && !open.client->callbacks->Ready());
 }
 

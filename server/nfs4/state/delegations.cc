@@ -1,8 +1,36 @@
 #include "server/nfs4/state/delegations.h"
 
+#include <condition_variable>
+
 #include "common/log.h"
 
 namespace tarn::nfs4 {
+namespace {
+
+// Where a worker waits for an answer. Shared with one that comes too late.
+struct Asked {
+  std::mutex mutex;
+  std::condition_variable came;
+  bool done = false;
+  std::optional<Delegations::HolderAttributes> told;
+};
+
+// A client may tell more than it was asked for: that comes after the two.
+std::optional<Delegations::HolderAttributes> ToHolderAttributes(const CallbackAnswer& answer) {
+  Delegations::HolderAttributes told;
+  CB_GETATTR4res result;
+  xdr::Decoder from(answer.result);
+  if (answer.status != NFS4_OK || !Decode(from, result)) return std::nullopt;
+  const fattr4& attributes = result.resok4.obj_attributes;
+  bool both = attributes.attrmask.Has(FATTR4_CHANGE) && attributes.attrmask.Has(FATTR4_SIZE);
+  bool others_first =
+      (attributes.attrmask.words[0] & ((1U << FATTR4_SIZE) - 1) & ~(1U << FATTR4_CHANGE)) != 0;
+  xdr::Decoder values(attributes.attr_vals);
+  bool good = both && !others_first && values.Get(told.change) && values.Get(told.size);
+  return good ? std::optional(told) : std::nullopt;
+}
+
+}  // namespace
 
 bool Delegations::Overdue(const DelegationState& state) const {
   std::lock_guard lock(state.file->mutex);
@@ -38,6 +66,27 @@ Delegations::Change::Change(Delegations& delegations, const FileKey& key, const 
     status = delegations.Recall(held);
     held = files_->InTheWay(key, by, true);
   }
+}
+
+std::optional<Delegations::HolderAttributes> Delegations::Ask(const DelegationState& state) {
+  if (asking_.fetch_add(1) >= kAskingMax) {
+    asking_.fetch_sub(1);
+    return std::nullopt;
+  }
+  auto asked = std::make_shared<Asked>();
+  CB_GETATTR4args args{.fh = state.handle, .attr_request = {FATTR4_CHANGE, FATTR4_SIZE}};
+  auto done = [asked](const CallbackAnswer& answer) {
+    std::lock_guard lock(asked->mutex);
+    asked->done = true;
+    asked->told = ToHolderAttributes(answer);
+    asked->came.notify_one();
+  };
+  CallbackOptions options{.give_up = std::chrono::seconds(1), .referring = state.granted_by};
+  state.client->callbacks->Send(OP_CB_GETATTR, args, done, options);
+  std::unique_lock lock(asked->mutex);
+  asked->came.wait_for(lock, kAskFor, [&] { return asked->done; });
+  asking_.fetch_sub(1);
+  return asked->told;
 }
 
 void Delegations::Send(const DelegationPtr& state) {

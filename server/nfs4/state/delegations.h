@@ -1,13 +1,15 @@
 // Recalls delegations that are in somebody's way (RFC 7530 section 10.4, RFC 8881 section 10.4),
 // and revokes those that do not come back within a lease. Whoever meets one gets NFS4ERR_DELAY and
-// comes again; nobody waits here.
+// comes again; only Ask waits, for a moment.
 //
 // A client whose lease ran out loses all it has at once: it could not be recalled from (courtesy
 // ends where somebody needs what it holds). Threads: any; no lock of files or clients is held by
 // the caller.
 #pragma once
 
+#include <atomic>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -21,6 +23,9 @@ class Delegations {
  public:
   // A recall that was not taken is sent again after so long.
   static constexpr std::chrono::seconds kAgain{2};
+  // How long a worker waits for an answer to CB_GETATTR, and how many may do so at a time.
+  static constexpr std::chrono::milliseconds kAskFor{100};
+  static constexpr int kAskingMax = 16;
 
   Delegations(FileTable& files, ClientTable& clients, const Clock& clock,
               std::chrono::seconds lease)
@@ -30,6 +35,13 @@ class Delegations {
   nfsstat4 Recall(const std::vector<DelegationPtr>& held);
   // The same of all that conflict with what `by` (null: nobody known) is about to do.
   nfsstat4 Clear(const FileKey& key, const Client* by, bool change);
+  // What the holder of a write delegation says of its file (CB_GETATTR, RFC 8881 section 20.1).
+  struct HolderAttributes {
+    uint64_t change = 0;
+    uint64_t size = 0;
+  };
+  // Waits for the answer, kAskFor at most. Nothing: it did not come, or nobody could be asked.
+  std::optional<HolderAttributes> Ask(const DelegationState& state);
   // Sends recalls again, revokes what is overdue. About once a second.
   void Tick();
 
@@ -64,6 +76,7 @@ class Delegations {
   ClientTable& clients_;
   const Clock& clock_;
   const std::chrono::seconds lease_;
+  std::atomic<int> asking_{0};
   // Shared with answers that come when this is gone already. Taken alone.
   struct Recalls {
     std::mutex mutex;

@@ -110,6 +110,8 @@ struct DelegationState : State {
   std::vector<std::byte> handle;            // as the client knows the file
   std::optional<ReferringCall> granted_by;  // 4.1
   std::string granted_to;                   // 4.0: the client's address
+  // For writing: the file's change attribute when it was given; 0: not known yet.
+  std::atomic<uint64_t> change{0};
   void Leave() override {
     pin.Leave();
     State::Leave();

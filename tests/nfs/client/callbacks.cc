@@ -19,6 +19,9 @@ void TakeOperation(const nfs_cb_argop4& arg, Callback& call) {
     call.stateid = recall.stateid;
     call.fh.assign(recall.fh.begin(), recall.fh.end());
   }
+  if (arg.argop == OP_CB_GETATTR) {
+    call.fh.assign(arg.opcbgetattr.fh.begin(), arg.opcbgetattr.fh.end());
+  }
   if (arg.argop == OP_CB_OFFLOAD) {
     const CB_OFFLOAD4args& told = arg.opcboffload;
     call.stateid = told.coa_stateid;
@@ -28,6 +31,18 @@ void TakeOperation(const nfs_cb_argop4& arg, Callback& call) {
 }
 
 }  // namespace
+
+void CallbackProgram::PutAttributes(xdr::Encoder& to) const {
+  xdr::Bitmap told = {FATTR4_CHANGE, FATTR4_SIZE};
+  if (deleg_times) told.Set(FATTR4_TIME_DELEG_ACCESS);
+  Encode(to, told);
+  to.Put(deleg_times ? 28U : 16U);
+  to.Put(change);
+  to.Put(size);
+  if (!deleg_times) return;
+  to.Put(int64_t{1});
+  to.Put(uint32_t{0});
+}
 
 xdr::Encoder CallbackProgram::Handle(uint32_t procedure, xdr::Decoder& arguments) {
   xdr::Encoder results;
@@ -62,6 +77,7 @@ xdr::Encoder CallbackProgram::Handle(uint32_t procedure, xdr::Decoder& arguments
     TakeOperation(arg, call);
     Encode(results, arg.argop);
     results.Put(static_cast<uint32_t>(answer));
+    if (arg.argop == OP_CB_GETATTR && answer == NFS4_OK) PutAttributes(results);
   }
   calls.push_back(std::move(call));
   return results;

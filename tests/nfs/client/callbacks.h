@@ -29,11 +29,18 @@ class CallbackProgram {
   // What operations other than CB_SEQUENCE are answered with.
   nfs4::nfsstat4 answer = nfs4::NFS4_OK;
   nfs4::nfsstat4 sequence_answer = nfs4::NFS4_OK;
+  // What CB_GETATTR is told.
+  uint64_t change = 0;
+  uint64_t size = 0;
+  bool deleg_times = false;  // with times that nobody asked for
   std::vector<Callback> calls;
   size_t nulls = 0;
 
   // The results of one call.
   xdr::Encoder Handle(uint32_t procedure, xdr::Decoder& arguments);
+
+ private:
+  void PutAttributes(xdr::Encoder& to) const;
 };
 
 // Where a 4.0 client listens: 127.0.0.1, a port of the system's choice.

@@ -48,6 +48,11 @@ bool Client::Reconnect() {
   return true;
 }
 
+std::unique_ptr<RpcConnection> Client::AddConnection() {
+  auto before = std::move(connection_);
+  return Reconnect() ? std::move(before) : nullptr;
+}
+
 void Client::SetIdentity(const Identity& identity) {
   connection_->SetIdentity(identity);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <utility>
 
 #include "tests/nfs/client/attributes.h"
 #include "tests/nfs/client/callbacks.h"
@@ -137,6 +138,11 @@ class Client {
   nfsstat4 Renew();  // RENEW, or a lone SEQUENCE
   // A further connection, which becomes the current one; in 4.1 it is bound by its first SEQUENCE.
   bool Reconnect();
+  // The same, but the connection before stays open, with the caller, who may make it current again.
+  std::unique_ptr<RpcConnection> AddConnection();
+  std::unique_ptr<RpcConnection> Use(std::unique_ptr<RpcConnection> connection) {
+    return std::exchange(connection_, std::move(connection));
+  }
   // 4.1: binds the current connection to the session (RFC 8881 section 18.34).
   nfsstat4 BindConnection(nfs4::channel_dir_from_client4 direction);
   // What the server calls. WaitCallback takes one call; false: none came.
