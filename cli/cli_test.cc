@@ -156,6 +156,25 @@ TEST_F(Tarnctl, FsckIsCleanOrFails) {
   EXPECT_THAT(err_, HasSubstr("FileSystemNotFound"));
 }
 
+TEST_F(Tarnctl, ScrubIsCleanOrFails) {
+  std::string fs = Json({"fs", "create"})["fileSystemId"];
+  EXPECT_EQ(Run({"scrub", "--status"}), 0);
+  EXPECT_EQ(out_, "no scrub since the server started\n");
+  EXPECT_EQ(Run({"scrub", fs, "--rate", "8MiB"}), 0);
+  EXPECT_THAT(out_, MatchesRegex("Scrub of: +" + fs + "\nState: +done\n(.|\n)*no problems\n"));
+  EXPECT_THAT(out_, HasSubstr("8 MiB/s"));
+  engine_.damage = "table inodes: /data/meta/000012.sst: wrong checksum";
+  EXPECT_EQ(Run({"scrub"}), 1);
+  EXPECT_THAT(out_, HasSubstr("database: " + engine_.damage + "\n1 problems\n"));
+  EXPECT_EQ(Run({"scrub", "--status"}), 1);
+  EXPECT_EQ(Run({"scrub", "--stop"}), 1) << "the report of the last one";
+  EXPECT_EQ(Run({"scrub", "--background"}), 0);
+  EXPECT_EQ(Run({"scrub", "--rate", "fast"}), 1);
+  EXPECT_THAT(err_, HasSubstr("--rate"));
+  EXPECT_EQ(Run({"scrub", "--stop", "--background"}), 2);
+  EXPECT_EQ(Run({"scrub", "fs-00000000000000000"}), 1);
+}
+
 TEST_F(Tarnctl, ErrorsAreOneLineWithTheFix) {
   EXPECT_EQ(Run({"ap", "show", "fsap-00000000000000000"}), 1);
   EXPECT_EQ(err_,

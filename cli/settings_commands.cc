@@ -1,4 +1,4 @@
-// tarnctl lifecycle, tarnctl tag, tarnctl fsck.
+// tarnctl lifecycle, tarnctl tag.
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -76,21 +76,6 @@ Result<int> ListTags(Session& session, const std::string& id) {
   return 0;
 }
 
-Result<int> Fsck(Session& session, const std::string& id) {
-  pb::FsckRequest request;
-  request.set_file_system_id(id);
-  TRY(auto report, session.Call(&Stub::Fsck, request, kFsckTimeoutSeconds));
-  session.ShowOne(report, [&](std::ostream& out) {
-    for (const std::string& problem : report.problems()) out << problem << "\n";
-    if (report.problem_count() == 0) {
-      out << "no problems\n";
-    } else {
-      out << report.problem_count() << " problems\n";
-    }
-  });
-  return report.problem_count() == 0 ? 0 : 1;
-}
-
 }  // namespace
 
 void AddLifecycleCommands(CLI::App& app, Action& chosen) {
@@ -161,13 +146,6 @@ void AddTagCommands(CLI::App& app, Action& chosen) {
       return ListTags(session, *id);
     };
   });
-}
-
-void AddFsckCommand(CLI::App& app, Action& chosen) {
-  auto id = std::make_shared<std::string>();
-  CLI::App* fsck = app.add_subcommand("fsck", "Check every invariant while serving");
-  fsck->add_option("id", *id, "fs-...; all when not given");
-  fsck->callback([id, &chosen] { chosen = [id](Session& s) { return Fsck(s, *id); }; });
 }
 
 }  // namespace tarn::cli

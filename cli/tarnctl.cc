@@ -40,6 +40,7 @@ int RunTarnctl(int argc, const char* const* argv, std::ostream& out, std::ostrea
   AddLifecycleCommands(app, chosen);
   AddTagCommands(app, chosen);
   AddFsckCommand(app, chosen);
+  AddScrubCommand(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {

@@ -22,6 +22,9 @@ inline constexpr uint32_t kPageItems = 100;
 inline constexpr uint32_t kPageItemsMax = 1'000;
 inline constexpr int kLifecyclePoliciesMax = 3;
 inline constexpr size_t kFsckProblemsMax = 1'000;
+// A disk of today reads several times as much; the rest is left to the clients.
+inline constexpr uint64_t kScrubBytesPerSecond = 64u << 20;
+inline constexpr uint64_t kScrubBytesPerSecondMin = 64u << 10;
 inline constexpr size_t kZoneCharactersMax = 64;
 
 }  // namespace tarn::control

@@ -24,6 +24,7 @@
 #include "common/result.h"
 #include "server/control/exports.h"
 #include "server/control/limits.h"
+#include "server/control/scrubs.h"
 #include "server/control/store.h"
 #include "server/rpc/server.h"
 #include "server/vfs/file_system.h"
@@ -43,6 +44,10 @@ struct Options {
   // EFS allows a change of mode or a decrease once in 24 h. Here throughput is changeable at any
   // time, unless this is set.
   std::chrono::seconds throughput_cooldown{0};
+  // Of scrubs whose request says nothing else.
+  uint64_t scrub_bytes_per_second = kScrubBytesPerSecond;
+  // All is scrubbed so long after the last time, over restarts too. 0: only when asked.
+  std::chrono::seconds scrub_every{0};
 };
 
 class Manager {
@@ -100,6 +105,9 @@ class Manager {
       const v1::ListTagsForResourceRequest&);
 
   Result<v1::FsckReport> Fsck(const v1::FsckRequest&);
+  Result<v1::ScrubReport> StartScrub(const v1::StartScrubRequest&);
+  Result<v1::ScrubReport> DescribeScrub(const v1::DescribeScrubRequest&);
+  Result<v1::ScrubReport> StopScrub(const v1::StopScrubRequest&);
 
  private:
   struct FileSystem;
@@ -141,6 +149,10 @@ class Manager {
   void ReapplyQuotas();
   void Housekeep();
   void RunHousekeeping();
+
+  // Scrubs (scrub.cc). mutex_ is not held.
+  Result<std::vector<Scrubs::Subject>> ScrubSubjects(const std::string& id);
+  void ScrubWhenDue();
 
   // All below: mutex_ is held, unless said otherwise.
   Result<FileSystemPtr> FindFileSystem(const std::string& id);
@@ -198,6 +210,9 @@ class Manager {
   std::string default_file_system_;  // behind the default listener; empty: none
   bool default_is_fixed_ = false;    // by EnsureDefaultFileSystem
   rpc::Server* server_ = nullptr;
+
+  Scrubs scrubs_;
+  int64_t scrubbed_ = 0;  // when the last one of all ended; of the housekeeper
 
   std::condition_variable wake_;
   bool stopping_ = false;

@@ -10,7 +10,8 @@ Manager::Manager(vfs::Engine& engine, const Clock& clock, const Options& options
       clock_(clock),
       options_(options),
       exports_([this](std::string_view id) { return FirstUse(id); }),
-      store_(engine.records()) {}
+      store_(engine.records()),
+      scrubs_(clock) {}
 
 Manager::~Manager() {
   StopServing();
@@ -41,6 +42,7 @@ Result<void> Manager::Load() {
     visitor.access_point = [&](records::AccessPoint r) { access_points.push_back(std::move(r)); };
     visitor.mount_target = [&](records::MountTarget r) { mount_targets.push_back(std::move(r)); };
     TRY(store_.Load(visitor));
+    TRY(scrubbed_, store_.Scrubbed());
     for (auto& record : file_systems) TRY(LoadFileSystem(std::move(record)));
     for (auto& record : access_points) LoadAccessPoint(std::move(record));
     for (auto& record : mount_targets) LoadMountTarget(std::move(record));
@@ -128,6 +130,7 @@ void Manager::RunHousekeeping() {
     wake_now_ = false;
     lock.unlock();
     Housekeep();
+    ScrubWhenDue();
     lock.lock();
   }
 }

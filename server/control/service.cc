@@ -109,6 +109,9 @@ class Service final : public v1::Control::Service {
   TARN_OPERATION(UntagResource, Empty)
   TARN_OPERATION(ListTagsForResource, ListTagsForResourceResponse)
   TARN_OPERATION(Fsck, FsckReport)
+  TARN_OPERATION(StartScrub, ScrubReport)
+  TARN_OPERATION(DescribeScrub, ScrubReport)
+  TARN_OPERATION(StopScrub, ScrubReport)
 #undef TARN_OPERATION
 
   Manager& manager_;

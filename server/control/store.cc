@@ -7,6 +7,7 @@ constexpr std::string_view kFileSystems = "control/fs/";
 constexpr std::string_view kMountTargets = "control/mt/";
 constexpr std::string_view kAccessPoints = "control/ap/";
 constexpr std::string_view kCounter = "control/counter";
+constexpr std::string_view kScrub = "control/scrub";
 constexpr uint64_t kNumbersReserved = 256;  // at once, so that not each number costs a write
 
 std::string Key(std::string_view prefix, std::string_view id) {
@@ -84,6 +85,19 @@ Result<uint64_t> Store::NextNumber() {
     reserved_ = counter.next();
   }
   return next_++;
+}
+
+Result<int64_t> Store::Scrubbed() {
+  TRY(auto stored, records_.Get(kScrub));
+  records::Scrub record;
+  if (stored && !record.ParseFromString(*stored)) return Corrupt(kScrub);
+  return record.end_time();
+}
+
+Result<void> Store::PutScrubbed(int64_t seconds) {
+  records::Scrub record;
+  record.set_end_time(seconds);
+  return records_.Put(kScrub, record.SerializeAsString());
 }
 
 }  // namespace tarn::control

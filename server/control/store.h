@@ -34,6 +34,10 @@ class Store {
   Result<void> Delete(const records::MountTarget& record);
   Result<void> Delete(const records::AccessPoint& record);
 
+  // When the last scrub of all ended, in seconds since 1970; 0: never.
+  Result<int64_t> Scrubbed();
+  Result<void> PutScrubbed(int64_t seconds);
+
   // Never gives a number twice, over restarts too; some are skipped at each.
   Result<uint64_t> NextNumber();
 

@@ -93,6 +93,8 @@ Result<void> Daemon::OpenEngine() {
   control::Options control;
   control.default_address = options_.listen.host;
   control.default_port = options_.listen.port;
+  control.scrub_every = options_.scrub_every;
+  control.scrub_bytes_per_second = options_.scrub_bytes_per_second;
   auto manager = control::Manager::Open(*engine_, clock_, control);
   if (!manager.ok()) return Of("--data-dir " + options_.data_dir, manager.error());
   manager_ = std::move(manager).value();
@@ -134,6 +136,7 @@ Result<void> Daemon::StartControl() {
 std::string Daemon::Metrics() {
   Numbers numbers;
   numbers.rpc = rpc_->counters();
+  numbers.engine = engine_->counters();
   numbers.file_systems = manager_->Usage();
   numbers.nfs_clients = nfs_->clients();
   numbers.in_grace = nfs_->InGrace();

@@ -56,6 +56,23 @@ void AddUsage(Families& families, const Numbers& numbers) {
   }
 }
 
+void AddEngine(Families& families, const vfs::EngineCounters& engine) {
+  const auto counter = MetricType::Counter;
+  families.Add(counter, "tarn_blocks_verified_total",
+               "Blocks of 4 KiB whose checksum was looked at.",
+               static_cast<double>(engine.blocks_verified));
+  families.Add(counter, "tarn_damaged_blocks_total",
+               "Wrong checksums in files and in the database, each time one was seen.",
+               static_cast<double>(engine.damaged));
+  for (auto [call, errors] : {std::pair{"read", engine.read_errors},
+                              {"write", engine.write_errors},
+                              {"sync", engine.sync_errors}}) {
+    families.Add(counter, "tarn_disk_errors_total",
+                 "Calls that the disk failed, but for a full one.", static_cast<double>(errors),
+                 {{"call", call}});
+  }
+}
+
 }  // namespace
 
 std::string MetricsText(const Numbers& numbers) {
@@ -81,6 +98,7 @@ std::string MetricsText(const Numbers& numbers) {
   families.Add(gauge, "tarn_nfs_clients", "NFS clients with a lease.", value(numbers.nfs_clients));
   families.Add(gauge, "tarn_nfs_in_grace", "1 while clients reclaim what they held.",
                numbers.in_grace ? 1 : 0);
+  AddEngine(families, numbers.engine);
   AddUsage(families, numbers);
   return families.Text();
 }

@@ -10,6 +10,7 @@ namespace tarn::daemon {
 
 struct Numbers {
   rpc::ServerCounters rpc;
+  vfs::EngineCounters engine;
   std::vector<control::Manager::FileSystemUsage> file_systems;
   size_t nfs_clients = 0;
   bool in_grace = false;

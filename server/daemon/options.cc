@@ -15,6 +15,8 @@ namespace {
 
 constexpr int kLeaseSecondsMin = 1;
 constexpr int kLeaseSecondsMax = 3600;
+constexpr int64_t kScrubHoursMax = 8760;
+constexpr int64_t kScrubMibMax = 100'000;
 
 bool IsNumericAddress(const std::string& host) {
   in6_addr buffer{};
@@ -43,6 +45,8 @@ struct Raw {
   std::string listen = "0.0.0.0:2049";
   std::string prepare;
   int64_t lease = 30;
+  int64_t scrub_hours = 0;
+  int64_t scrub_mib = 64;
 };
 
 void AddFlags(CLI::App& app, Options& options, Raw& raw) {
@@ -64,6 +68,11 @@ void AddFlags(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--http-listen", options.http_listen,
                  "ADDR:PORT of /healthz, /readyz and /metrics");
   app.add_option("--lease", raw.lease, "NFS lease in seconds")->capture_default_str();
+  app.add_option("--scrub-every", raw.scrub_hours,
+                 "Hours between two scrubs of all data; 0: only with tarnctl scrub")
+      ->capture_default_str();
+  app.add_option("--scrub-rate", raw.scrub_mib, "What a scrub reads at most, in MiB a second")
+      ->capture_default_str();
   app.add_option("--prepare-data-dir", raw.prepare,
                  "UID:GID: make --data-dir, give it and all in it to that owner, and exit");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn or error")
@@ -121,6 +130,16 @@ Result<void> Check(Options& options, const Raw& raw) {
                  "--lease " + std::to_string(raw.lease) + ": use 1 to 3600 seconds");
   }
   options.lease = std::chrono::seconds{raw.lease};
+  if (raw.scrub_hours < 0 || raw.scrub_hours > kScrubHoursMax) {
+    return Error(Code::kInvalid, "--scrub-every " + std::to_string(raw.scrub_hours) +
+                                     ": use 0 (never) to 8760 hours");
+  }
+  if (raw.scrub_mib < 1 || raw.scrub_mib > kScrubMibMax) {
+    return Error(Code::kInvalid, "--scrub-rate " + std::to_string(raw.scrub_mib) +
+                                     ": use 1 to 100000 MiB a second");
+  }
+  options.scrub_every = std::chrono::hours{raw.scrub_hours};
+  options.scrub_bytes_per_second = static_cast<uint64_t>(raw.scrub_mib) << 20;
   return Ok();
 }
 

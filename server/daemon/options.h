@@ -31,6 +31,8 @@ struct Options {
   std::string control_tls_dir;
   std::string http_listen;
   std::chrono::seconds lease{30};
+  std::chrono::hours scrub_every{0};    // 0: only when asked
+  uint64_t scrub_bytes_per_second = 0;  // filled in
   std::optional<Owner> prepare_data_dir;
   std::string log_level = "info";
 };

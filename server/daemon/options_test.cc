@@ -21,6 +21,8 @@ TEST(Options, DefaultsAreThoseOfTheDocumentation) {
   EXPECT_EQ(command->options.control_socket, "/d/control.sock");
   EXPECT_EQ(command->options.engine, "local");
   EXPECT_EQ(command->options.lease.count(), 30);
+  EXPECT_EQ(command->options.scrub_every.count(), 0);
+  EXPECT_EQ(command->options.scrub_bytes_per_second, 64u << 20);
   EXPECT_EQ(command->options.log_level, "info");
 }
 
@@ -38,6 +40,8 @@ TEST(Options, EachWrongFlagIsNamedInOneLineWithTheFix) {
       {{"--data-dir", "/d", "--control-socket", "c.sock"}, "--control-socket"},
       {{"--data-dir", "/d", "--http-listen", "9401"}, "--http-listen '9401'"},
       {{"--data-dir", "/d", "--lease", "0"}, "--lease 0: use 1 to 3600 seconds"},
+      {{"--data-dir", "/d", "--scrub-every", "-1"}, "--scrub-every -1: use 0 (never)"},
+      {{"--data-dir", "/d", "--scrub-rate", "0"}, "--scrub-rate 0: use 1 to"},
       {{"--data-dir", "/d", "--lease", "soon"}, "--lease"},
       {{"--data-dir", "/d", "--engine", "magic"}, "--engine 'magic': use local or memory"},
       {{"--data-dir", "/d", "--prepare-data-dir", "root"}, "write UID:GID in digits"},

@@ -151,6 +151,8 @@ TEST_F(Process, ServesAllItsEndpointsAndStopsOnSigterm) {
                                  std::string(kFileSystem) + "\"} 1\n"));
   EXPECT_THAT(metrics, HasSubstr("# TYPE tarn_rpc_calls_total counter\n"));
   EXPECT_THAT(metrics, HasSubstr("tarn_connections_accepted_total 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("tarn_damaged_blocks_total 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("tarn_disk_errors_total{call=\"sync\"} 0\n"));
   EXPECT_THAT(HttpGet(server.http_port(), "/other"), HasSubstr("404"));
   auto made = Create(Socket(), "one");
   ASSERT_TRUE(made.ok()) << made.error().ToString();

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
 #include "server/control/manager.h"
 #include "server/daemon/engines.h"
 #include "server/daemon/testing/server_process.h"
@@ -208,6 +212,45 @@ TEST_P(Stack, ADeletedFileSystemIsGoneForThoseWhoHadItOpen) {
   v1::DescribeFileSystemsRequest describe;
   describe.set_file_system_id(fs);
   EXPECT_EQ(manager_->DescribeFileSystems(describe).code(), Code::kNotFound);
+}
+
+class StackOnDisk : public Stack {};
+INSTANTIATE_TEST_SUITE_P(Engines, StackOnDisk, testing::Values("local"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(StackOnDisk, AFlippedBitIsAnErrorOfTheReadAndOfAScrub) {
+  std::string fs = MakeFileSystem("one");
+  OnDefaultListener(fs);
+  auto client = Mount(port_);
+  auto file = client->Create(*client->Root(), "f");
+  ASSERT_EQ(file.status, nfs4::NFS4_OK);
+  Bytes data(256 << 10, std::byte{7});
+  ASSERT_EQ(client->Write(file->fh, file->state, 0, data).status, nfs4::NFS4_OK);
+  std::filesystem::path chunk;
+  for (auto& entry : std::filesystem::recursive_directory_iterator(dir_ / "data/chunks")) {
+    if (entry.is_regular_file()) chunk = entry.path();
+  }
+  ASSERT_FALSE(chunk.empty());
+  auto before = engine_->counters();
+  {
+    std::fstream bytes(chunk, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(100'000);
+    bytes.put(6);
+  }
+  EXPECT_EQ(client->Read(file->fh, file->state, 98'304, 4096).status, nfs4::NFS4ERR_IO);
+  EXPECT_EQ(client->Read(file->fh, file->state, 0, 98'304).status, nfs4::NFS4_OK);
+  EXPECT_EQ(engine_->counters().damaged, before.damaged + 1);
+  ASSERT_TRUE(manager_->StartScrub({}).ok());
+  auto report = manager_->DescribeScrub({});
+  for (int i = 0; i < 2000 && report->state() == "running"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    report = manager_->DescribeScrub({});
+  }
+  EXPECT_EQ(report->state(), "done");
+  ASSERT_EQ(report->problem_count(), 1u);
+  EXPECT_THAT(report->problems(0), testing::StartsWith(fs + ": file system 1: inode "));
+  EXPECT_THAT(report->problems(0), testing::HasSubstr("at offset 98304 (" + chunk.string()));
+  EXPECT_EQ(client->Close(*file), nfs4::NFS4_OK);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ class FaultyEngine : public vfs::Engine, private vfs::RecordStore {
  public:
   explicit FaultyEngine(const Clock& clock) : engine_(engine::NewMemoryEngine(clock)) {}
   int64_t writes_left = INT64_MAX;
+  std::string damage;  // what a scrub of the tables finds
   vfs::Engine& real() { return *engine_; }
 
   vfs::RecordStore& records() override { return *this; }
@@ -28,6 +29,12 @@ class FaultyEngine : public vfs::Engine, private vfs::RecordStore {
   }
   Result<vfs::FileSystem*> GetFileSystem(uint32_t number) override {
     return engine_->GetFileSystem(number);
+  }
+  Result<vfs::ScrubCounts> ScrubTables(
+      const vfs::ScrubPace& pace, const std::function<void(std::string_view)>& report) override {
+    if (!pace(100)) return Error(Code::kAborted, "stopped");
+    if (!damage.empty()) report(damage);
+    return vfs::ScrubCounts{.files = 0, .bytes = 100, .problems = damage.empty() ? 0u : 1u};
   }
 
  private:
