@@ -73,7 +73,7 @@ void Tree::Drop(FileNo number) {
   file.changed = true;
   if (file.links > 0) return;
   std::erase(live_, number);
-  file.life = file.opens > 0 ? Life::kLive : Life::kGone;
+  file.life = file.opens > 0 ? Life::kLive : Ended(file);
 }
 
 void Tree::Remove(FileNo directory, const std::string& name) {
@@ -110,11 +110,12 @@ void Tree::Unpin(FileNo number) {
   File& file = at(number);
   --file.opens;
   if (file.opens > 0 || file.links > 0) return;
-  file.life = Life::kGone;
+  file.life = Ended(file);
   file.closed = true;
 }
 
 void Tree::Restart() {
+  keeps_nameless_ = true;
   for (auto& [number, file] : files_) {
     if (std::exchange(file.closed, false)) {
       file.life = Life::kUncertain;
@@ -132,6 +133,7 @@ void Tree::MakeUncertainUnsure() {
 }
 
 void Tree::EndGrace() {
+  keeps_nameless_ = false;
   for (auto& [number, file] : files_) {
     if (file.life == Life::kUncertain) file.life = Life::kGone;
   }
@@ -142,6 +144,7 @@ Tree Tree::KnowingWhat(const Tree& now) const {
   tree.handles_ = now.handles_;
   tree.next_ = now.next_;
   tree.epoch = now.epoch;
+  tree.keeps_nameless_ = now.keeps_nameless_;
   for (const auto& [number, file] : now.files_) {
     auto [own, missing] = tree.files_.try_emplace(number, file);
     File& known = own->second;

@@ -20,7 +20,7 @@ inline constexpr FileNo kRoot = 1;
 
 enum class Life {
   kLive,       // it has a name, or an open
-  kUncertain,  // without a name, and open before a restart: there until the grace period ends
+  kUncertain,  // without a name; may be there until the grace period ends, for who had it open
   kGone,
 };
 
@@ -91,10 +91,15 @@ class Tree {
  private:
   void Drop(FileNo file);
   void Touch(FileNo file) { at(file).changed = true; }
+  // Of a file without names or opens.
+  Life Ended(const File& file) const {
+    return keeps_nameless_ && file.type == nfs4::NF4REG ? Life::kUncertain : Life::kGone;
+  }
 
   std::map<FileNo, File> files_;
   std::map<Fh, FileNo> handles_;
   FileNo next_ = kRoot + 1;
+  bool keeps_nameless_ = false;  // until the grace period ends
   std::vector<FileNo> live_{kRoot};
 };
 
