@@ -83,8 +83,9 @@ class Service final : public v1::Control::Service {
       // Text of clients may be no UTF-8; it is replaced, never a reason to fail.
       spdlog::log(level, "{}", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     }
-    if (result.ok()) response = std::move(result).value();
-    return rpcs::ToStatus(result, context);
+    if (!result.ok()) return rpcs::ToStatus(result.error(), context);
+    response = std::move(result).value();
+    return {};
   }
 
 #define TARN_OPERATION(NAME, RESPONSE)                                              \

@@ -23,7 +23,6 @@ namespace pb = control::v1;
 using std::chrono::seconds;
 using testing::EndsWith;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 constexpr char kFileSystem[] = "fs-0123456789abcdef0";

@@ -203,7 +203,7 @@ Result<void> LocalFileSystem::StoreChunks(Batch& batch, Inode& inode, Pending& p
   for (auto& [index, chunk] : inode.data->chunks) {
     ChunkId file = OwnFile(inode, index, chunk);
     if (file.inode == 0) continue;  // it lost all of it
-    auto emptied = [&](const auto& map) { return map.index == index && map.bytes.empty(); };
+    auto emptied = [at = index](const auto& map) { return map.index == at && map.bytes.empty(); };
     if (std::ranges::any_of(pending.maps, emptied)) continue;
     for (auto& [region, added] : chunk.storing_sums) {
       RegionSums sums = added;

@@ -38,6 +38,10 @@ class File final : public rocksdb::FSWritableFileOwnerWrapper {
   File(std::unique_ptr<FSWritableFile> below, std::string path)
       : FSWritableFileOwnerWrapper(std::move(below)), path_(std::move(path)) {}
 
+  void SetIOPriority(rocksdb::Env::IOPriority priority) override {
+    of_compaction_ = priority == rocksdb::Env::IO_LOW;
+    FSWritableFileOwnerWrapper::SetIOPriority(priority);
+  }
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
     return Mark(target()->Append(data, options, debug), "write");
   }
@@ -71,9 +75,13 @@ class File final : public rocksdb::FSWritableFileOwnerWrapper {
   bool HoldsNothing() { return path_.ends_with(".log") && target()->GetFileSize({}, nullptr) == 0; }
   IOStatus Mark(IOStatus status, const char* what) {
     if (status.ok()) return status;
+    // A compaction without space is none of the writers' business. But RocksDB 7.8, which keeps a
+    // mark of each full disk that it recovered from, would refuse their next writes for it.
+    if (of_compaction_ && status.IsNoSpace()) status = IOStatus::IOError("no space", path_);
     return Retryable(std::move(status), what, path_, target()->GetFileSize({}, nullptr));
   }
   const std::string path_;
+  bool of_compaction_ = false;
 };
 
 class TableFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
