@@ -157,7 +157,9 @@ std::string Model::Again40(Request& request, const Answer& answer,
     request.first = answer;
     return wrong;
   }
-  bool gone = answer.status == NFS4ERR_STALE;
+  // With its client, which began anew, an owner goes, and what it closed.
+  bool replaced = clients_[request.actor].id != request.client_id;
+  bool gone = answer.status == NFS4ERR_STALE || (replaced && answer.status == NFS4ERR_EXPIRED);
   bool late = request.answered && answer.status != NFS4_OK;
   return same || gone || late
              ? ""

@@ -63,10 +63,12 @@ class File final : public rocksdb::FSWritableFileOwnerWrapper {
     return Mark(target()->Flush(options, debug), "write");
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
-    return HoldsNothing() ? IOStatus::OK() : Mark(target()->Sync(options, debug), "sync");
+    if (HoldsNothing()) return IOStatus::OK();
+    return Mark(target()->Sync(options, debug), "sync");
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
-    return HoldsNothing() ? IOStatus::OK() : Mark(target()->Fsync(options, debug), "sync");
+    if (HoldsNothing()) return IOStatus::OK();
+    return Mark(target()->Fsync(options, debug), "sync");
   }
 
  private:
