@@ -1,7 +1,5 @@
 #include "server/engine/local/block_sums.h"
 
-#include <isa-l/crc.h>
-
 #include <algorithm>
 
 #include "server/engine/local/little.h"
@@ -15,12 +13,6 @@ constexpr char kRegionVersion = 1;
 constexpr uint64_t kRowsDeletedMax = 32;
 
 }  // namespace
-
-uint32_t Crc32c(std::span<const std::byte> data) {
-  // The library neither changes the bytes nor takes them as const.
-  auto* bytes = reinterpret_cast<unsigned char*>(const_cast<std::byte*>(data.data()));
-  return ~crc32_iscsi(bytes, static_cast<int>(data.size()), ~0u);
-}
 
 void RegionSums::Add(const RegionSums& newer) {
   known |= newer.known;

@@ -12,11 +12,11 @@
 #include <array>
 #include <bit>
 #include <mutex>
-#include <span>
 #include <vector>
 
 #include "server/engine/local/chunk_files.h"
 #include "server/engine/local/chunk_map.h"
+#include "server/engine/local/crc32c.h"
 #include "server/engine/local/store.h"
 
 namespace tarn::local {
@@ -24,8 +24,6 @@ namespace tarn::local {
 inline constexpr uint64_t kRegionBlocks = 32;
 inline constexpr uint64_t kRegionBytes = kRegionBlocks * kBlockBytes;
 inline constexpr uint64_t kChunkRegions = kChunkBlocks / kRegionBlocks;
-
-uint32_t Crc32c(std::span<const std::byte> data);
 
 // Sums of a region's blocks, as far as they are known.
 struct RegionSums {

@@ -1,7 +1,5 @@
 #include "server/engine/local/log_tail.h"
 
-#include <isa-l/crc.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -10,24 +8,13 @@
 
 #include "common/log.h"
 #include "server/engine/local/chunk_files.h"
+#include "server/engine/local/log_format.h"
 
 namespace tarn::local {
 namespace {
 
-// RocksDB's format: blocks of 32 KiB; a record lies in one of them or is in parts; what is too
-// short for a part's header at the end of a block stays empty. A part: masked CRC32C of what
-// follows the length (4 bytes), length of the payload (2), type (1), payload.
-constexpr size_t kBlock = 32 << 10;
-constexpr size_t kHeader = 7;
-enum PartType : uint8_t { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
 // Whole records so far behind a broken one were synced, for no sync covers so much.
 constexpr uint64_t kUnsyncedMax = 16 << 20;
-
-uint32_t MaskedCrc(const std::byte* data, size_t size) {
-  auto* bytes = reinterpret_cast<unsigned char*>(const_cast<std::byte*>(data));
-  uint32_t crc = ~crc32_iscsi(bytes, static_cast<int>(size), ~0U);
-  return ((crc >> 15) | (crc << 17)) + 0xa282ead8;
-}
 
 struct Part {
   uint8_t type = 0;
@@ -36,14 +23,14 @@ struct Part {
 
 // The part at the start of the bytes, which end with the block or the file.
 std::optional<Part> PartAt(std::span<const std::byte> bytes) {
-  if (bytes.size() < kHeader) return {};
+  if (bytes.size() < kPartHeader) return {};
   uint32_t crc = 0;
   uint16_t length = 0;
   std::memcpy(&crc, bytes.data(), sizeof(crc));
   std::memcpy(&length, bytes.data() + 4, sizeof(length));
-  Part part{static_cast<uint8_t>(bytes[6]), kHeader + length};
+  Part part{static_cast<uint8_t>(bytes[6]), kPartHeader + length};
   if (part.type == 0 || part.size > bytes.size()) return {};
-  if (MaskedCrc(bytes.data() + 6, part.size - 6) != crc) return {};
+  if (MaskedCrc(bytes.subspan(6, part.size - 6)) != crc) return {};
   return part;
 }
 
@@ -58,14 +45,14 @@ struct Extent {
 
 class Scanner {
  public:
-  Scanner(DiskFile& file, const std::string& path) : file_(file), path_(path), block_(kBlock) {}
+  Scanner(DiskFile& file, const std::string& path) : file_(file), path_(path), block_(kLogBlock) {}
 
   Result<Extent> Run() {
     int64_t size = file_.Size();
     if (size < 0) return SystemError("stat", path_);
     extent_.size = static_cast<uint64_t>(size);
-    for (uint64_t at = 0; at < extent_.size; at += kBlock) {
-      size_t bytes = std::min<uint64_t>(kBlock, extent_.size - at);
+    for (uint64_t at = 0; at < extent_.size; at += kLogBlock) {
+      size_t bytes = std::min<uint64_t>(kLogBlock, extent_.size - at);
       TRY(Fill(at, bytes));
       ScanBlock(at, std::span(block_).first(bytes));
     }
@@ -86,7 +73,7 @@ class Scanner {
 
   void ScanBlock(uint64_t begin, std::span<const std::byte> block) {
     size_t at = 0;
-    while (!broken_ && block.size() - at >= kHeader) {
+    while (!broken_ && block.size() - at >= kPartHeader) {
       auto part = PartAt(block.subspan(at));
       if (!part || !Take(*part)) break;
       at += part->size;
@@ -94,7 +81,7 @@ class Scanner {
     }
     if (broken_) {
       if (PartAt(block)) extent_.last_after = begin;
-    } else if (block.size() - at >= kHeader || begin + block.size() == extent_.size) {
+    } else if (block.size() - at >= kPartHeader || begin + block.size() == extent_.size) {
       broken_ = true;
     }
     if (!broken_) return;
@@ -131,7 +118,7 @@ Result<bool> GoesOn(DiskFile& file, const std::string& path, uint64_t from, uint
     done += static_cast<size_t>(got);
   }
   for (size_t at = 1; at < bytes.size(); ++at) {
-    size_t block_left = kBlock - (from + at) % kBlock;
+    size_t block_left = kLogBlock - (from + at) % kLogBlock;
     auto left = std::span(bytes).subspan(at);
     auto part = PartAt(left.first(std::min(left.size(), block_left)));
     if (part && (part->type == kFull || part->type == kFirst)) return true;

@@ -1,13 +1,12 @@
 // The ends of logs and of the list of tables: whatever lies there, what is cut off is a tail behind
 // the last whole record, cutting again finds nothing, and whole records in front stay.
-#include <isa-l/crc.h>
-
 #include <algorithm>
 #include <cstring>
 #include <string>
 
 #include "common/fuzz.h"
 #include "common/log.h"
+#include "server/engine/local/log_format.h"
 #include "server/engine/local/log_tail.h"
 #include "server/engine/local/testing/simulated_disk.h"
 
@@ -16,10 +15,8 @@ using namespace tarn::local;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
-constexpr size_t kBlock = 32 << 10;  // of RocksDB's logs, as is what follows
-constexpr size_t kHeader = 7;
-enum PartType : uint8_t { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4, kNobodyKnows = 9 };
-constexpr size_t kFileMax = 4 * kBlock;
+constexpr auto kNobodyKnows = static_cast<PartType>(9);
+constexpr size_t kFileMax = 4 * kLogBlock;
 
 // A log of pieces, each named by a control byte and two bytes of length: parts of records, filler,
 // zeros, bytes of the input.
@@ -42,7 +39,7 @@ class Log {
     rest_.remove_prefix(1);
     return byte;
   }
-  size_t BlockLeft() const { return kBlock - bytes_.size() % kBlock; }
+  size_t BlockLeft() const { return kLogBlock - bytes_.size() % kLogBlock; }
 
   void Add() {
     uint8_t control = Byte();
@@ -69,16 +66,14 @@ class Log {
   }
 
   void AddPart(PartType type, size_t length, bool broken) {
-    if (BlockLeft() < kHeader) bytes_.append(BlockLeft(), '\0');
-    length = std::min(length, BlockLeft() - kHeader);
-    std::string part(kHeader, '\0');
+    if (BlockLeft() < kPartHeader) bytes_.append(BlockLeft(), '\0');
+    length = std::min(length, BlockLeft() - kPartHeader);
+    std::string part(kPartHeader, '\0');
     part[4] = static_cast<char>(length);
     part[5] = static_cast<char>(length >> 8);
     part[6] = static_cast<char>(type);
     for (size_t i = 0; i < length; ++i) part.push_back(static_cast<char>(i * 7));
-    auto* from = reinterpret_cast<unsigned char*>(part.data()) + 6;
-    uint32_t crc = ~crc32_iscsi(from, static_cast<int>(length + 1), ~0U);
-    crc = ((crc >> 15) | (crc << 17)) + 0xa282ead8;
+    uint32_t crc = MaskedCrc(std::as_bytes(std::span(part)).subspan(6));
     if (broken) crc ^= 1;
     std::memcpy(part.data(), &crc, sizeof(crc));
     bool goes_on = type == kMiddle || type == kLast;
@@ -92,7 +87,7 @@ class Log {
 
   void Odd(const std::string& piece) {
     // Less than a header at the end of a block is skipped, whatever it is.
-    if (piece.size() > BlockLeft() || BlockLeft() >= kHeader) ended_ = ended_ || !piece.empty();
+    if (piece.size() > BlockLeft() || BlockLeft() >= kPartHeader) ended_ = ended_ || !piece.empty();
     bytes_ += piece;
   }
 

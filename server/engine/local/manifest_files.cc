@@ -4,6 +4,7 @@
 #include <string>
 
 #include "server/engine/local/little.h"
+#include "server/engine/local/log_format.h"
 
 namespace tarn::local {
 namespace {
@@ -14,12 +15,6 @@ using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
-
-// The format of RocksDB's logs, see log_tail.cc: parts of records in blocks.
-constexpr size_t kBlock = 32 << 10;
-constexpr size_t kHeader = 7;
-constexpr uint8_t kFull = 1;
-constexpr uint8_t kLast = 4;
 
 // Threads: RocksDB writes and syncs it under one lock.
 class ManifestFile final : public rocksdb::FSWritableFileOwnerWrapper {
@@ -69,14 +64,14 @@ class ManifestFile final : public rocksdb::FSWritableFileOwnerWrapper {
     bool ended = false;
     while (done < data.size() && !ended) {
       size_t here = data.size() - done;
-      size_t room = kBlock - at_ % kBlock;
-      if (left_ == 0 && header_.empty() && room < kHeader) {  // too short for a part
+      size_t room = kLogBlock - at_ % kLogBlock;
+      if (left_ == 0 && header_.empty() && room < kPartHeader) {  // too short for a part
         here = std::min(here, room);
       } else if (left_ == 0) {
-        here = std::min(here, kHeader - header_.size());
+        here = std::min(here, kPartHeader - header_.size());
         header_.append(data.data() + done, here);
-        if (header_.size() == kHeader) left_ = GetLittle(header_.substr(4, 2));
-        ended = header_.size() == kHeader && left_ == 0 && EndPart();
+        if (header_.size() == kPartHeader) left_ = GetLittle(header_.substr(4, 2));
+        ended = header_.size() == kPartHeader && left_ == 0 && EndPart();
       } else {
         here = std::min(here, left_);
         left_ -= here;
