@@ -44,11 +44,6 @@ Result<void> Scrubs::Start(const std::string& id, std::vector<Subject> subjects,
   return Ok();
 }
 
-bool Scrubs::running() {
-  std::lock_guard lock(mutex_);
-  return report_.state() == kRunning;
-}
-
 v1::ScrubReport Scrubs::Report() {
   std::lock_guard lock(mutex_);
   v1::ScrubReport report = report_;

@@ -34,7 +34,6 @@ class Scrubs {
   // Conflict: one runs. `id`: what the report is to say that it is about.
   Result<void> Start(const std::string& id, std::vector<Subject> subjects,
                      uint64_t bytes_per_second);
-  bool running();
   v1::ScrubReport Report();
   // Returns when it has ended. Threads that call it at once wait for each other.
   void Stop();

@@ -2,12 +2,10 @@
 // 7530 sections 3.3.3 and 16.33. Recalls of delegations are what is sent over it.
 #include <thread>
 
-#include "tests/nfs/world.h"
+#include "tests/nfs/delegation_world.h"
 
 namespace tarn::nfs_test {
 namespace {
-
-constexpr uint32_t kDown = SEQ4_STATUS_CB_PATH_DOWN | SEQ4_STATUS_CB_PATH_DOWN_SESSION;
 
 class CallbackTest : public NfsTest {
  protected:
@@ -46,16 +44,7 @@ class CallbackTest : public NfsTest {
     ASSERT_EQ(holder->callbacks().calls.size(), 1U);
     EXPECT_EQ(holder->callbacks().calls[0].op, OP_CB_RECALL);
   }
-  // Until the server has noticed something.
-  bool FlagsBecome(uint32_t flags) {
-    for (int i = 0; i < 2000; ++i) {
-      world.Advance(std::chrono::seconds(0));
-      EXPECT_EQ(holder->Renew(), NFS4_OK);
-      if ((holder->status_flags() & kDown) == flags) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return false;
-  }
+  bool FlagsBecome(uint32_t flags) { return BackChannelFlagsBecome(world, *holder, flags); }
 
   ClientOptions options;
   std::unique_ptr<Client> holder;

@@ -7,6 +7,19 @@
 
 namespace tarn::nfs_test {
 
+inline constexpr uint32_t kDown = SEQ4_STATUS_CB_PATH_DOWN | SEQ4_STATUS_CB_PATH_DOWN_SESSION;
+
+// Whether, of kDown, these are what SEQUENCE tells, once the server has noticed something.
+inline bool BackChannelFlagsBecome(World& world, Client& client, uint32_t flags) {
+  for (int i = 0; i < 2000; ++i) {
+    world.Advance(std::chrono::seconds(0));
+    EXPECT_EQ(client.Renew(), NFS4_OK);
+    if ((client.status_flags() & kDown) == flags) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return false;
+}
+
 // A client "holder" that takes callbacks, and "client", which does not, in a file system with
 // delegations.
 class DelegationTest : public NfsTest {

@@ -5,8 +5,6 @@
 namespace tarn::nfs_test {
 namespace {
 
-constexpr uint32_t kDown = SEQ4_STATUS_CB_PATH_DOWN | SEQ4_STATUS_CB_PATH_DOWN_SESSION;
-
 class TrunkingTest : public DelegationTest {
  protected:
   static Compound Mkdir(const Fh& directory, std::string_view name) {
@@ -38,15 +36,7 @@ class TrunkingTest : public DelegationTest {
     EXPECT_EQ(reply.status, NFS4_OK);
     return reply.Get<BIND_CONN_TO_SESSION4res>(0).bctsr_resok4.bctsr_dir;
   }
-  bool FlagsBecome(uint32_t flags) {
-    for (int i = 0; i < 2000; ++i) {
-      world.Advance(std::chrono::seconds(0));
-      EXPECT_EQ(holder->Renew(), NFS4_OK);
-      if ((holder->status_flags() & kDown) == flags) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return false;
-  }
+  bool FlagsBecome(uint32_t flags) { return BackChannelFlagsBecome(world, *holder, flags); }
   // Somebody wants what the holder has; its recall comes over the connection that is current.
   void ExpectRecallHere(uint32_t sequence) {
     EXPECT_EQ(client->Open(root, "file").status, NFS4ERR_DELAY);

@@ -91,6 +91,14 @@ void BlockSums::Stored(const ChunkId& file, uint64_t region, const RegionSums& s
   set.entries[set.next++ % kWays] = {file, static_cast<uint32_t>(region), true, sums};
 }
 
+Result<void> BlockSums::PutAlone(const ChunkId& file, uint64_t region, const RegionSums& sums) {
+  Batch batch(store_);
+  Put(batch, file, region, sums);
+  TRY(store_.Write(batch));
+  Stored(file, region, sums);
+  return Ok();
+}
+
 Result<void> BlockSums::Delete(Batch& batch, const ChunkId& file) const {
   std::string prefix = ChunkKey(file.fs, file.inode, file.index);
   std::vector<std::string> rows;

@@ -51,6 +51,8 @@ class BlockSums {
 
   // What the database knows.
   Result<RegionSums> Of(const ChunkId& file, uint64_t region);
+  // They alone, in a batch of its own.
+  Result<void> PutAlone(const ChunkId& file, uint64_t region, const RegionSums& sums);
   // Puts them into the batch; Stored when it was written.
   static void Put(Batch& batch, const ChunkId& file, uint64_t region, const RegionSums& sums);
   void Stored(const ChunkId& file, uint64_t region, const RegionSums& sums);

@@ -38,12 +38,12 @@ Result<void> LocalFileSystem::ReadVerified(const FileView& view, uint64_t block,
                                      chunks_.PathOf(view.file) + " is not there");
   }
   ProcessHealth().blocks_verified.fetch_add(buffer.size() / kBlockBytes, std::memory_order_relaxed);
+  uint64_t region = kChunkRegions;  // none yet
+  RegionSums sums;
   while (!buffer.empty()) {
-    uint64_t region = block / kRegionBlocks;
     uint64_t piece_end = (block * kBlockBytes / kReadBytes + 1) * kReadBytes;
     auto piece = buffer.first(std::min(piece_end - block * kBlockBytes, buffer.size()));
     TRY(file->Read(block * kBlockBytes, piece));
-    TRY(RegionSums sums, SumsOf(view, region));
     for (size_t at = 0; at < piece.size(); at += kBlockBytes, ++block) {
       if (block / kRegionBlocks != region) {
         region = block / kRegionBlocks;

@@ -163,10 +163,7 @@ class LocalFileSystem::Scrubber {
       ++added;
     }
     if (added == 0) return Ok();
-    Batch batch(fs_.store_);
-    BlockSums::Put(batch, id, region, stored);
-    TRY(fs_.store_.Write(batch));
-    fs_.sums_.Stored(id, region, stored);
+    TRY(fs_.sums_.PutAlone(id, region, stored));
     counts_.sums_added += added;
     return Ok();
   }

@@ -65,10 +65,7 @@ Result<void> LocalFileSystem::SettleRegion(Inode& inode, uint64_t index, uint64_
     ++changed;
   }
   if (changed == 0) return Ok();
-  Batch batch(store_);
-  BlockSums::Put(batch, id, region, sums);
-  TRY(store_.Write(batch));
-  sums_.Stored(id, region, sums);
+  TRY(sums_.PutAlone(id, region, sums));
   spdlog::warn(
       "file system {}: inode {}: {} blocks at offset {} were being overwritten when the "
       "last run ended; they have new checksums",
