@@ -104,7 +104,7 @@ TEST_P(Callback41Test, ASlotOutOfStep) {
 }
 
 TEST_P(Callback41Test, BackchannelCtl) {
-  auto ctl = [&](std::vector<callback_sec_parms4> security) {
+  auto ctl = [&](const std::vector<callback_sec_parms4>& security) {
     Compound compound;
     compound.Add(OP_BACKCHANNEL_CTL,
                  BACKCHANNEL_CTL4args{.bca_cb_program = 0x40000123, .bca_sec_parms = security});

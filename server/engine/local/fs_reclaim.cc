@@ -172,11 +172,13 @@ Result<bool> LocalFileSystem::ReclaimChunks(uint64_t number) {
 }
 
 // Of a chunk file that nobody uses, and that nobody will. Its sums go first, so that no crash
-// leaves them without a file that tells of them; and none brings a user back.
+// leaves them without a file that tells of them, and with them the mark of one that lost a user:
+// until then that says what the sums are there for. And none brings a user back.
 Result<void> LocalFileSystem::RemoveUnused(const ChunkId& id) {
   Batch batch(store_);
   TRY(sums_.Delete(batch, id));
-  if (!batch.empty()) TRY(store_.Write(batch));
+  batch.Delete(Table::kMeta, UnsharedKey(number_, id.inode, id.index));
+  TRY(store_.Write(batch));
   TRY(store_.Sync(store_.Latest()));
   return chunks_.Remove(id);
 }

@@ -155,7 +155,12 @@ Result<bool> LocalFileSystem::ReclaimShared(const std::atomic<bool>& stop) {
   for (const FileRef& file : files) {
     if (stop) break;
     std::lock_guard lock(unshared_mutex_);
-    // The mark goes before anything is looked at: what a chunk loses from then on marks the file
+    TRY(bool used, IsUsed(file));
+    if (!used) {
+      TRY(RemoveUnused({number_, file.inode, file.index}));
+      continue;
+    }
+    // The mark goes before its users are looked at: what a chunk loses from then on marks the file
     // again. A crash in between leaves the file to RemoveStrayChunks.
     std::string mark = UnsharedKey(number_, file.inode, file.index);
     Batch batch(store_);
