@@ -7,8 +7,7 @@
 begin_journals() {
   local id seconds=$1
   start_server || { result FAIL "$SUITE: the server starts"; return 1; }
-  [ -e "$WORK/tree.tar" ] || make_source_tree ||
-    result FAIL "$SUITE: the source tree is packed"
+  make_source_tree || result FAIL "$SUITE: the source tree is packed"
   : >>"$WORK/results-$SUITE"
   for id in "${!VERSIONS[@]}"; do boot_guest "$id" crash.sh "$seconds"; done
   for id in "${!VERSIONS[@]}"; do await "$SUITE-ready-$id" 60 || lost+=("$id"); done
