@@ -39,6 +39,8 @@ class Compound {
   std::optional<vfs::Attributes> fresh;
   std::shared_ptr<Session> session;  // of the SEQUENCE before, 4.1
   std::shared_ptr<Client> client;    // the session's
+  // 4.1: the first of its slot since a restart. It may have been sent to the last run.
+  bool may_be_of_last_run = false;
 
   // Set by an operation that wrote a body although it failed.
   bool keep_body = false;

@@ -161,9 +161,40 @@ TEST(Restart, AClientThatReclaimsIsNotToldOfTheRestartAnyMore) {
   EXPECT_EQ(FlagsOf(opened), 0U) << "it knows when this is answered";
   EXPECT_EQ(FlagsOf(client.Run({Op(OP_PUTROOTFH)})), 0U);
   h.Restart();
+  EXPECT_EQ(FlagsOf(client.Run({Op(OP_PUTROOTFH)})), SEQ4_STATUS_RESTART_RECLAIM_NEEDED);
   Reply complete = client.Run({Op(OP_RECLAIM_COMPLETE, RECLAIM_COMPLETE4args{})});
   ASSERT_EQ(complete.status(), NFS4_OK);
   EXPECT_EQ(FlagsOf(complete), 0U);
+}
+
+// RFC 8881 section 18.51.3: it says that all is reclaimed from the run it was said to, not from the
+// next one, which it reaches when its answer was lost.
+TEST(Restart, AReclaimCompleteOfTheLastRunDoesNotCount) {
+  Harness h;
+  Client41 client(h, "client");
+  client.Start();
+  std::string handle;
+  client.OpenFile("f", handle, 3, OPEN4_SHARE_DENY_WRITE);
+  OPEN4args reclaim = client.OpenArgs("", 3, OPEN4_SHARE_DENY_WRITE, false);
+  reclaim.claim.claim = CLAIM_PREVIOUS;
+  h.Restart();
+  ASSERT_EQ(client.Run({PutFh(Keep(handle)), Op(OP_OPEN, reclaim)}).status(), NFS4_OK);
+  auto complete =
+      h.Encoded(1, {client.NextSequence(), Op(OP_RECLAIM_COMPLETE, RECLAIM_COMPLETE4args{})});
+  ASSERT_EQ(h.RunRaw(complete).status(), NFS4_OK);
+  ASSERT_FALSE(h.server->InGrace());
+  h.Restart();
+  Reply again = h.RunRaw(complete);
+  EXPECT_EQ(again.status(), NFS4_OK);
+  EXPECT_EQ(FlagsOf(again), SEQ4_STATUS_RESTART_RECLAIM_NEEDED);
+  EXPECT_TRUE(h.server->InGrace());
+  ASSERT_EQ(client.Run({PutFh(Keep(handle)), Op(OP_OPEN, reclaim)}).status(), NFS4_OK);
+  // A client that has begun may say it in any slot.
+  auto other_slot = client.NextSequence(1);
+  Reply done = h.Run(1, {other_slot, Op(OP_RECLAIM_COMPLETE, RECLAIM_COMPLETE4args{})});
+  EXPECT_EQ(done.status(), NFS4_OK);
+  EXPECT_EQ(FlagsOf(done), 0U);
+  EXPECT_FALSE(h.server->InGrace());
 }
 
 TEST(Restart, ADestroyedSessionDoesNotComeBack) {

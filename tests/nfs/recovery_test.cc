@@ -36,6 +36,8 @@ class RecoveryTest : public NfsTest {
   }
 };
 
+class Recovery41Test : public RecoveryTest {};
+
 TEST_P(RecoveryTest, FileHandlesSurviveARestart) {
   Fh file = MakeFile(root, "f", "content");
   uint64_t change = client->GetAttributes(file)->change;
@@ -274,7 +276,34 @@ TEST_P(RecoveryTest, UnstableDataIsLostOnlyWithAnotherVerifier) {
   EXPECT_NE(*verifier, written->verifier);
 }
 
+// RFC 8881 section 18.51.3: said to a run that has ended, it says nothing of this one.
+TEST_P(Recovery41Test, ReclaimCompleteSentAgainOverASecondRestart) {
+  auto file = client->Create(root, "f", 0666);
+  ASSERT_TRUE(client->Lock(*file, "me", WRITE_LT, 0, 10).ok());
+  world.Restart();
+  ASSERT_TRUE(client->Reconnect());
+  EXPECT_EQ(client->Root().status, NFS4_OK);
+  ASSERT_EQ(Reclaim(*client, file->fh).status, NFS4_OK);
+  Compound complete;
+  complete.Add(OP_RECLAIM_COMPLETE, RECLAIM_COMPLETE4args{.rca_one_fs = false});
+  SEQUENCE4args sequence = client->NextSequence(0);
+  EXPECT_EQ(client->RunWith(sequence, complete).status, NFS4_OK);
+  world.Restart();
+  ASSERT_TRUE(client->Reconnect());
+  EXPECT_EQ(client->RunWith(sequence, complete).status, NFS4_OK) << "the answer was lost";
+  EXPECT_EQ(client->Root().status, NFS4_OK);
+  EXPECT_NE(client->status_flags() & SEQ4_STATUS_RESTART_RECLAIM_NEEDED, 0U) << "it is told";
+  auto again = Reclaim(*client, file->fh);
+  ASSERT_EQ(again.status, NFS4_OK);
+  EXPECT_EQ(client->Lock(*again, "me", WRITE_LT, 0, 10, true).status, NFS4_OK);
+  EXPECT_EQ(client->ReclaimComplete(), NFS4_OK);
+  EXPECT_EQ(client->Root().status, NFS4_OK);
+  EXPECT_EQ(client->status_flags() & SEQ4_STATUS_RESTART_RECLAIM_NEEDED, 0U);
+  EXPECT_EQ(client->ReclaimComplete(), NFS4ERR_COMPLETE_ALREADY);
+}
+
 NFS_SUITE(RecoveryTest, EverySetting());
+NFS_SUITE(Recovery41Test, Settings41());
 
 }  // namespace
 }  // namespace tarn::nfs_test

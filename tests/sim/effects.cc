@@ -230,6 +230,8 @@ std::string Model::FollowIdentity(const Request& request, const Answer& answer) 
       return "";
     }
     case Kind::kReclaimComplete:
+      // It may have been meant for the last run: then the client is told to say it again.
+      if ((answer.flags & SEQ4_STATUS_RESTART_RECLAIM_NEEDED) != 0) return "";
       client.complete = true;
       held.ForgetBefore(request.actor);
       return "";

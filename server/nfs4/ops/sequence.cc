@@ -49,8 +49,10 @@ nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
     c.ReplaceReply(reply);
     return NFS4_OK;
   }
-  if (turn == Session::Turn::kRun)
+  c.may_be_of_last_run = turn == Session::Turn::kRunFirst;
+  if (turn == Session::Turn::kRun || c.may_be_of_last_run) {
     c.RunInSlot(args.sa_slotid, args.sa_sequenceid, args.sa_cachethis);
+  }
   c.session = session;
   c.client = session->client;
   uint32_t flags = StatusFlags(*session);

@@ -35,6 +35,7 @@ Session::Turn Session::Begin(uint32_t slot, uint32_t sequence, uint64_t fingerpr
   std::lock_guard lock(at.mutex);
   if (!at.known || sequence == at.sequence + 1 || (at.fresh && sequence == 1)) {
     if (at.busy) return Turn::kMisordered;
+    bool first = !at.known;
     at.known = true;
     at.fresh = false;
     at.busy = true;
@@ -42,7 +43,7 @@ Session::Turn Session::Begin(uint32_t slot, uint32_t sequence, uint64_t fingerpr
     at.fingerprint = fingerprint;
     at.cached = false;
     Keep(at, {});
-    return Turn::kRun;
+    return first ? Turn::kRunFirst : Turn::kRun;
   }
   if (sequence != at.sequence || sequence == 0) return Turn::kMisordered;
   if (at.busy) return Turn::kBusy;

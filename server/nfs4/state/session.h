@@ -62,6 +62,8 @@ class Session {
   };
   enum class Turn {
     kRun,       // a new request: call Finish when it has run
+    kRunFirst,  // the same; of its slot it is the first since a restart, so it may be one of the
+                // last run, sent again
     kReplay,    // `reply` is the answer
     kUncached,  // a retransmission of a request that was not to be cached
     kBusy,      // a retransmission of a request that runs now
