@@ -195,7 +195,7 @@ void Simulation::KillServer(Death how) {
 void Simulation::TickServer() {
   if (host_.up()) {
     uint64_t failed = host_.failed_calls();
-    bool over = now() > started_ + kLease + kTick;
+    bool over = now() > started_ + 2 * kLease + kTick;  // while somebody reclaims
     bool died = host_.Tick(Fate(2));
     bool faulty = host_.failed_calls() > failed;
     if (faulty) {

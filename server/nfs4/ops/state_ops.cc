@@ -26,7 +26,9 @@ nfsstat4 CheckGrace(Compound& c, Client& client, bool reclaim, uint32_t conflict
   }
   client.reclaims = true;
   if (!grace || complete) return NFS4ERR_NO_GRACE;
-  return client.may_reclaim ? NFS4_OK : NFS4ERR_RECLAIM_BAD;
+  if (!client.may_reclaim) return NFS4ERR_RECLAIM_BAD;
+  recovery.Reclaims();
+  return NFS4_OK;
 }
 
 namespace {

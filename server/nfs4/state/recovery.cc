@@ -92,8 +92,9 @@ Result<void> Recovery::Load(std::chrono::seconds lease) {
   TRY(LoadSessions());
   grace_ = !before_.empty();
   grace_ends_ = clock_.Monotonic() + lease;
+  grace_ends_at_last_ = grace_ends_ + lease;
   if (grace_) {
-    spdlog::info("nfs: grace period of at most {} s for {} clients", lease.count(), before_.size());
+    spdlog::info("nfs: grace period of {} s for {} clients", lease.count(), before_.size());
   }
   return Ok();
 }
@@ -116,12 +117,17 @@ void Recovery::ReclaimComplete(const std::string& client_key) {
   if (found != before_.end()) found->second.returned = found->second.complete = true;
 }
 
+bool Recovery::GraceTimeIsOver() const {
+  auto ends = std::max(grace_ends_, reclaimed_.load(std::memory_order_relaxed) + kBetweenReclaims);
+  return clock_.Monotonic() >= std::min(ends, grace_ends_at_last_);
+}
+
 bool Recovery::EndGraceIfDue() {
   if (!InGrace()) return !end_told_.load() && !end_told_.exchange(true);
   std::lock_guard lock(mutex_);
   bool all = std::all_of(before_.begin(), before_.end(),
                          [](const auto& one) { return one.second.complete; });
-  if (!grace_ || (!all && clock_.Monotonic() < grace_ends_)) return false;
+  if (!grace_ || (!all && !GraceTimeIsOver())) return false;
   // The records of those who did not come back go first: were they still there after a crash, their
   // owners could reclaim what others got since. With the lock held, so that none of them is made
   // again meanwhile; it is once in a run.

@@ -3,8 +3,8 @@
 //
 // After a start with recorded clients there is a grace period, in which only they may open and
 // lock, to reclaim what they had. It ends when each of them has said RECLAIM_COMPLETE, and in any
-// case after one lease. A client is recorded while it holds state, so that an idle one keeps nobody
-// waiting.
+// case after one lease, or two if somebody reclaims until then. A client is recorded while it holds
+// state, so that an idle one keeps nobody waiting.
 //
 // Sessions survive too (RFC 8881 section 2.10.6.5), though this is not promised to the client by
 // CREATE_SESSION4_FLAG_PERSIST: after a restart it finds its session, so what it sends again lands
@@ -52,6 +52,10 @@ inline constexpr uint32_t kHeldDelegations = 4;
 
 class Recovery {
  public:
+  // The lease is over, but a client that reclaimed something so short a time ago is not done yet:
+  // grace goes on, to twice its length at most.
+  static constexpr std::chrono::seconds kBetweenReclaims{2};
+
   // Counts the epoch up; makes what is not there yet. Fails only as the store does.
   static Result<std::unique_ptr<Recovery>> Start(vfs::RecordStore& records, const Clock& clock,
                                                  std::chrono::seconds lease);
@@ -63,6 +67,8 @@ class Recovery {
   bool InGrace() const { return grace_.load(std::memory_order_acquire); }
   // Did the client hold state when the last run ended, and may it still reclaim?
   bool MayReclaim(const std::string& client_key);
+  // Somebody reclaims something now.
+  void Reclaims() { reclaimed_.store(clock_.Monotonic(), std::memory_order_relaxed); }
   // 4.0: it has reclaimed something, so its record stays when grace ends.
   void Returned(const std::string& client_key);
   // 4.1: it has reclaimed all it wants.
@@ -95,6 +101,7 @@ class Recovery {
   Recovery(vfs::RecordStore& records, const Clock& clock) : records_(records), clock_(clock) {}
   Result<void> Load(std::chrono::seconds lease);
   Result<void> LoadSessions();
+  bool GraceTimeIsOver() const;
   void Delete(const std::string& client_key);
   bool WasDropped(const std::string& client_key);
 
@@ -106,6 +113,8 @@ class Recovery {
   HandleKey handle_key_{};
   std::string server_id_;
   std::chrono::nanoseconds grace_ends_{};
+  std::chrono::nanoseconds grace_ends_at_last_{};
+  std::atomic<std::chrono::nanoseconds> reclaimed_{};  // when somebody did last
   std::atomic<bool> grace_{false};
   std::atomic<bool> end_told_{false};  // by EndGraceIfDue
 

@@ -182,6 +182,37 @@ TEST_F(StateTest, GraceEndsWithTheLeaseAndForgetsWhoDidNotComeBack) {
   EXPECT_FALSE(h.server->InGrace());
 }
 
+TEST_F(StateTest, GraceGoesOnWhileSomebodyReclaims) {
+  using std::chrono::milliseconds;
+  stateid4 open = one.OpenFile("f", handle);
+  ASSERT_EQ(Lock(one, handle, LockNew(open, WRITE_LT, 0, 1)), NFS4_OK);
+  OPEN4args reclaim = one.OpenArgs("", 3, 0, false);
+  reclaim.claim.claim = CLAIM_PREVIOUS;
+  auto in_grace_after = [&](milliseconds pause) {
+    h.clock.Advance(pause);
+    h.server->Tick();
+    return h.server->InGrace();
+  };
+  h.Restart();
+  ASSERT_TRUE(in_grace_after(milliseconds(29'000)));
+  Reply opened = one.Run({PutFh(Bytes(handle)), Op(OP_OPEN, reclaim)});
+  ASSERT_EQ(opened.status(), NFS4_OK);
+  EXPECT_TRUE(in_grace_after(milliseconds(1'900))) << "longer than the lease";
+  LOCK4args lock = LockNew(opened.at<OPEN4res>(2).resok4.stateid, WRITE_LT, 0, 1);
+  lock.reclaim = true;
+  EXPECT_EQ(Lock(one, handle, lock), NFS4_OK);
+  EXPECT_TRUE(in_grace_after(milliseconds(1'900)));
+  EXPECT_FALSE(in_grace_after(milliseconds(200))) << "it seems to be done";
+  // Who never ends does not keep all others out.
+  h.Restart();
+  for (int second = 1; second < 60; ++second) {
+    ASSERT_EQ(one.Run({PutFh(Bytes(handle)), Op(OP_OPEN, reclaim)}).status(), NFS4_OK);
+    ASSERT_TRUE(in_grace_after(milliseconds(1'000))) << second;
+  }
+  ASSERT_EQ(one.Run({PutFh(Bytes(handle)), Op(OP_OPEN, reclaim)}).status(), NFS4_OK);
+  EXPECT_FALSE(in_grace_after(milliseconds(1'000)));
+}
+
 TEST_F(StateTest, WhoOpensAnewInGraceOrAfterItIsKnownAtTheNextRestart) {
   one.OpenFile("f", handle);
   two.OpenFile("g", handle);
