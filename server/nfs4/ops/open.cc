@@ -96,18 +96,18 @@ nfsstat4 Run(Compound& c, const OPEN4args& args, const std::shared_ptr<Client>& 
   if (held && held->file->key != KeyOf(file.file)) return NFS4ERR_BAD_STATEID;
   Opened opened = Share(c, client, owner, args, file);
   NFS_TRY(opened.status);
-  {
-    std::lock_guard lock(opened.state->file->mutex);
-    opened.state->uid = c.CallerFor(file.file).uid;
-  }
   // Its record from before a restart stays when grace ends.
   if (c.services.recovery->InGrace()) c.services.recovery->Returned(client->key);
   nfsstat4 status = ToStatus(c.services.recovery->Record(
       *client, args.share_deny != OPEN4_SHARE_DENY_NONE ? kHeldDeny : 0));
   if (status == NFS4_OK) status = TruncateOpened(c, file);
   if (status != NFS4_OK) {
-    c.services.files.Close(opened.state, c.services.clock.Monotonic());
+    c.services.files.TakeBack(opened, c.services.clock.Monotonic());
     return status;
+  }
+  {
+    std::lock_guard lock(opened.state->file->mutex);
+    opened.state->uid = c.CallerFor(file.file).uid;
   }
   Answer(c, args, opened, file, *owner);
   return NFS4_OK;

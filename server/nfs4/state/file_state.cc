@@ -24,7 +24,7 @@ std::shared_ptr<Client> HolderOf(const FileState& file, const LockOwner* owner) 
 
 }  // namespace
 
-bool OpenState::Narrow(uint32_t to_access, uint32_t to_deny) {
+bool OpenModes::Narrow(uint32_t to_access, uint32_t to_deny) {
   bool known = to_access != 0 && (to_access & ~access) == 0 && (to_deny & ~deny) == 0 &&
                ((accesses >> to_access) & 1) != 0 && ((denies >> to_deny) & 1) != 0;
   if (!known) return false;
@@ -69,6 +69,7 @@ Opened FileTable::Open(const std::shared_ptr<Client>& client,
     return out;
   }
   if (out.state) {
+    out.before = Opened::Before{.seqid = out.state->seqid, .modes = *out.state};
     out.state->Widen(access, deny);
     out.state->Bump();
     out.stateid = out.state->stateid();
@@ -118,23 +119,43 @@ void FileTable::EraseIfEmpty(Stripe& stripe, const FileState& file) {
   if (found != stripe.files.end() && found->second.get() == &file) stripe.files.erase(found);
 }
 
+void FileTable::CloseLocked(Stripe& stripe, const std::shared_ptr<State>& state, Gone& gone) {
+  Detach(state, gone.states);
+  if (state->kind == State::Kind::kOpen) gone.pin = std::move(static_cast<OpenState&>(*state).pin);
+  if (state->kind == State::Kind::kDelegation) {
+    gone.pin = std::move(static_cast<DelegationState&>(*state).pin);
+  }
+  if (!gone.states.empty()) EraseIfEmpty(stripe, *state->file);
+}
+
 void FileTable::Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now,
                       bool keep) {
-  std::vector<std::shared_ptr<State>> gone;
-  Pin pin;
+  Gone gone;
   {
     Stripe& stripe = StripeOf(state->file->key);
     std::lock_guard lock(stripe.mutex);
-    Detach(state, gone);
-    if (state->kind == State::Kind::kOpen) pin = std::move(static_cast<OpenState&>(*state).pin);
-    if (state->kind == State::Kind::kDelegation) {
-      pin = std::move(static_cast<DelegationState&>(*state).pin);
-    }
-    if (!gone.empty()) EraseIfEmpty(stripe, *state->file);
+    CloseLocked(stripe, state, gone);
   }
-  for (const auto& one : gone) {
+  for (const auto& one : gone.states) {
     if (!keep || one != state) one->client->Remove(one->id, now);
   }
+}
+
+void FileTable::TakeBack(const Opened& opened, std::chrono::nanoseconds now) {
+  Gone gone;
+  {
+    OpenState& state = *opened.state;
+    Stripe& stripe = StripeOf(state.file->key);
+    std::lock_guard lock(stripe.mutex);
+    if (state.closed || state.seqid != opened.stateid.seqid) return;
+    if (opened.before) {
+      static_cast<OpenModes&>(state) = opened.before->modes;
+      state.seqid = opened.before->seqid;
+    } else {
+      CloseLocked(stripe, opened.state, gone);
+    }
+  }
+  for (const auto& one : gone.states) one->client->Remove(one->id, now);
 }
 
 bool FileTable::HoldsRanges(const LockState& state) {

@@ -72,13 +72,9 @@ struct State {
   virtual void Leave() { file.reset(); }
 };
 
-struct OpenState : State {
-  explicit OpenState(std::shared_ptr<Client> whose) : State(Kind::kOpen, std::move(whose)) {}
-  std::shared_ptr<OpenOwner> owner;
+struct OpenModes {
   uint32_t access = 0;  // OPEN4_SHARE_ACCESS_*
   uint32_t deny = 0;
-  // Whom the last OPEN was for: only that user's I/O goes by the open instead of the mode bits.
-  uint32_t uid = 0;
   // The modes of the single OPENs that made it up, as sets of 1 << mode: OPEN_DOWNGRADE goes back
   // to one of them (RFC 8881 section 18.18.3).
   uint32_t accesses = 0;
@@ -90,6 +86,13 @@ struct OpenState : State {
     denies |= 1U << deny | 1U << with_deny;
   }
   bool Narrow(uint32_t to_access, uint32_t to_deny);  // false: it was never opened so
+};
+
+struct OpenState : State, OpenModes {
+  explicit OpenState(std::shared_ptr<Client> whose) : State(Kind::kOpen, std::move(whose)) {}
+  std::shared_ptr<OpenOwner> owner;
+  // Whom the last OPEN was for: only that user's I/O goes by the open instead of the mode bits.
+  uint32_t uid = 0;
   void Leave() override {
     pin.Leave();
     State::Leave();
@@ -142,6 +145,11 @@ struct Opened {
   nfsstat4 status = NFS4_OK;
   std::shared_ptr<OpenState> state;
   stateid4 stateid;
+  struct Before {
+    uint32_t seqid = 0;
+    OpenModes modes;
+  };
+  std::optional<Before> before;       // what the owner had open already
   std::shared_ptr<Client> blocker;    // whose open denies it (NFS4ERR_SHARE_DENIED)
   std::vector<DelegationPtr> recall;  // what is in the way (NFS4ERR_DELAY)
 };
@@ -175,6 +183,9 @@ class FileTable {
   // the open cuts the file, whatever its access.
   Opened Open(const std::shared_ptr<Client>& client, const std::shared_ptr<OpenOwner>& owner,
               const FileKey& key, uint32_t access, uint32_t deny, bool changes, Pin& pin);
+  // The OPEN fails after all: closes what it opened, or narrows what it widened, unless another
+  // OPEN of the owner has gone on from there meanwhile.
+  void TakeBack(const Opened& opened, std::chrono::nanoseconds now);
   // Closes an open or frees a lock state, with all locks that hang on it. `keep`: the client still
   // finds it by its id.
   void Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now, bool keep = false);
@@ -227,6 +238,11 @@ class FileTable {
   // A revoked delegation's file may have gone and come again meanwhile.
   static void EraseIfEmpty(Stripe& stripe, const FileState& file);
   Locked SetRange(LockState& state, const Range& range);
+  struct Gone {
+    std::vector<std::shared_ptr<State>> states;
+    Pin pin;
+  };
+  void CloseLocked(Stripe& stripe, const std::shared_ptr<State>& state, Gone& gone);
   void Detach(const std::shared_ptr<State>& state, std::vector<std::shared_ptr<State>>& gone);
   void DetachDelegation(DelegationState& state);
   void NoteContended(Stripe& stripe, const FileKey& key, std::chrono::nanoseconds now);

@@ -76,6 +76,26 @@ TEST_F(StateTest, UpgradeAndDowngradeAreOneOpen) {
   EXPECT_EQ(one.Run({PutFh(Bytes(handle)), Op(OP_OPEN_DOWNGRADE, down)}).status(), NFS4ERR_INVAL);
 }
 
+TEST_F(StateTest, AnOpenThatFailsLeavesTheEarlierOneAsItWas) {
+  stateid4 first = one.OpenFile("f", handle, OPEN4_SHARE_ACCESS_READ);
+  ASSERT_EQ(Lock(one, handle, LockNew(first, READ_LT, 0, 1)), NFS4_OK);
+  std::string unused;
+  // That it denies something is to be recorded first.
+  h.records.broken = true;
+  one.OpenFile("f", unused, OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_DENY_WRITE, NFS4ERR_IO);
+  one.OpenFile("g", unused, OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_DENY_WRITE, NFS4ERR_IO);
+  h.records.broken = false;
+  READ4args read{.stateid = first, .offset = 0, .count = 10};
+  EXPECT_EQ(one.Run({PutFh(Bytes(handle)), Op(OP_READ, read)}).status(), NFS4_OK);
+  WRITE4args write{.stateid = first, .offset = 0, .stable = FILE_SYNC4, .data = Keep("x")};
+  EXPECT_EQ(one.Run({PutFh(Bytes(handle)), Op(OP_WRITE, write)}).status(), NFS4ERR_OPENMODE);
+  stateid4 theirs = two.OpenFile("f", unused, OPEN4_SHARE_ACCESS_WRITE);
+  EXPECT_EQ(Lock(two, handle, LockNew(theirs, WRITE_LT, 0, 1)), NFS4ERR_DENIED);
+  two.OpenFile("g", unused, OPEN4_SHARE_ACCESS_WRITE);
+  EXPECT_EQ(Close(one, handle, first), NFS4_OK);
+  EXPECT_EQ(Lock(two, handle, LockNew(theirs, WRITE_LT, 0, 1)), NFS4_OK);
+}
+
 TEST_F(StateTest, LocksExcludeAndTellWho) {
   stateid4 mine = one.OpenFile("f", handle);
   stateid4 theirs = two.OpenFile("f", handle);

@@ -37,7 +37,7 @@ xdr::Opaque Keep(std::string_view text) {
   return std::as_bytes(std::span(kept.emplace_back(text)));
 }
 
-Harness::Harness() : engine(engine::NewMemoryEngine(clock)) {
+Harness::Harness() : engine(engine::NewMemoryEngine(clock)), records(engine->records()) {
   uint32_t number = engine->CreateFileSystem().value();
   files = engine->GetFileSystem(number).value();
   root = std::make_shared<Export>();
@@ -45,7 +45,7 @@ Harness::Harness() : engine(engine::NewMemoryEngine(clock)) {
   root->engine = files;
   root->root = files->RealmRoot(vfs::kRootRealm).value();
   exports = std::make_unique<TableExports>(root);
-  server = Server::Start(options, *exports, engine->records(), clock).value();
+  server = Server::Start(options, *exports, records, clock).value();
 }
 
 Harness::~Harness() = default;
@@ -53,7 +53,7 @@ Harness::~Harness() = default;
 void Harness::Restart() {
   server.reset();
   engine::SimulateRestart(*engine);
-  server = Server::Start(options, *exports, engine->records(), clock).value();
+  server = Server::Start(options, *exports, records, clock).value();
 }
 
 std::vector<std::byte> Harness::Encoded(uint32_t minor, std::vector<nfs_argop4> ops) {

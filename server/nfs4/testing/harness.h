@@ -59,6 +59,33 @@ inline nfs_argop4 PutFh(xdr::Opaque handle) {
   return Op(OP_PUTFH, PUTFH4args{.object = handle});
 }
 
+// The engine's, which can be made to refuse changes.
+class BreakableRecords : public vfs::RecordStore {
+ public:
+  explicit BreakableRecords(vfs::RecordStore& records) : records_(records) {}
+  bool broken = false;
+
+  Result<std::optional<std::string>> Get(std::string_view key) override {
+    return records_.Get(key);
+  }
+  Result<void> Put(std::string_view key, std::string_view value) override {
+    if (broken) return Error(Code::kIo, "broken");
+    return records_.Put(key, value);
+  }
+  Result<void> Delete(std::string_view key) override {
+    if (broken) return Error(Code::kIo, "broken");
+    return records_.Delete(key);
+  }
+  Result<void> Scan(
+      std::string_view prefix,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) override {
+    return records_.Scan(prefix, visit);
+  }
+
+ private:
+  vfs::RecordStore& records_;
+};
+
 class Harness {
  public:
   Harness();
@@ -73,6 +100,7 @@ class Harness {
 
   ManualClock clock;
   std::unique_ptr<vfs::Engine> engine;
+  BreakableRecords records;
   vfs::FileSystem* files = nullptr;
   std::shared_ptr<Export> root;
   std::unique_ptr<TableExports> exports;
