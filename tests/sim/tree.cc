@@ -183,8 +183,13 @@ std::string Tree::CheckAttributes(FileNo number, const nfs_client::Attributes& s
     return "the change attribute is " + std::to_string(shown.change) + ", was " +
            std::to_string(file.change) + (changed ? ", and it has changed since" : "");
   }
+  if (shown.change != file.change && shown.change <= file.change_most) {
+    return "the change attribute is " + std::to_string(shown.change) + " again, after " +
+           std::to_string(file.change_most) + " and a crash";
+  }
   file.fileid = shown.fileid;
   file.change = shown.change;
+  file.change_most = std::max(file.change_most, shown.change);
   file.changed = file.written = false;
   file.shown = file.content;
   return "";

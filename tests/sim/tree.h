@@ -36,11 +36,12 @@ struct File {
   uint64_t verifier = 0;  // of the exclusive create that made it; 0: none, or not any more
   Fh fh;
   uint64_t fileid = 0;
-  uint64_t change = 0;   // the last that was shown
-  bool changed = false;  // since then, for good
-  bool written = false;  // since then; a crash may take it back
-  Content shown;         // when the change attribute was
-  uint32_t opens = 0;    // pins, in this run
+  uint64_t change = 0;       // the last that was shown
+  uint64_t change_most = 0;  // that ever was; a crash may take it back, but none comes twice
+  bool changed = false;      // since then, for good
+  bool written = false;      // since then; a crash may take it back
+  Content shown;             // when the change attribute was
+  uint32_t opens = 0;        // pins, in this run
   // Its last open was closed after its last name went. A kill may bring it back, as nobody waits
   // for that to be durable.
   bool closed = false;

@@ -39,7 +39,7 @@ class Walk {
     if (!running_ && host_.lost_power() && file.type == nfs4::NF4REG) {
       // The local engine keeps the change attributes of unstable data over kills only
       // (docs/engine-format.md): after a cut of power they may go back with it.
-      file.change = 0;
+      file.change = std::min(file.change, found->change);
       file.written = false;
     }
     if (found->change < file.change) return name + ": its change attribute went back";

@@ -151,7 +151,10 @@ Result<void> ChunkFile::TrimTo(const ChunkMap& used) {
 }
 
 Result<void> ChunkFile::Sync() {
-  if (file_->Sync() != 0) return SystemError("sync", path_);
+  if (file_->Sync() != 0) {
+    ++failed_syncs_;
+    return SystemError("sync", path_);
+  }
   if (made_.load()) {
     TRY(SyncDirectory(disk_, DirectoryAbove(path_)));
     made_ = false;

@@ -47,8 +47,10 @@ class ChunkFile {
   Result<void> Reserve(uint64_t offset, uint64_t bytes);
   // Gives the room of all other blocks back to the disk. What they read as is undefined.
   Result<void> TrimTo(const ChunkMap& used);
-  // To stable storage: the bytes, and the name if the file is new.
+  // To stable storage: the bytes, and the name if the file is new. When it fails, what was written
+  // since the last good one may be lost, though the next one succeeds.
   Result<void> Sync();
+  uint64_t failed_syncs() const { return failed_syncs_; }
 
  private:
   Result<void> Truncate(uint64_t bytes);
@@ -57,6 +59,7 @@ class ChunkFile {
   const std::unique_ptr<DiskFile> file_;
   const std::string path_;
   std::atomic<bool> made_;
+  std::atomic<uint64_t> failed_syncs_{0};
   std::atomic<uint64_t> unstarted_{0};  // bytes whose way to the disk has not begun
 };
 

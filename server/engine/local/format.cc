@@ -96,6 +96,9 @@ bool KnownType(uint8_t type) {
 std::string FormatKey() {
   return "V";
 }
+std::string CrashesKey() {
+  return "C";
+}
 std::string CleanKey() {
   return "L";
 }

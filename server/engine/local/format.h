@@ -36,6 +36,7 @@ inline constexpr size_t kTables = 9;
 // kMeta: one letter, then the rest.
 std::string FormatKey();                                // "V"
 std::string CleanKey();                                 // "L": closed in order last time
+std::string CrashesKey();                               // "C": starts that followed a crash
 std::string NextFileSystemKey();                        // "N"
 std::string FileSystemKey(uint32_t fs);                 // "F" fs
 std::string NextInodeKey(uint32_t fs);                  // "I" fs

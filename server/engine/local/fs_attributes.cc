@@ -15,7 +15,10 @@ Result<Attributes> LocalFileSystem::GetAttributes(const Caller& caller, FileId f
 
 namespace {
 
-// The record after a change that is allowed. Sizes are not its business.
+// More of them wait for the next start.
+constexpr size_t kLeftOrphansMax = 65536;
+
+// The record after a change that is allowed. Sizes and the change attribute are not its business.
 InodeRecord Changed(const Caller& caller, const Inode& inode, const AttributeChange& change,
                     Time now) {
   InodeRecord next = inode.record;
@@ -28,7 +31,6 @@ InodeRecord Changed(const Caller& caller, const Inode& inode, const AttributeCha
   if (change.access_time) next.access_time = *change.access_time;
   if (change.modify_time) next.modify_time = *change.modify_time;
   next.change_time = now;
-  ++next.change;
   next.has_verifier = false;
   next.verifier = 0;
   return next;
@@ -59,6 +61,7 @@ Result<Attributes> LocalFileSystem::SetAttributes(const Caller& caller, FileId f
     TRY(CheckSize(*inode, change));
     TRY(CheckChange(caller, inode->attributes(), change));
     InodeRecord next = Changed(caller, *inode, change, Now());
+    next.change = NextChange(next.change);
     bool resized = change.size && *change.size != inode->record.size;
     // A size that unstable writes made is not stored yet: naming it is what makes it durable.
     flushes = resized || (change.size && inode->dirty);
@@ -129,8 +132,26 @@ void LocalFileSystem::Unpin(FileId file) {
     inode->self.reset();
     if (inode->record.links > 0 || MayBeReclaimed(*inode)) return;
   }
-  // The last use of a file without names. When this fails, it stays an orphan until the next start.
-  (void)FreeOrphan(inode);
+  // The last use of a file without names. When the disk fails it is tried again (FreeLeftOrphans).
+  // Nobody waits for it to be durable: after a crash it is an orphan still, whose bytes are all
+  // there (ReclaimFreed syncs before it removes any), and the end of grace frees it.
+  if (FreeOrphan(inode)) return;
+  std::lock_guard lock(orphan_mutex_);
+  if (left_orphans_.size() < kLeftOrphansMax) left_orphans_.push_back(file);
+}
+
+void LocalFileSystem::FreeLeftOrphans() {
+  std::vector<FileId> left;
+  {
+    std::lock_guard lock(orphan_mutex_);
+    left.swap(left_orphans_);
+  }
+  for (FileId file : left) {
+    auto inode = Find(file);
+    if (inode.code() == Code::kStale || (inode && FreeOrphan(*inode))) continue;
+    std::lock_guard lock(orphan_mutex_);
+    left_orphans_.push_back(file);
+  }
 }
 
 Result<void> LocalFileSystem::FreeOrphan(const InodePtr& inode) {
@@ -161,7 +182,14 @@ Result<void> LocalFileSystem::ReleaseOrphans() {
       continue;
     }
     if (!inode) return inode.error();
-    TRY(FreeOrphan(*inode));
+    if (FreeOrphan(*inode)) continue;
+    vfs::FileId left;
+    {
+      std::shared_lock lock((*inode)->mutex);
+      left = (*inode)->id();
+    }
+    std::lock_guard lock(orphan_mutex_);
+    if (left_orphans_.size() < kLeftOrphansMax) left_orphans_.push_back(left);
   }
   return store_.Sync(store_.Latest());
 }

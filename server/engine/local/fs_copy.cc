@@ -55,6 +55,7 @@ Result<uint64_t> LocalFileSystem::Copy(const Caller& caller, const DataPlace& so
   length = std::min(length, kCopyBytesMax);
   std::vector<std::byte> buffer(std::min<uint64_t>(length, kIoBytesMax));
   uint64_t done = 0;
+  uint32_t losses = to->losses;
   while (done < length) {
     auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), length - done));
     TRY(ReadResult read, Read(caller, source.file, source.opened, source.offset + done, part));
@@ -74,6 +75,7 @@ Result<uint64_t> LocalFileSystem::Copy(const Caller& caller, const DataPlace& so
     }
     TRY(ticket, Flush(to, [&](Batch& batch) { KeepReplay(batch, caller, {0, {}, {}, {}, done}); }));
   }
+  TRY(to->CheckLosses(losses));
   TRY(store_.Sync(ticket));
   return done;
 }

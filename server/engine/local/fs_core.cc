@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kNumbersReserved = 65536;
 // A chain of colliding names; it never gets near with an honest hash.
 constexpr uint64_t kProbesMax = 1024;
+// Above all that is counted up between two crashes.
+constexpr int kChangeBits = 40;
 // 0 is the start of a directory and NFS reserves 1 and 2.
 constexpr uint64_t kFirstCookie = 3;
 
@@ -40,6 +42,7 @@ LocalFileSystem::LocalFileSystem(const FileSystemContext& context, uint32_t numb
       number_(number),
       record_(record),
       hash_mask_((uint64_t{1} << std::clamp(context.options.name_hash_bits, 1u, 62u)) - 1),
+      change_base_(context.crashes << kChangeBits),
       verifier_(RandomNumber()),
       realms_(context.store, number),
       cache_(context.store, number, context.options.inodes_cached),
@@ -72,6 +75,7 @@ Result<void> LocalFileSystem::Load() {
   TRY(next_number_, DecodeNumber(*next));
   numbers_stored_ = first_new_number_ = next_number_;
   TRY(marks_.Load());
+  TRY(RenewMarked());
   TRY(LoadJournal());
   applied_at_ = clock_.Monotonic();
   return FinishMoves();
@@ -188,7 +192,7 @@ InodeRecord LocalFileSystem::Touched(const Inode& directory, int entries,
   next.entries += static_cast<uint64_t>(static_cast<int64_t>(entries));
   next.links += static_cast<uint32_t>(subdirectories);
   next.change_time = next.modify_time = Now();
-  ++next.change;
+  next.change = NextChange(next.change);
   return next;
 }
 

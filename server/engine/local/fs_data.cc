@@ -253,6 +253,7 @@ Result<WriteResult> LocalFileSystem::Write(const Caller& caller, FileId file, bo
   TRY(InodePtr inode, Find(file));
   bool flush = stability != Stability::kUnstable;
   size_t written = 0;
+  uint32_t losses = 0;
   WritePlan plan;
   do {
     // Before blocks are written over in place the log must say so.
@@ -269,18 +270,22 @@ Result<WriteResult> LocalFileSystem::Write(const Caller& caller, FileId file, bo
     TRY(plan, PlanWrite(*inode, offset, data.size()));
     if (!plan.unmarked.empty()) continue;
     if (!flush) TRY(ReserveChange(*inode));
+    losses = inode->losses;
     MarkDirty(inode);
     TRY(written, WriteLocked(*inode, offset, data, plan.in_place));
     InodeRecord& record = inode->record;
     record.size = std::max<uint64_t>(record.size, offset + written);
     record.mode = ModeAfterWrite(caller, inode->attributes());
     record.modify_time = record.change_time = Now();
-    ++record.change;
+    record.change = NextChange(record.change);
     flush = flush || TooDirty(*inode);
   } while (!plan.unmarked.empty());
   if (!flush) return WriteResult{written, Stability::kUnstable};
   TRY(Ticket ticket, FlushOne(inode));
-  if (stability != Stability::kUnstable) TRY(store_.Sync(ticket));
+  if (stability != Stability::kUnstable) {
+    TRY(inode->CheckLosses(losses));
+    TRY(store_.Sync(ticket));
+  }
   return WriteResult{written, stability};
 }
 

@@ -42,7 +42,13 @@ struct LocalFileSystem::Pending {
     RegionSums sums;
   };
   std::vector<Sums> sums;  // as they are stored
-  std::vector<std::pair<uint64_t, std::shared_ptr<ChunkFile>>> files;
+  struct File {
+    uint64_t index = 0;
+    std::shared_ptr<ChunkFile> file;
+    uint64_t failed_syncs = 0;  // when it was first written to
+    bool Lost() const { return file->failed_syncs() != failed_syncs; }
+  };
+  std::vector<File> files;
   std::optional<std::string> inline_bytes;
   std::optional<uint64_t> cut_from;
   std::vector<ShareChange> shares;
@@ -84,9 +90,10 @@ bool LocalFileSystem::TooDirty(const Inode& inode) const {
 
 // Callers will see change attributes that are not stored, and after a crash none may be lower.
 Result<void> LocalFileSystem::ReserveChange(Inode& inode) {
-  if (inode.record.change < inode.change_stored) return Ok();
+  uint64_t next = NextChange(inode.record.change);
+  if (next <= inode.change_stored) return Ok();
   uint64_t before = inode.change_stored;
-  inode.change_stored = inode.record.change + kChangesReserved;
+  inode.change_stored = next + kChangesReserved;
   Batch batch(store_);
   PutInode(batch, inode, inode.StoredForm());
   auto ticket = store_.Write(batch);
@@ -107,7 +114,7 @@ void LocalFileSystem::TakePending(Inode& inode, Pending& pending) {
     chunk.storing = chunk.map_dirty || chunk.unsynced;
     chunk.map_dirty = false;
     if (chunk.unsynced) {
-      pending.files.emplace_back(index, std::move(chunk.unsynced));
+      pending.files.push_back({index, std::move(chunk.unsynced), chunk.failed_syncs});
       --unsynced_files_;
     }
     chunk.unsynced = nullptr;
@@ -151,10 +158,13 @@ void LocalFileSystem::PutBack(Inode& inode, Pending& pending) {
       chunk->second.map_dirty = true;
     }
   }
-  for (auto& [index, file] : pending.files) {
-    auto chunk = data.chunks.find(index);
-    if (chunk == data.chunks.end() || chunk->second.unsynced) continue;
-    chunk->second.unsynced = file;
+  for (auto& pended : pending.files) {
+    auto chunk = data.chunks.find(pended.index);
+    if (chunk == data.chunks.end()) continue;
+    if (pended.Lost()) chunk->second.lost = data.lost = true;
+    if (chunk->second.unsynced) continue;
+    chunk->second.unsynced = pended.file;
+    chunk->second.failed_syncs = pended.failed_syncs;
     ++unsynced_files_;
   }
 }
@@ -302,6 +312,7 @@ Result<Store::Ticket> LocalFileSystem::FlushLocked(const InodePtr& inode,
                                                    const Addition& also) {
   if (inode->gone) return *inode->gone;
   if (!inode->dirty) return inode->ticket;
+  TRY(MendLost(*inode));
   Pending pending;
   TakePending(*inode, pending);
   Result<void> synced;
@@ -309,8 +320,10 @@ Result<Store::Ticket> LocalFileSystem::FlushLocked(const InodePtr& inode,
     // Writers make the file dirty again meanwhile, and then it stays so.
     inode->dirty = false;
     if (lock != nullptr) lock->unlock();
-    for (auto& [index, file] : pending.files) {
-      synced = file->Sync();
+    for (auto& pended : pending.files) {
+      synced = pended.file->Sync();
+      // Somebody else's may have failed before, and taken the error with it.
+      if (synced && pended.Lost()) synced = Error(Code::kIo, "an earlier sync of its bytes failed");
       if (!synced) break;
     }
     if (lock != nullptr) lock->lock();
@@ -322,8 +335,7 @@ Result<Store::Ticket> LocalFileSystem::FlushLocked(const InodePtr& inode,
   if (!ticket) {
     if (inode->data) PutBack(*inode, pending);
     inode->dirty = true;
-    // The kernel may have dropped pages that it could not write, so writers must send them again.
-    if (!synced) ++verifier_;
+    if (!synced) NoteLoss(*inode);
     spdlog::error("file system {}: inode {} could not be written back: {}", number_, inode->number,
                   ticket.error().ToString());
     std::lock_guard dirty(dirty_mutex_);

@@ -345,7 +345,10 @@ Result<bool> LocalFileSystem::ApplyFile(const InodePtr& inode, bool locked) {
     for (size_t i = from; i < std::min(from + kApplyPerLock, blocks.size()); ++i) {
       if (blocks[i].Current(*inode) == nullptr) continue;
       const FileData::Chunk& chunk = inode->data->chunks.at(blocks[i].index);
-      TRY(auto file, chunks_.Open(OwnFile(*inode, blocks[i].index, chunk), true));
+      std::shared_ptr<ChunkFile> file = chunk.unsynced;  // so that failed syncs are counted there
+      if (!file) {
+        TRY(file, chunks_.Open(OwnFile(*inode, blocks[i].index, chunk), true));
+      }
       TRY(file->Write(blocks[i].block * kBlockBytes, 0, *blocks[i].image, 0));
       blocks[i].file = std::move(file);
     }

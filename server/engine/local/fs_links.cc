@@ -36,7 +36,7 @@ Result<DirectoryChange> LocalFileSystem::Link(const Caller& caller, FileId file,
   DirectoryChange result{parent->record.change, touched.change};
   KeepReplay(change.batch, caller, {0, {}, result, {}});
   ++inode->record.links;
-  ++inode->record.change;
+  inode->record.change = NextChange(inode->record.change);
   inode->record.change_time = Now();
   PutInode(change.batch, *inode, inode->StoredForm());
   auto ticket = Apply(change);
@@ -109,7 +109,7 @@ Result<void> LocalFileSystem::DropLink(Change& change, const InodePtr& inode) {
   if (next.links == 0 && !inode->pinned() && !MayBeReclaimed(*inode)) {
     return Free(change, inode);
   }
-  ++next.change;
+  next.change = NextChange(next.change);
   next.change_time = Now();
   std::swap(next, inode->record);
   InodeRecord form = inode->StoredForm();
@@ -333,7 +333,7 @@ Result<Store::Ticket> LocalFileSystem::RenameLocked(RenameJob& job) {
   PutInode(change.batch, source, from);
   if (!one) PutInode(change.batch, target, to);
   InodeRecord before = file.record;
-  ++file.record.change;
+  file.record.change = NextChange(file.record.change);
   file.record.change_time = Now();
   if (file.IsDirectory()) file.record.parent = target.number;
   PutInode(change.batch, file, file.StoredForm());

@@ -15,6 +15,7 @@ bool LocalFileSystem::Maintain(const std::atomic<bool>& stop) {
   if (deleted_) return false;
   WriteBack(stop);
   MaintainJournal(stop);
+  FreeLeftOrphans();
   bool more = false;
   for (auto step : {&LocalFileSystem::ReclaimTrash, &LocalFileSystem::ReclaimFreed,
                     &LocalFileSystem::ReclaimShared}) {

@@ -1,8 +1,30 @@
 // Marks of overwrites: after a crash, and when nobody needs them any more.
+#include <utility>
+
 #include "common/log.h"
 #include "server/engine/local/local_file_system.h"
 
 namespace tarn::local {
+
+// Bytes that were being written over may be new ones, while the stored change attribute is still
+// the one that clients know with the old: a stable write stores it when it is done. So these files
+// get another, before anybody asks.
+Result<void> LocalFileSystem::RenewMarked() {
+  Batch batch(store_);
+  uint64_t last = 0;
+  for (auto& marked : marks_.Crashed()) {
+    if (std::exchange(last, marked.inode) == marked.inode) continue;
+    auto inode = cache_.Find(marked.inode);
+    if (!inode) continue;
+    std::unique_lock lock((*inode)->mutex);
+    if ((*inode)->gone) continue;
+    InodeRecord& record = (*inode)->record;
+    record.change = (*inode)->change_stored = NextChange(record.change);
+    PutInode(batch, **inode, (*inode)->StoredForm());
+  }
+  if (batch.empty()) return Ok();
+  return store_.WriteAndSync(batch);
+}
 
 void LocalFileSystem::SettleOverwrites(const std::atomic<bool>& stop) {
   for (auto& marked : marks_.Crashed()) {

@@ -37,6 +37,7 @@ Result<void> LocalFileSystem::OpenOwn(Inode& inode, uint64_t index, FileData::Ch
   if (chunk.unsynced) return Ok();
   TRY(NameOwn(index, chunk));
   TRY(chunk.unsynced, chunks_.Open(OwnFile(inode, index, chunk), true));
+  chunk.failed_syncs = chunk.unsynced->failed_syncs();
   ++unsynced_files_;
   return Ok();
 }

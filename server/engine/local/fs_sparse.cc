@@ -30,7 +30,7 @@ void LocalFileSystem::DataChanged(const Caller& caller, Inode& inode) const {
   InodeRecord& record = inode.record;
   record.mode = ModeAfterWrite(caller, inode.attributes());
   record.modify_time = record.change_time = Now();
-  ++record.change;
+  record.change = NextChange(record.change);
 }
 
 Result<std::optional<uint64_t>> LocalFileSystem::NextChunk(Inode& inode, uint64_t index) {

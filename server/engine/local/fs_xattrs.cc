@@ -58,7 +58,7 @@ Result<FileChange> LocalFileSystem::StoreXattrs(const Caller& caller, Inode& ino
   next.xattrs += static_cast<uint32_t>(count);
   next.xattr_bytes += static_cast<uint64_t>(bytes);
   next.change_time = Now();
-  ++next.change;
+  next.change = NextChange(next.change);
   FileChange change{inode.record.change, next.change};
   if (bytes > 0) TRY(RefuseIfFull(static_cast<uint64_t>(bytes)));
   TRY(realms_.Charge(next.realm, bytes, 0));

@@ -34,6 +34,11 @@ InodeRecord Inode::StoredForm() const {
   return form;
 }
 
+Result<void> Inode::CheckLosses(uint32_t before) const {
+  if (losses == before) return Ok();
+  return Error(Code::kIo, "a sync of inode " + std::to_string(number) + " failed meanwhile");
+}
+
 bool Inode::pinned() {
   std::lock_guard lock(pin_mutex);
   return pins > 0;

@@ -49,18 +49,21 @@ struct FileData {
     bool map_dirty = false;
     bool storing = false;                 // a flush is about to store the map
     std::shared_ptr<ChunkFile> unsynced;  // written since its last sync
+    uint64_t failed_syncs = 0;            // of it, when that began
+    bool lost = false;                    // one failed since then, see fs_mend.cc
     // By region: sums of blocks written in place since the last flush, and those it is storing.
     std::map<uint64_t, RegionSums> sums;
     std::map<uint64_t, RegionSums> storing_sums;
     std::map<uint64_t, JournalBlock> journal;  // by block
     bool idle() const {
       return !map_dirty && !storing && !unsynced && sums.empty() && storing_sums.empty() &&
-             journal.empty();
+             journal.empty() && !lost;
     }
   };
   std::map<uint64_t, Chunk> chunks;  // by index; those used so far
   size_t dirty_images = 0;           // of all chunks
   bool cut_journal = false;          // the journal has rows of chunks that were cut off
+  bool lost = false;                 // a chunk is
   // Stored chunks from here on were cut off, and the database does not know it yet.
   std::optional<uint64_t> cut_from;
   std::optional<std::string> inline_bytes;  // newer than in the database
@@ -79,6 +82,8 @@ struct Inode {
   bool dirty = false;          // data or times are newer than in the database
   std::unique_ptr<FileData> data;
   Store::Ticket ticket = 0;  // the last batch about this file
+  // Syncs of its chunk files that failed. What was written before one of them may be lost.
+  std::atomic<uint32_t> losses{0};
 
   // Taken by everything that stores data state, over the sync of chunk files.
   std::mutex flush_mutex;
@@ -96,6 +101,8 @@ struct Inode {
   // What to store when only metadata changes: the data fields stay as they are stored.
   InodeRecord StoredForm() const;
   bool pinned();
+  // kIo: `losses` is not what it was before something was written.
+  Result<void> CheckLosses(uint32_t before) const;
 };
 
 using InodePtr = std::shared_ptr<Inode>;

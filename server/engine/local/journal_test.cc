@@ -84,6 +84,18 @@ TEST_F(JournalTest, AnOverwriteThatACrashCutsOffIsNoDamage) {
   EXPECT_EQ(damaged.code(), Code::kIo);
 }
 
+TEST_F(JournalTest, AfterAnOrderlyEndWhatWasOverwrittenIsVerified) {
+  FileId file = Make("file");
+  Write(file, 0, Pattern(1u << 20, 4));
+  Commit(file);
+  Write(file, 0, Pattern(1u << 20, 5));  // in place, with a mark
+  Commit(file);
+  Close();
+  Open();
+  Flip(ChunkPath(file), 12'345, 5);
+  EXPECT_EQ(Read(file, 12'345, 1).code(), Code::kIo);
+}
+
 TEST_F(JournalTest, OverwritesOfEverySizeSurviveAKill) {
   options_.journal_apply_after = std::chrono::milliseconds(0);
   options_.journal_bytes = 256 << 10;

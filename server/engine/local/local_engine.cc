@@ -94,6 +94,8 @@ class LocalEngine final : public vfs::Engine {
   const Clock& clock_;
   const std::unique_ptr<DiskFile> lock_;
   bool after_crash_ = false;
+  bool started_ = false;  // what it had left is settled
+  uint64_t crashes_ = 0;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChunkFiles> chunks_;
   std::unique_ptr<BlockSums> sums_;
@@ -121,6 +123,7 @@ LocalEngine::~LocalEngine() {
   const std::atomic<bool> never{false};
   for (LocalFileSystem* fs : All()) {
     clean = fs->FlushAll().ok() && clean;
+    clean = clean && fs->EndOverwrites().ok();
     // It may stay in the journal; the next start is quicker when it does not.
     if (clean) (void)fs->ApplyJournal(never);
   }
@@ -186,7 +189,13 @@ Result<void> LocalEngine::Open() {
   TRY(auto version, store_->Get(Table::kMeta, FormatKey()));
   TRY(auto clean, store_->Get(Table::kMeta, CleanKey()));
   after_crash_ = version && !clean;
+  TRY(auto crashes, store_->Get(Table::kMeta, CrashesKey()));
+  if (crashes) {
+    TRY(crashes_, DecodeNumber(*crashes));
+  }
+  if (after_crash_) ++crashes_;
   Batch batch(*store_);
+  batch.Put(Table::kMeta, CrashesKey(), EncodeNumber(crashes_));
   batch.Put(Table::kMeta, FormatKey(), EncodeNumber(kFormatVersion));
   batch.Delete(Table::kMeta, CleanKey());
   TRY(store_->WriteAndSync(batch));
@@ -201,8 +210,8 @@ Result<void> LocalEngine::Open() {
 
 std::unique_ptr<LocalFileSystem> LocalEngine::Make(uint32_t number,
                                                    const FileSystemRecord& record) {
-  FileSystemContext context{*store_, *chunks_,          *sums_, journal_, options_,
-                            clock_,  [this] { Wake(); }};
+  FileSystemContext context{*store_, *chunks_,           *sums_,  journal_, options_,
+                            clock_,  [this] { Wake(); }, crashes_};
   return std::make_unique<LocalFileSystem>(context, number, record);
 }
 
@@ -291,10 +300,13 @@ void LocalEngine::Wake() {
 }
 
 void LocalEngine::RemoveStrays() {
+  if (!started_) {
+    for (LocalFileSystem* fs : All()) fs->SettleOverwrites(stop_);
+  }
+  started_ = true;
   if (!after_crash_) return;
   after_crash_ = false;
   for (LocalFileSystem* fs : All()) {
-    fs->SettleOverwrites(stop_);
     auto removed = fs->RemoveStrayChunks(stop_);
     if (!removed) spdlog::warn("stray chunk files: {}", removed.error().ToString());
   }

@@ -7,12 +7,14 @@
 // before that rename_mutex_.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <set>
 
 #include "server/engine/local/inode.h"
 #include "server/engine/local/overwrite_marks.h"
 #include "server/engine/local/realms.h"
+#include "server/engine/local/structure_lock.h"
 #include "server/vfs/file_system.h"
 
 namespace tarn::local {
@@ -32,31 +34,6 @@ struct JournalUse {
 std::string EncodeImage(const BlockImage& image);
 bool IsImage(std::string_view row);
 
-// A shared mutex in which a writer does not starve.
-class StructureLock {
- public:
-  void lock_shared() {
-    if (waiting_.load() > 0) std::lock_guard wait(gate_);
-    mutex_.lock_shared();
-  }
-  void unlock_shared() { mutex_.unlock_shared(); }
-  void lock() {
-    ++waiting_;
-    gate_.lock();
-    mutex_.lock();
-  }
-  void unlock() {
-    mutex_.unlock();
-    gate_.unlock();
-    --waiting_;
-  }
-
- private:
-  std::shared_mutex mutex_;
-  std::mutex gate_;
-  std::atomic<int> waiting_{0};
-};
-
 struct FileSystemContext {
   Store& store;
   ChunkFiles& chunks;
@@ -65,6 +42,7 @@ struct FileSystemContext {
   const LocalOptions& options;
   const Clock& clock;
   std::function<void()> wake;  // the engine's thread: there is something to reclaim
+  uint64_t crashes = 0;        // starts that followed one, ever
 };
 
 class LocalFileSystem final : public vfs::FileSystem {
@@ -155,6 +133,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<void> ApplyJournal(const std::atomic<bool>& stop);
   // New sums for blocks that a crashed process was overwriting.
   void SettleOverwrites(const std::atomic<bool>& stop);
+  Result<void> EndOverwrites() { return marks_.End(); }  // after FlushAll
 
  private:
   using Ticket = Store::Ticket;
@@ -192,6 +171,8 @@ class LocalFileSystem final : public vfs::FileSystem {
   // Writes the batch and applies; the inodes concerned are locked. Dead files are forgotten.
   Result<Ticket> Apply(Change& change);
   Result<void> RefuseIfFull(uint64_t growth = 0) const;
+  // The change attribute after this one.
+  uint64_t NextChange(uint64_t change) const { return std::max(change + 1, change_base_); }
   // A directory after a change of its entries.
   InodeRecord Touched(const Inode& directory, int entries, int subdirectories) const;
   Result<uint32_t> DepthOf(uint64_t directory);
@@ -218,6 +199,7 @@ class LocalFileSystem final : public vfs::FileSystem {
     return keeps_orphans_.load() && inode.record.type == vfs::FileType::kRegular;
   }
   Result<void> FreeOrphan(const InodePtr& inode);
+  void FreeLeftOrphans();
   Result<void> Free(Change& change, const InodePtr& inode);
   Result<Ticket> RemoveLocked(const vfs::Caller& caller, const InodePtr& directory,
                               const InodePtr& child, vfs::FileId directory_id, const Slot& slot,
@@ -398,7 +380,18 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<bool> ApplyFile(const InodePtr& inode, bool locked);
   Result<void> FinishApply(const InodePtr& inode, const std::vector<Applied>& blocks, bool locked);
 
+  // --- fs_mend.cc ---
+  void NoteLoss(Inode& inode);
+  Result<void> MendLost(Inode& inode);
+  struct StoredChunk;
+  Result<void> MendChunk(Inode& inode, uint64_t index, FileData::Chunk& chunk);
+  Result<void> MendBlock(Inode& inode, const StoredChunk& before, FileData::Chunk& chunk,
+                         uint64_t block);
+  Result<bool> TakeStored(Inode& inode, const StoredChunk& before, FileData::Chunk& chunk,
+                          uint64_t block);
+
   // --- fs_settle.cc ---
+  Result<void> RenewMarked();
   void SettleOverwrite(const OverwriteMarks::Range& marked);
   Result<void> SettleChunk(Inode& inode, uint64_t index);
   Result<void> SettleRegion(Inode& inode, uint64_t index, uint64_t region);
@@ -442,6 +435,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   const uint32_t number_;
   const FileSystemRecord record_;
   const uint64_t hash_mask_;
+  const uint64_t change_base_;  // what changes in this run has at least this change attribute
   std::atomic<bool> deleted_{false};
   std::atomic<uint64_t> verifier_;
   std::atomic<bool> keeps_orphans_{false};
@@ -452,6 +446,8 @@ class LocalFileSystem final : public vfs::FileSystem {
   std::mutex rename_mutex_;    // renames of directories between directories, so that no loop arises
   std::mutex realm_mutex_;     // one change of realms at a time
   std::mutex unshared_mutex_;  // over the removal of a shared file with its mark and sums
+  std::mutex orphan_mutex_;
+  std::vector<vfs::FileId> left_orphans_;  // could not be freed; guarded by orphan_mutex_
 
   std::mutex number_mutex_;
   uint64_t next_number_ = 0;       // guarded by number_mutex_

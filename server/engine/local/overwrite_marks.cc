@@ -52,6 +52,17 @@ Result<void> OverwriteMarks::Load() {
   return status;
 }
 
+Result<void> OverwriteMarks::End() {
+  std::lock_guard lock(mutex_);
+  Batch batch(store_);
+  for (auto& [key, marks] : marks_) {
+    if (marks.crashed.none()) batch.Delete(Table::kMeta, MarksKey(fs_, key.first, key.second));
+  }
+  if (batch.empty()) return Ok();
+  TRY(store_.Write(batch));
+  return Ok();
+}
+
 bool OverwriteMarks::Covers(const Range& range) {
   std::lock_guard lock(mutex_);
   auto found = marks_.find({range.inode, range.index});

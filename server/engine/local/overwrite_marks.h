@@ -25,6 +25,8 @@ class OverwriteMarks {
   OverwriteMarks(Store& store, uint32_t fs, const Clock& clock);
   // Those that the last run left.
   Result<void> Load();
+  // At an orderly end, with all data stored: those that are not from a crash mean nothing any more.
+  Result<void> End();
 
   struct Range {
     uint64_t inode = 0;
