@@ -133,7 +133,19 @@ std::string CompareWithEngine(Tree& tree, Host& host) {
 }
 
 std::string CompareVisible(Tree& tree, Host& host) {
-  return Walk(tree, host, true).Compare(kRoot, host.FileOf(tree.at(kRoot).fh));
+  Walk walk(tree, host, true);
+  std::string wrong = walk.Compare(kRoot, host.FileOf(tree.at(kRoot).fh));
+  if (!wrong.empty()) return wrong;
+  for (const auto& [number, file] : tree.files()) {
+    bool nameless = file.type == nfs4::NF4REG && file.links == 0 && file.life != Life::kGone;
+    if (!nameless || file.fh.empty()) continue;
+    vfs::FileId id = host.FileOf(file.fh);
+    bool gone = host.files().GetAttributes(Root(), id).code() == Code::kStale;
+    if (gone && (file.life == Life::kUncertain || file.unsure)) continue;
+    wrong = walk.Compare(number, id);
+    if (!wrong.empty()) return "unlinked while open: " + wrong;
+  }
+  return "";
 }
 
 std::string CheckEngine(Host& host) {
