@@ -73,6 +73,49 @@ TEST_P(CbGetattr41Test, WhatTheHolderWroteIsToldAsItIs) {
   EXPECT_EQ(told->change, own.change);
 }
 
+// RFC 8881 sections 18.15 and 18.31: they compare what GETATTR would show.
+TEST_P(CbGetattr41Test, VerifyComparesWithWhatTheHolderSees) {
+  holder->callbacks().change = before.change + 1;
+  holder->callbacks().size = 5000;
+  auto compare = [&](nfs_opnum4 op, uint64_t size) {
+    SetAttributes expected;
+    expected.size = size;
+    nfs_client::EncodedAttributes attributes(expected);
+    Compound compound;
+    compound.Put(file).Add(op, VERIFY4args{.obj_attributes = attributes.view()});
+    std::thread answers([&] { EXPECT_TRUE(holder->WaitCallback()); });
+    nfsstat4 status = client->Run(compound).status;
+    answers.join();
+    return status;
+  };
+  EXPECT_EQ(compare(OP_VERIFY, 5000), NFS4_OK);
+  EXPECT_EQ(compare(OP_VERIFY, before.size), NFS4ERR_NOT_SAME);
+  EXPECT_EQ(compare(OP_NVERIFY, 5000), NFS4ERR_SAME);
+  EXPECT_EQ(holder->callbacks().calls.size(), 3U);
+  EXPECT_EQ(holder->Write(file, DelegationOf(opened), 0, AsOpaque("x")).status, NFS4_OK)
+      << "it was not recalled";
+}
+
+// READDIR does not ask, but a listing is not older than what was shown before.
+TEST_P(CbGetattr41Test, AListingShowsWhatTheHolderSaidLast) {
+  auto listed = [&] {
+    auto all = client->ReadAllOf(root, 32768, {FATTR4_CHANGE, FATTR4_SIZE});
+    EXPECT_EQ(all.status, NFS4_OK);
+    EXPECT_EQ(all->size(), 1U);
+    return all->front().attributes;
+  };
+  holder->callbacks().change = before.change + 1;
+  holder->callbacks().size = 5000;
+  EXPECT_EQ(listed().size, before.size) << "nobody was asked";
+  auto told = AskWhileHolderAnswers(file);
+  EXPECT_EQ(listed().size, 5000U);
+  EXPECT_EQ(listed().change, told->change);
+  ASSERT_EQ(holder->Write(file, DelegationOf(opened), 0, AsOpaque("now written")).status, NFS4_OK);
+  EXPECT_EQ(listed().size, 11U);
+  EXPECT_GT(listed().change, told->change);
+  EXPECT_EQ(holder->callbacks().calls.size(), 1U);
+}
+
 TEST_P(CbGetattr41Test, AHolderThatRefusesIsRecalled) {
   holder->callbacks().answer = NFS4ERR_BADHANDLE;
   EXPECT_EQ(AskWhileHolderAnswers(file).status, NFS4ERR_DELAY);

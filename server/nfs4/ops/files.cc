@@ -5,6 +5,7 @@
 
 #include "common/ids.h"
 #include "server/nfs4/attributes.h"
+#include "server/nfs4/ops/held_attributes.h"
 
 namespace tarn::nfs4::ops {
 
@@ -116,7 +117,7 @@ nfsstat4 CompareAttributes(Compound& c, const fattr4& given) {
   const auto& mask = given.attrmask;
   if (mask.Has(FATTR4_RDATTR_ERROR) || AsksForWriteOnly(mask)) return NFS4ERR_INVAL;
   vfs::Attributes file;
-  NFS_TRY(c.Attributes(file));
+  NFS_TRY(CurrentAttributes(c, mask, file));
   xdr::Encoder own;
   std::optional<vfs::SpaceInfo> space;
   NFS_TRY(PutAttributes(c, own, mask, c.current, file, space));

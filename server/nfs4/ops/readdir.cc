@@ -1,7 +1,7 @@
 // READDIR (RFC 8881 section 18.23). Cookies are the engine's, which are stable, so that the cookie
 // verifier never changes.
 #include "server/nfs4/attributes.h"
-#include "server/nfs4/ops/files.h"
+#include "server/nfs4/ops/held_attributes.h"
 
 namespace tarn::nfs4::ops {
 namespace {
@@ -25,6 +25,7 @@ struct Listing {
   size_t room;        // for entries, of maxcount
   size_t names_room;  // for names and cookies, of dircount
   size_t start;       // size of the reply before the entries
+  bool held;          // somebody may hold what is listed
   size_t names = 0;
   bool any = false;
   nfsstat4 status = NFS4_OK;
@@ -36,7 +37,9 @@ struct Listing {
     c.to.Put(entry.cookie);
     c.to.PutString(entry.name);
     CurrentFile file{directory.exported, entry.attributes.id};
-    status = PutAttributes(c, c.to, args.attr_request, file, entry.attributes, space);
+    status = held ? PutAttributes(c, c.to, args.attr_request, file,
+                                  AsToldBefore(c, file, entry.attributes), space)
+                  : PutAttributes(c, c.to, args.attr_request, file, entry.attributes, space);
     size_t name_bytes = 12 + xdr::Padded(entry.name.size());
     bool full = c.to.size() - start > room || (any && names + name_bytes > names_room);
     if (status != NFS4_OK || full) {
@@ -73,6 +76,7 @@ nfsstat4 ReadDir(Compound& c, const READDIR4args& args) {
                   .room = room - kFrameBytes,
                   .names_room = args.dircount == 0 ? SIZE_MAX : args.dircount,
                   .start = c.to.size(),
+                  .held = HoldersMatter(c, wanted),
                   .space = {}};
   bool with_attributes = !(wanted & SupportedAttributes(c.minor)).In(kOfEntry);
   auto end = c.engine().ReadDirectory(

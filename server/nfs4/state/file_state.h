@@ -115,12 +115,18 @@ struct DelegationState : State {
   std::string granted_to;                   // 4.0: the client's address
   // For writing: the file's change attribute when it was given; 0: not known yet.
   std::atomic<uint64_t> change{0};
+  // The size that the holder told last, and the change attribute that stands for that.
+  struct Told {
+    uint64_t change = 0;
+    uint64_t size = 0;
+  };
   void Leave() override {
     pin.Leave();
     State::Leave();
   }
   Pin pin;
   // Guarded by file->mutex:
+  Told told;
   bool recalled = false;
   bool revoked = false;  // and the client has yet to free it (4.1)
   std::chrono::nanoseconds recalled_at{};
