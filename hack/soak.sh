@@ -13,14 +13,16 @@ if [ ! -x "$program" ]; then
 fi
 mkdir -p build/soak
 first=$(($(date +%s) * 100000))
-read -ra engines <<<"${TARN_SOAK_ENGINES:-memory local}"
+# `faults` is the local engine on a disk that fails now and then.
+read -ra engines <<<"${TARN_SOAK_ENGINES:-memory local faults}"
 end=$((SECONDS + seconds)) slice=300
 
 worker() { # worker NUMBER: slices of time on each engine in turn
-  local turn=0 seed=$((first + $1 * 1000000000)) left
+  local turn=0 seed=$((first + $1 * 1000000000)) left engine=()
   while left=$((end - SECONDS)) && [ $left -gt 0 ]; do
-    nice "$program" --first "$seed" --seconds $((left < slice ? left : slice)) \
-      --engine "${engines[turn % ${#engines[@]}]}" ||
+    engine=(--engine "${engines[turn % ${#engines[@]}]}")
+    [ "${engine[1]}" != faults ] || engine=(--engine local --faults)
+    nice "$program" --first "$seed" --seconds $((left < slice ? left : slice)) "${engine[@]}" ||
       echo "soak: a seed failed, see above" >>"build/soak/$1.log"
     turn=$((turn + 1)) seed=$((seed + 1000000))
   done >>"build/soak/$1.log" 2>&1

@@ -49,7 +49,8 @@ bool Model::FailedWrite(const Request& request, uint64_t bytes, uint64_t change)
     if (!one.Has(number)) return;
     File& file = one.at(number);
     file.content.Write(op.offset, op.count, Fill(op.fill), false, Content::kFailed);
-    fine = file.content.AdoptSize(bytes) && fine;
+    bool adopted = file.content.AdoptSize(bytes);  // that of before may have had another one
+    if (&one == &tree) fine = adopted;
     file.written = file.written || change != file.change;
   });
   return fine;

@@ -10,8 +10,10 @@
 //
 // Exit status 1: a seed failed. It is printed with what led to it.
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -74,6 +76,45 @@ bool ParseArguments(int count, char** values, Arguments& arguments) {
   return arguments.options.minors != 0;
 }
 
+std::string Replay(const Options& options) {
+  std::string minors;
+  for (uint32_t minor = 0; minor < kMinors; ++minor) {
+    if ((options.minors >> minor & 1) == 0) continue;
+    minors += (minors.empty() ? "" : ",") + std::to_string(minor);
+  }
+  return "replay: tarn-sim --seed " + std::to_string(options.seed) + " --steps " +
+         std::to_string(options.steps) + " --engine " +
+         (options.engine == EngineKind::kLocal ? "local" : "memory") + " --minors " + minors +
+         (options.faults ? " --faults" : "");
+}
+
+// A seed that ends the process, or hangs until somebody ends it, is named all the same.
+constexpr int kEnds[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM};
+struct sigaction actions_before[std::size(kEnds)];
+char epitaph[512];
+size_t epitaph_bytes = 0;
+
+void OnEnd(int signal) {
+  (void)!write(STDOUT_FILENO, epitaph, epitaph_bytes);
+  for (size_t i = 0; i < std::size(kEnds); ++i) {
+    if (kEnds[i] == signal) sigaction(signal, &actions_before[i], nullptr);
+  }
+  // The others happen again.
+  if (signal == SIGABRT || signal == SIGTERM) raise(signal);
+}
+
+void NameSeedAtEnd(const Options& options) {
+  std::string text = "\nFAILED seed " + std::to_string(options.seed) +
+                     ": the process ended in it, or was ended\n" + Replay(options) + "\n";
+  epitaph_bytes = text.copy(epitaph, sizeof(epitaph));
+}
+
+void WatchEnds() {
+  struct sigaction action {};
+  action.sa_handler = OnEnd;
+  for (size_t i = 0; i < std::size(kEnds); ++i) sigaction(kEnds[i], &action, &actions_before[i]);
+}
+
 void PrintFailure(const Options& options, const Simulation& simulation) {
   constexpr size_t kShown = 60;
   const auto& lines = simulation.trace().lines();
@@ -84,15 +125,7 @@ void PrintFailure(const Options& options, const Simulation& simulation) {
   auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
   std::printf("FAILED seed %llu at step %llu: %s\n", number(options.seed),
               number(simulation.steps()), simulation.trace().failure().c_str());
-  std::string minors;
-  for (uint32_t minor = 0; minor < kMinors; ++minor) {
-    if ((options.minors >> minor & 1) == 0) continue;
-    minors += (minors.empty() ? "" : ",") + std::to_string(minor);
-  }
-  std::printf("replay: tarn-sim --seed %llu --steps %llu --engine %s --minors %s%s\n",
-              number(options.seed), number(options.steps),
-              options.engine == EngineKind::kLocal ? "local" : "memory", minors.c_str(),
-              options.faults ? " --faults" : "");
+  std::printf("%s\n", Replay(options).c_str());
 }
 
 void Add(Counts& total, const Counts& one) {
@@ -117,6 +150,7 @@ void Print(const Counts& counts) {
 }
 
 bool RunOnce(const Options& options, Counts& total, uint64_t& hash) {
+  NameSeedAtEnd(options);
   Simulation simulation(options);
   bool good = simulation.Run();
   if (!good) PrintFailure(options, simulation);
@@ -138,9 +172,10 @@ int RunSeed(const Options& options) {
   second = again.trace().hash();
   std::printf("trace %016llx, again %016llx\n", static_cast<unsigned long long>(first),
               static_cast<unsigned long long>(second));
-  if (first != second)
+  if (first != second) {
     std::printf("FAILED seed %llu does not replay\n",
                 static_cast<unsigned long long>(options.seed));
+  }
   return good && first == second ? 0 : 1;
 }
 
@@ -171,6 +206,7 @@ int main(int count, char** values) {
     std::fprintf(stderr, "tarn-sim: bad arguments; see the head of tests/sim/main.cc\n");
     return 2;
   }
+  WatchEnds();
   spdlog::set_level(arguments.log ? spdlog::level::debug : spdlog::level::off);
   return arguments.seconds == 0 ? RunSeed(arguments.options) : RunFor(arguments);
 }

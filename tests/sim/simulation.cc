@@ -121,7 +121,8 @@ void Simulation::StartServer() {
   Time begin = now();
   std::string wrong = host_.Start();
   if (!wrong.empty() && host_.failed_calls() > failed) {
-    Note("the server does not start: " + wrong);
+    // Which file of the database it was is not for the trace: its own threads number them.
+    Note("the server does not start, since the disk fails");
     At(kTick, [this] { StartServer(); });
     return;
   }
@@ -320,7 +321,8 @@ void Simulation::FollowDisk(const std::shared_ptr<Request>& request) {
     Host::Calm calm(host_);
     auto found = host_.files().GetAttributes({}, host_.FileOf(request->op.file));
     bool fine = found.ok() && model_.FailedWrite(*request, found->size, found->change);
-    if (!fine) Fail(Text(*request) + ": it failed and left a size that cannot be");
+    std::string left = found ? std::to_string(found->size) + " bytes" : found.error().ToString();
+    if (!fine) Fail(Text(*request) + ": it failed and left " + left + ", which cannot be");
     return;
   }
   std::string first_wrong;
