@@ -146,8 +146,6 @@ void Model::ExpectData(const Request& request, FileNo file, Verdict& verdict) {
     return;
   }
   if (op.kind == Kind::kCommit) return;
-  // What a failed sync has lost may be found to be damaged.
-  if (tree.at(file).content.Unsure(tree.epoch)) verdict.May(NFS4ERR_IO);
   bool write = op.kind != Kind::kRead;
   if (IsAnonymous(op.state)) {
     if (!held.DenyConflicts(file, write).empty()) verdict.Must(NFS4ERR_LOCKED);

@@ -76,19 +76,16 @@ class Walk {
   std::string CompareBytes(File& file, const std::string& name, vfs::FileId id, uint64_t size) {
     if (running_) return CompareRunning(file, name, id, size);
     bool lost = false;
-    bool damaged = false;
     auto unit_at = [&](uint64_t unit) {
       std::string bytes(kUnitBytes, '\0');
       auto read = host_.files().Read(Root(), id, false, unit * kUnitBytes,
                                      std::as_writable_bytes(std::span(bytes)));
       bytes.resize(read.ok() ? read->bytes : 0);
-      damaged = damaged || !read.ok();
       return bytes;
     };
     bool unsure = file.content.Unsure(tree_.epoch) || file.shown.Unsure(tree_.epoch);
     bool fine = file.content.AdoptAfterCrash(size, unit_at, host_.lost_power(), lost);
     if (lost && !host_.lost_power()) file.written = !unsure && !file.content.SameAs(file.shown);
-    if (damaged && unsure) return "";
     return fine ? "" : name + " of " + std::to_string(size) + " bytes has other contents";
   }
 
@@ -101,7 +98,6 @@ class Walk {
     }
     std::vector<std::byte> bytes(std::min(size, kFirstBytes));
     auto read = host_.files().Read(Root(), id, false, 0, bytes);
-    if (!read.ok() && file.content.Unsure(tree_.epoch)) return "";
     if (!read.ok()) return name + ": " + read.error().ToString();
     return file.content.Matches(0, bytes, tree_.epoch) ? "" : name + " has other contents";
   }

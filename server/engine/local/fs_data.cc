@@ -101,6 +101,7 @@ Result<ReadResult> LocalFileSystem::Read(const Caller& caller, FileId file, bool
   TRY(InodePtr inode, Find(file));
   ReadResult result;
   bool touch = false;
+  bool mended = false;
   for (bool done = false; !done;) {
     std::shared_lock lock(inode->mutex);
     TRY(Usable(caller, *inode, file));
@@ -112,7 +113,15 @@ Result<ReadResult> LocalFileSystem::Read(const Caller& caller, FileId file, bool
     uint64_t left = record.size > offset ? record.size - offset : 0;
     result.bytes = std::min<uint64_t>(left, buffer.size());
     result.end_of_file = offset >= record.size || result.bytes == left;
-    TRY(done, TryRead(*inode, offset, buffer.first(result.bytes)));
+    auto read = TryRead(*inode, offset, buffer.first(result.bytes));
+    if (!read && inode->data && inode->data->lost && !mended) {
+      lock.unlock();
+      std::unique_lock mend(inode->mutex);
+      mended = true;
+      if (!inode->gone) TRY(MendLost(*inode));
+      continue;
+    }
+    TRY(done, std::move(read));
     touch = record.access_time <= record.modify_time ||
             Now().seconds - record.access_time.seconds >= kAccessTimeSeconds;
     if (done || result.bytes == 0) break;
@@ -240,6 +249,7 @@ Result<void> LocalFileSystem::MoveToChunks(Inode& inode, bool in_place) {
 
 Result<size_t> LocalFileSystem::WriteLocked(Inode& inode, uint64_t offset,
                                             std::span<const std::byte> data, bool in_place) {
+  if (inode.data && inode.data->lost) (void)MendLost(inode);  // a part of a block is read first
   if (inode.record.place == Place::kInline && offset + data.size() > kInlineBytesMax) {
     TRY(MoveToChunks(inode, in_place));
   }

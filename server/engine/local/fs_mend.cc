@@ -2,13 +2,12 @@
 // rest as clean, and the next sync succeeds without a word about either. Clients learn of it by the
 // write verifier and send again what they had not committed. What was stable must be there all the
 // same:
-// - where the database still has it (a small file that was moving to chunks, a row of the journal,
-// a
-//   block that a clone shares), the block is taken back to that;
-// - else the chunk file has it. The block is read, gets the sum of what is there now, and is
-// written
-//   again, so that what memory shows and what the disk has do not differ for good.
-// That is done at once, and if the disk refuses it, again before the file's next flush.
+// - Where the database still has it (a small file that was moving to chunks, a row of the journal,
+//   a block that a clone shares), the block is taken back to that.
+// - Else the chunk file has it. The block is read, gets the sum of what is there now, and is
+//   written again, so that what memory shows and what the disk has do not differ for good.
+// That is done at once, and if the disk refuses it, before the file's next flush, write, or read of
+// what does not fit its sum.
 #include <algorithm>
 #include <cstring>
 
@@ -32,6 +31,8 @@ void LocalFileSystem::NoteLoss(Inode& inode) {
   (void)MendLost(inode);
 }
 
+// The inode's lock is held. There is no flush of it between its sync and its batch: they begin with
+// this.
 Result<void> LocalFileSystem::MendLost(Inode& inode) {
   if (!inode.data || !inode.data->lost) return Ok();
   for (auto& [index, chunk] : inode.data->chunks) {
