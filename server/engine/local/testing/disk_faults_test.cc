@@ -168,6 +168,32 @@ TEST_F(DiskFaults, AFailedSyncTakesNothingThatWasStable) {
   }
 }
 
+// The journal's images go to the same chunk file, and the system tells its failure only once.
+TEST_F(DiskFaults, AFailedSyncOfTheJournalsImagesIsToldToWritersToo) {
+  options_.journal_apply_after = std::chrono::milliseconds(0);
+  engine_.reset();
+  Open();
+  Use();
+  FileId file = Make("f");
+  ASSERT_TRUE(Write(file, 0, std::string(300'000, 'l'), Stability::kFileSync).ok());
+  Break(EIO, [](auto& call) {
+    return call.kind == Kind::kSync && call.path.find("/chunks/") != std::string::npos;
+  });
+  ASSERT_TRUE(Write(file, 0, "small", Stability::kFileSync).ok()) << "it goes to the log";
+  ASSERT_TRUE(Write(file, 50'000, std::string(200'000, 'm'), Stability::kUnstable).ok());
+  uint64_t verifier = fs_->WriteVerifier();
+  auto end = std::chrono::steady_clock::now() + kPatience;
+  for (uint64_t before = failures_; failures_ < before + 2;) {
+    ASSERT_LT(std::chrono::steady_clock::now(), end);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  Heal();
+  (void)fs_->Commit(kRoot, file, 0, 0);  // kIo, unless it was written back before
+  EXPECT_NE(fs_->WriteVerifier(), verifier);
+  EXPECT_TRUE(fs_->Commit(kRoot, file, 0, 0).ok());
+  EXPECT_EQ(Read(file, 0, 50'000), "small" + std::string(49'995, 'l'));
+}
+
 // While the sync fails the blocks cannot even be read.
 TEST_F(DiskFaults, WhatAFailedSyncLeftIsReadAndWrittenOnceTheDiskIsWell) {
   const std::string large(300'000, 'l');
