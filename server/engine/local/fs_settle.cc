@@ -87,6 +87,9 @@ Result<void> LocalFileSystem::SettleRegion(Inode& inode, uint64_t index, uint64_
     ++changed;
   }
   if (changed == 0) return Ok();
+  // What a killed process left may be in the page cache only, and without a mark nothing would say
+  // why the disk has something else after a cut of power.
+  TRY(file->Sync());
   TRY(sums_.PutAlone(id, region, sums));
   spdlog::warn(
       "file system {}: inode {}: {} blocks at offset {} were being overwritten when the "
