@@ -118,6 +118,12 @@ std::string Model::Judge(Request& request, const Answer& answer) {
   if (context_.faulty) verdict.May({NFS4ERR_IO, NFS4ERR_NOSPC});
   if (context_.full && Grows(request.op.kind)) verdict.May(NFS4ERR_NOSPC);
   request.failed = answer.status == NFS4ERR_IO || answer.status == NFS4ERR_NOSPC;
+  Kind kind = request.op.kind;
+  if (request.failed && (kind == Kind::kCreateSession || kind == Kind::kConfirmClientId)) {
+    // What the client's former instance held may be gone already.
+    client.maybe_lost = true;
+    MakeFilesUnsure(request.actor);
+  }
   bool fine = verdict.may.contains(answer.status) || verdict.must.contains(answer.status) ||
               (ok && verdict.must.empty());
   // A late duplicate names its state as it was then.
@@ -223,7 +229,8 @@ void Model::NoteRenewal(const Request& request, const Answer& answer) {
 
 bool Model::MayBeExpired(Actor actor) const {
   auto client = clients_.find(actor);
-  return client == clients_.end() || context_.end - client->second.renewed_least > kLease;
+  return client == clients_.end() || client->second.maybe_lost ||
+         context_.end - client->second.renewed_least > kLease;
 }
 
 bool Model::SurelyExpired(Actor actor) const {
