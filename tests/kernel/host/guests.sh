@@ -34,6 +34,26 @@ await() {
   until [ -e "$WORK/$1" ]; do [ $SECONDS -lt $deadline ] || return 1; sleep 0.1; done
 }
 
+# end_clients STOP SECONDS: the file STOP tells clients that work to end, within so many seconds;
+# then they compare what is there with what they wrote down. Those that do not end are in "lost".
+end_clients() {
+  local id stop=$1 seconds=$2
+  touch "$WORK/$stop"
+  for id in "${!VERSIONS[@]}"; do await "$SUITE-idle-$id" "$seconds" || lost+=("$id"); done
+  # Once more with nothing in flight: what is read now comes from the disk.
+  restart_after_kill || result FAIL "$SUITE: the server starts after the last kill"
+  touch "$WORK/$SUITE-verify"
+  for id in "${!VERSIONS[@]}"; do wait_guest "$id" || lost+=("$id"); done
+  for id in "${lost[@]}"; do result FAIL "$SUITE: client $id comes to its end"; done
+  cat "$WORK/results-$SUITE"-[0-9] 2>/dev/null
+}
+
+check_after_work() {
+  local outcome=FAIL
+  if control fsck; then outcome=PASS; fi
+  result $outcome "$SUITE: fsck is clean"
+}
+
 # Lines "PASS|FAIL NAME" go to the results of a suite.
 result() {
   local outcome=$1 name=$2

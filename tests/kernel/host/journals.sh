@@ -15,15 +15,7 @@ begin_journals() {
 
 # The clients end their work, and compare what is there with what they wrote down.
 end_journals() {
-  local id
-  touch "$WORK/$SUITE-stop"
-  for id in "${!VERSIONS[@]}"; do await "$SUITE-idle-$id" 240 || lost+=("$id"); done
-  # Once more with nothing in flight: what is read now comes from the disk.
-  restart_after_kill || result FAIL "$SUITE: the server starts after the last kill"
-  touch "$WORK/$SUITE-verify"
-  for id in "${!VERSIONS[@]}"; do wait_guest "$id" || lost+=("$id"); done
-  for id in "${lost[@]}"; do result FAIL "$SUITE: client $id comes to its end"; done
-  cat "$WORK/results-$SUITE"-[0-9] 2>/dev/null
+  end_clients "$SUITE-stop" 240
   [ "$SERVER" != tarn ] || check_after_work
   stop_server
   rm -rf "$DATA" "$WORK"/done-* "$WORK"/journal-*
@@ -42,10 +34,4 @@ await_progress() {
     done
   done
   echo "all clients work after $(echo "scale=1; ($EPOCHREALTIME - $begin) / 1" | bc) s"
-}
-
-check_after_work() {
-  local outcome=FAIL
-  if control fsck; then outcome=PASS; fi
-  result $outcome "$SUITE: fsck is clean"
 }

@@ -36,15 +36,8 @@ run_soak() {
     show_progress
     [ -z "${TARN_SOAK_FAIL_FAST:-}" ] || [ -z "$(errors_of_clients)" ] || break
   done
-  touch "$WORK/soak/stop"
-  for id in "${!VERSIONS[@]}"; do await "soak-idle-$id" 400 || lost+=("$id"); done
-  # Once more with nothing in flight: what is read now comes from the disk.
-  restart_after_kill || result FAIL "soak: the server starts after the last kill"
-  touch "$WORK/soak-verify"
-  for id in "${!VERSIONS[@]}"; do wait_guest "$id" || lost+=("$id"); done
-  for id in "${lost[@]}"; do result FAIL "soak: client $id comes to its end"; done
+  end_clients soak/stop 400
   result PASS "soak: the server was killed $((kills + 1)) times"
-  cat "$WORK"/results-soak-[0-9] 2>/dev/null
   conclude_soak
   rm -rf "$DATA" "$WORK"/done-* "$WORK/soak" "$WORK"/soak-*
 }
@@ -69,10 +62,8 @@ show_progress() {
 
 conclude_soak() {
   local outcome=PASS
-  control fsck || outcome=FAIL
-  result $outcome "soak: fsck is clean"
+  check_after_work
   stop_server
-  outcome=PASS
   if grep -aE '\[(error|critical)\]|Assert|Sanitizer|terminate' "$LOGS/server.log"; then
     outcome=FAIL
   fi
