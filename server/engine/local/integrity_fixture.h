@@ -1,15 +1,12 @@
 // What the tests of data at rest stand on: a file system whose files can be damaged on the disk.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <random>
 
-#include "server/engine/local/local_engine.h"
-#include "server/engine/local/test_directory.h"
+#include "server/engine/local/local_fixture.h"
 
 namespace tarn::local {
 
@@ -23,26 +20,14 @@ inline std::string Pattern(size_t bytes, uint64_t seed) {
   return text;
 }
 
-class Integrity : public testing::Test {
+class Integrity : public LocalFixture {
  protected:
   Integrity() {
-    options_.maintenance_interval = std::chrono::milliseconds(5);
     options_.journal_apply_after = std::chrono::hours(1);  // tests say when
     Open();
   }
 
   void Close() { engine_.reset(); }
-  void Open() {
-    options_.data_dir = directory_->path() + "/data";
-    auto engine = OpenLocalEngine(options_);
-    ASSERT_TRUE(engine.ok()) << engine.error().ToString();
-    engine_ = std::move(*engine);
-    if (!engine_->GetFileSystem(1).ok()) {
-      ASSERT_EQ(*engine_->CreateFileSystem(), 1u);
-    }
-    fs_ = *engine_->GetFileSystem(1);
-    top_ = *fs_->RealmRoot(vfs::kRootRealm);
-  }
   // What a killed process leaves.
   void Kill() {
     auto next = std::make_unique<TestDirectory>();
@@ -124,12 +109,6 @@ class Integrity : public testing::Test {
     file.seekp(static_cast<std::streamoff>(offset));
     file.put(static_cast<char>(byte ^ 1 << bit));
   }
-
-  std::unique_ptr<TestDirectory> directory_ = std::make_unique<TestDirectory>();
-  LocalOptions options_;
-  std::unique_ptr<vfs::Engine> engine_;
-  vfs::FileSystem* fs_ = nullptr;
-  vfs::FileId top_;
 };
 
 }  // namespace tarn::local

@@ -410,7 +410,7 @@ TEST_F(LocalEngineTest, ChangeAttributesDoNotGoBackAfterAKill) {
   for (int i = 0; i < 10; ++i) Write(file, 0, "unstable", Stability::kUnstable);
   uint64_t shown = fs_->GetAttributes(kRoot, file)->change;
   TestDirectory copy;
-  copy.CopyFrom(directory_);
+  copy.CopyFrom(*directory_);
   LocalOptions options = options_;
   options.data_dir = copy.path() + "/data";
   auto killed = OpenLocalEngine(options);

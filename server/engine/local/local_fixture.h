@@ -14,7 +14,7 @@ namespace tarn::local {
 class LocalFixture : public ::testing::Test {
  protected:
   LocalFixture() {
-    options_.data_dir = directory_.path() + "/data";
+    options_.data_dir = directory_->path() + "/data";
     options_.maintenance_interval = std::chrono::milliseconds(5);
   }
 
@@ -32,7 +32,7 @@ class LocalFixture : public ::testing::Test {
     top_ = *fs_->RealmRoot(vfs::kRootRealm);
   }
 
-  TestDirectory directory_;
+  std::unique_ptr<TestDirectory> directory_ = std::make_unique<TestDirectory>();
   LocalOptions options_;
   std::unique_ptr<vfs::Engine> engine_;
   vfs::FileSystem* fs_ = nullptr;
