@@ -91,6 +91,9 @@ Result<RealmId> LocalFileSystem::MakeRealm(FileId directory) {
     if (inode->gone) return *inode->gone;
     record.parent = inode->record.realm;
   }
+  if (realms_.Find(record.parent) == nullptr) {
+    return Error(Code::kCorrupt, "inode " + std::to_string(directory.inode) + " has no realm");
+  }
   record.state = RealmState::kEntering;
   record.root = directory.inode;
   record.root_generation = directory.generation;

@@ -38,15 +38,27 @@ Result<void> Realms::Load() {
     realm->files = total.files;
   }
   for (auto& [id, record] : found) {
-    if (record.parent == 0) continue;
+    if (id == vfs::kRootRealm && record.parent == 0) continue;
     Realm* above = Find(record.parent);
-    if (above == nullptr) {
+    if (id == 0 || above == nullptr) {
       return Error(Code::kCorrupt, "realm " + std::to_string(id) + " lies in realm " +
                                        std::to_string(record.parent) + ", which is not there");
     }
     Find(id)->parent = above;
   }
   if (Find(vfs::kRootRealm) == nullptr) return Error(Code::kCorrupt, "the root realm is not there");
+  return CheckNesting();
+}
+
+// All else goes from a realm to those around it until there is none.
+Result<void> Realms::CheckNesting() const {
+  for (Realm* inner : All()) {
+    size_t depth = 0;
+    for (Realm* realm = inner; realm != nullptr; realm = realm->parent.load()) {
+      if (++depth <= realms_.size()) continue;
+      return Error(Code::kCorrupt, "realm " + std::to_string(inner->id) + " lies in itself");
+    }
+  }
   return Ok();
 }
 

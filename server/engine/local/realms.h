@@ -55,6 +55,8 @@ class Realms {
   void Put(Batch& batch, const Realm& realm) const;
 
  private:
+  Result<void> CheckNesting() const;
+
   Store& store_;
   const uint32_t fs_;
   mutable std::shared_mutex mutex_;

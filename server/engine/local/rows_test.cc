@@ -1,0 +1,77 @@
+// Rows that the engine did not write so: an error of what they belong to, and nothing worse. Found
+// by rows_fuzz.cc.
+#include <gtest/gtest.h>
+
+#include "server/engine/local/local_fixture.h"
+#include "server/engine/local/store.h"
+
+namespace tarn::local {
+namespace {
+
+using namespace vfs;  // NOLINT(google-build-using-namespace)
+
+const Caller kRoot{.uid = 0, .gid = 0, .gids = {}, .replay = {}};
+
+class DamagedRows : public LocalFixture {
+ protected:
+  DamagedRows() { Open(); }
+  // With the engine closed.
+  void Edit(const std::function<void(Store&, Batch&)>& edit) {
+    engine_.reset();
+    LocalOptions options = options_;
+    options.disk = &SystemDisk();
+    auto store = Store::Open(options);
+    ASSERT_TRUE(store.ok()) << store.error().ToString();
+    Batch batch(**store);
+    edit(**store, batch);
+    ASSERT_TRUE((*store)->WriteAndSync(batch).ok());
+  }
+  FileId MakeDirectory(const std::string& name) {
+    CreateOptions options;
+    options.type = FileType::kDirectory;
+    return fs_->Create(kRoot, top_, name, options).value().attributes.id;
+  }
+  Code CodeOfStart() {
+    auto engine = OpenLocalEngine(options_);
+    return engine.ok() ? (*engine)->GetFileSystem(1).code() : engine.code();
+  }
+};
+
+TEST_F(DamagedRows, ARealmThatLiesInItself) {
+  RealmId outer = fs_->EnsureRealm("/outer", CreationInfo{}).value();
+  RealmId inner = fs_->EnsureRealm("/outer/inner", CreationInfo{}).value();
+  Edit([&](Store& store, Batch& batch) {
+    std::string key = RealmKey(1, outer);
+    RealmRecord record = DecodeRealm(*store.Get(Table::kMeta, key).value()).value();
+    record.parent = inner;
+    batch.Put(Table::kMeta, key, Encode(record));
+  });
+  EXPECT_EQ(CodeOfStart(), Code::kCorrupt);
+}
+
+TEST_F(DamagedRows, ARootRealmThatLiesInAnother) {
+  RealmId inner = fs_->EnsureRealm("/inner", CreationInfo{}).value();
+  Edit([&](Store& store, Batch& batch) {
+    std::string key = RealmKey(1, kRootRealm);
+    RealmRecord record = DecodeRealm(*store.Get(Table::kMeta, key).value()).value();
+    record.parent = inner;
+    batch.Put(Table::kMeta, key, Encode(record));
+  });
+  EXPECT_EQ(CodeOfStart(), Code::kCorrupt);
+}
+
+TEST_F(DamagedRows, ADirectoryOfNoRealm) {
+  FileId directory = MakeDirectory("d");
+  Edit([&](Store& store, Batch& batch) {
+    std::string key = InodeKey(1, directory.inode);
+    InodeRecord record = DecodeInode(*store.Get(Table::kInodes, key).value()).value();
+    record.realm = 12345;
+    batch.Put(Table::kInodes, key, Encode(record));
+  });
+  Open();
+  EXPECT_EQ(fs_->EnsureRealm("/d", CreationInfo{}).code(), Code::kCorrupt);
+  EXPECT_TRUE(fs_->EnsureRealm("/other", CreationInfo{}).ok());
+}
+
+}  // namespace
+}  // namespace tarn::local
