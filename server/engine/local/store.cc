@@ -25,9 +25,7 @@
 namespace tarn::local {
 namespace {
 
-constexpr int kTablesOpenMax = 2000;  // of the process's limit of open files
-constexpr int kPatience = 8;          // the part of a sync that its leader waits for others
-constexpr std::chrono::microseconds kPatienceMax{500};
+constexpr int kTablesOpenMax = 2000;              // of the process's limit of open files
 constexpr std::chrono::seconds kSpaceWait{8};     // for RocksDB to find space again
 constexpr std::chrono::seconds kRecoveryWait{2};  // for it to recover from other errors
 constexpr std::chrono::milliseconds kRecoveryPoll{20};
@@ -250,47 +248,12 @@ Result<Store::Ticket> Store::Write(Batch& batch) {
   return ++written_;
 }
 
-// A log that could not be written is not asked again: Recover makes all changes durable in the
-// tables and begins another one.
-Result<void> Store::Sync(Ticket ticket) {
-  std::unique_lock lock(sync_mutex_);
-  if (synced_ >= ticket) return Ok();
-  ++callers_;
-  arrived_.notify_one();
-  Result<void> result;
-  while (result && synced_ < ticket) {
-    if (syncing_) {
-      synced_changed_.wait(lock);
-      continue;
-    }
-    result = Lead(lock);
-  }
-  --callers_;
-  return result;
-}
-
-// One sync for all who wait. Those whom the last one served come back soon with their next change
-// if they are busy, so this waits for them a moment: a small part of what a sync takes.
-Result<void> Store::Lead(std::unique_lock<std::mutex>& lock) {
-  syncing_ = true;
-  if (callers_ < expected_) {
-    auto limit = std::min<std::chrono::nanoseconds>(sync_time_ / kPatience, kPatienceMax);
-    arrived_.wait_for(lock, limit, [this] { return callers_ >= expected_; });
-  }
-  lock.unlock();
+Result<Store::Ticket> Store::SyncAll() {
   Ticket target = written_.load();
-  auto begin = std::chrono::steady_clock::now();
   auto status = SyncLog();
-  auto took = std::chrono::steady_clock::now() - begin;
-  lock.lock();
-  syncing_ = false;
   ++syncs_;
-  expected_ = callers_;
-  sync_time_ = (sync_time_ * 7 + took) / 8;
-  if (status.ok()) synced_ = std::max(synced_, target);
-  synced_changed_.notify_all();
   if (!status.ok()) return Failed(status);
-  return Ok();
+  return target;
 }
 
 rocksdb::Status Store::StillFailed() const {
@@ -298,6 +261,8 @@ rocksdb::Status Store::StillFailed() const {
   return failed_full_ ? rocksdb::Status::NoSpace(kWhat) : rocksdb::Status::IOError(kWhat);
 }
 
+// A log that could not be written is not asked again: Recover makes all changes durable in the
+// tables and begins another one.
 rocksdb::Status Store::SyncLog() {
   constexpr int kAttempts = 3;
   rocksdb::Status status;

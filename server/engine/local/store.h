@@ -13,7 +13,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,6 +21,7 @@
 #include "common/result.h"
 #include "server/engine/local/disk.h"
 #include "server/engine/local/format.h"
+#include "server/engine/local/group_commit.h"
 #include "server/engine/local/local_engine.h"
 
 namespace tarn::local {
@@ -49,7 +49,7 @@ class Batch {
 class Store {
  public:
   // A point in the order of changes, to wait for.
-  using Ticket = uint64_t;
+  using Ticket = GroupCommit::Ticket;
 
   static Result<std::unique_ptr<Store>> Open(const LocalOptions& options);
   ~Store();
@@ -65,7 +65,7 @@ class Store {
   // killed process may lose it.
   Result<Ticket> Write(Batch& batch);
   // Waits until everything up to the ticket is on stable storage. One caller syncs for all.
-  Result<void> Sync(Ticket ticket);
+  Result<void> Sync(Ticket ticket) { return group_.Wait(ticket); }
   Result<void> WriteAndSync(Batch& batch);
   // What was written so far survives the end of this process, but not of the machine.
   Result<void> Flush();
@@ -107,7 +107,7 @@ class Store {
   void DropBallast();
   rocksdb::Status SyncLog();
   rocksdb::Status StillFailed() const;
-  Result<void> Lead(std::unique_lock<std::mutex>& lock);
+  Result<Ticket> SyncAll();
   Error Failed(const rocksdb::Status& status);
 
   const LocalOptions options_;
@@ -130,16 +130,7 @@ class Store {
   std::atomic<Ticket> written_{0};
   Ticket reclaimed_at_ = 0;  // of the engine's thread
   std::atomic<uint64_t> syncs_{0};
-  std::mutex sync_mutex_;
-  std::condition_variable synced_changed_;
-  Ticket synced_ = 0;     // guarded by sync_mutex_
-  bool syncing_ = false;  // guarded by sync_mutex_
-  // How many wait for a sync; how many did at the end of the last one; what one takes. All guarded
-  // by sync_mutex_.
-  size_t callers_ = 0;
-  size_t expected_ = 0;
-  std::chrono::nanoseconds sync_time_{0};
-  std::condition_variable arrived_;
+  GroupCommit group_{[this] { return SyncAll(); }};
 };
 
 }  // namespace tarn::local
