@@ -20,24 +20,30 @@ constexpr uint64_t kFillBytes = 1u << 20;
 constexpr uint64_t kFillAhead = 256u << 10;
 // A log that grows by so much from sync to sync gains nothing: its journal commits are few.
 constexpr uint64_t kFastGrowth = kFillAhead / 2;
+// Of records that are kept to be written again; a sync comes long before.
+constexpr size_t kUnsyncedMax = 64u << 20;
 
 const std::string& Filler() {
   static const std::string filler(kFillBytes, '\xff');
   return filler;
 }
 
-// Threads: RocksDB appends from one thread at a time and may sync from another meanwhile.
+// Threads: RocksDB appends from one thread at a time and may sync from one other meanwhile.
 class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   // `written`: the length of the file that is recycled, all of it written blocks.
   FilledLog(std::unique_ptr<FSWritableFile> below, uint64_t written)
       : FSWritableFileOwnerWrapper(std::move(below)), filled_(written) {}
 
+  // RocksDB never writes to a log again whose Append has failed, and ends the process when it has
+  // nothing else to write (7.8). So what cannot be written waits, and Sync tells.
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
     std::lock_guard lock(mutex_);
-    IOStatus status = target()->Append(data, options, debug);
-    if (status.ok()) end_ += data.size();
-    return status;
+    if (unsynced_.size() + data.size() > kUnsyncedMax) return Unkept(data, options, debug);
+    unsynced_.append(data.data(), data.size());
+    end_ += data.size();
+    HandOver(options, debug).PermitUncheckedError();
+    return IOStatus::OK();
   }
   IOStatus Append(const Slice& data, const IOOptions& options,
                   const rocksdb::DataVerificationInfo& /*verification*/,
@@ -45,24 +51,28 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
     return Append(data, options, debug);
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
-    return SyncAndFill(options, debug, target()->Sync(options, debug));
+    return SyncAndFill(options, debug, &FSWritableFile::Sync);
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
-    return SyncAndFill(options, debug, target()->Fsync(options, debug));
+    return SyncAndFill(options, debug, &FSWritableFile::Fsync);
   }
   IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* debug) override {
     std::lock_guard lock(mutex_);
-    end_ = filled_ = size;
+    end_ = filled_ = synced_ = last_end_ = size;
+    unsynced_.clear();
+    handed_ = 0;
     return target()->Truncate(size, options, debug);
   }
   IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
     std::unique_lock lock(mutex_);
+    IOStatus status = HandOver(options, debug);
     if (filled_ > end_) {
       IOStatus cut = target()->Truncate(end_, options, debug);
       cut.PermitUncheckedError();  // filler does no harm
     }
     lock.unlock();
-    return target()->Close(options, debug);
+    IOStatus closed = target()->Close(options, debug);
+    return status.ok() ? closed : status;
   }
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override {
     std::lock_guard lock(mutex_);
@@ -75,16 +85,64 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   }
 
  private:
-  IOStatus SyncAndFill(const IOOptions& options, IODebugContext* debug, IOStatus synced) {
-    if (!synced.ok() || !Fill(options, debug)) return synced;
+  using SyncCall = IOStatus (FSWritableFile::*)(const IOOptions&, IODebugContext*);
+
+  // What waits, to the file below.
+  IOStatus HandOver(const IOOptions& options, IODebugContext* debug) {
+    if (handed_ == unsynced_.size()) return IOStatus::OK();
+    Slice rest(unsynced_.data() + handed_, unsynced_.size() - handed_);
+    IOStatus status = target()->PositionedAppend(rest, synced_ + handed_, options, debug);
+    if (status.ok()) handed_ = unsynced_.size();
+    return status;
+  }
+  // More than is kept: a failure is one of this file, for good.
+  IOStatus Unkept(const Slice& data, const IOOptions& options, IODebugContext* debug) {
+    IOStatus status = HandOver(options, debug);
+    if (status.ok()) status = target()->PositionedAppend(data, end_, options, debug);
+    if (!status.ok()) return status;
+    end_ += data.size();
+    synced_ = end_;
+    unsynced_.clear();
+    handed_ = 0;
+    unkept_ = true;
+    return status;
+  }
+  // A failed sync may have dropped any of what it was to write, so all of that is written again
+  // before the next one.
+  IOStatus SyncAndFill(const IOOptions& options, IODebugContext* debug, SyncCall sync) {
+    size_t bytes = 0;
+    uint64_t from = 0;
+    {
+      std::lock_guard lock(mutex_);
+      if (lost_) return IOStatus::IOError("an earlier sync of this log failed");
+      IOStatus handed = HandOver(options, debug);
+      if (!handed.ok()) return handed;
+      bytes = handed_;
+      from = synced_;
+    }
+    IOStatus status = (target()->*sync)(options, debug);
+    {
+      std::lock_guard lock(mutex_);
+      lost_ = !status.ok() && unkept_;
+      if (!status.ok()) {
+        handed_ = 0;
+        return status;
+      }
+      if (synced_ == from) {  // else more than is kept came meanwhile
+        unkept_ = false;
+        unsynced_.erase(0, bytes);
+        synced_ += bytes;
+        handed_ -= bytes;
+      }
+    }
     // Before any record goes there: so no crash leaves a hole between records.
-    return target()->Sync(options, debug);
+    return Fill(options, debug) ? (target()->*sync)(options, debug) : status;
   }
   // True if there is filler to be synced.
   bool Fill(const IOOptions& options, IODebugContext* debug) {
     std::lock_guard lock(mutex_);
-    uint64_t growth = end_ - synced_;
-    synced_ = end_;
+    uint64_t growth = end_ - last_end_;
+    last_end_ = end_;
     bool wanted = end_ > 0 && filled_ < end_ + kFillAhead && growth < kFastGrowth;
     if (!wanted || !can_fill_) return false;
     uint64_t from = std::max(end_, filled_);
@@ -95,9 +153,16 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   }
 
   std::mutex mutex_;
-  uint64_t end_ = 0;     // of records
-  uint64_t filled_ = 0;  // written blocks reach so far, if further than end_
-  uint64_t synced_ = 0;  // end_ at the last sync
+  uint64_t end_ = 0;       // of records
+  uint64_t filled_ = 0;    // written blocks reach so far, if further than end_
+  uint64_t last_end_ = 0;  // end_ at the last sync
+  // Records since the last sync that succeeded, where they begin, and how many bytes of them the
+  // file below has.
+  std::string unsynced_;
+  uint64_t synced_ = 0;
+  size_t handed_ = 0;
+  bool unkept_ = false;  // since that sync more came than is kept
+  bool lost_ = false;    // and then a sync failed
   bool can_fill_ = true;
 };
 

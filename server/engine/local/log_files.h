@@ -6,6 +6,9 @@
 // not, and takes a sixth of the time on ext4. So a log gets kFillBytes of filler behind its end,
 // synced, whenever there is little of it left, and loses it again when it is closed.
 //
+// Records that could not be written or synced are kept in memory and written again by the next
+// sync, so that a log outlives a disk that is full or fails for a while.
+//
 // After a crash the filler is still there, and it is cut off before RocksDB reads the log
 // (log_tail.h).
 #pragma once
