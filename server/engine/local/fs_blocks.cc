@@ -160,7 +160,7 @@ Result<void> LocalFileSystem::WriteInPlace(Inode& inode, uint64_t index, FileDat
       RegionSums& sums = chunk.sums[i / kRegionBlocks];
       sums.Set(i, Crc32c(whole.subspan((i - block) * kBlockBytes, kBlockBytes)));
     }
-    DropImages(inode, chunk, block, after);
+    DropImages(inode, index, chunk, block, after);
     data = data.subspan(bytes);
     within += bytes;
   }

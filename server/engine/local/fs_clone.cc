@@ -115,7 +115,7 @@ Result<void> LocalFileSystem::ClonePiece(const CloneJob& job, const Piece& piece
   target->StartSharing({to.number, piece.target_index});
   uint64_t after = piece.target_block + piece.blocks;
   uint64_t freed = target->Clear(piece.target_block, after);
-  DropImages(to, *target, piece.target_block, after);
+  DropImages(to, piece.target_index, *target, piece.target_block, after);
   target->map_dirty = true;
   uint64_t end = piece.source_block + piece.blocks;
   bool shared = source->map.Count(piece.source_block, end) == 0 &&

@@ -102,6 +102,23 @@ Result<void> LocalFileSystem::ReserveChange(Inode& inode) {
   return ticket.error();
 }
 
+void LocalFileSystem::TakeImages(FileData& data, Pending& pending) {
+  for (auto [index, block] : std::exchange(data.changed_images, {})) {
+    auto chunk = data.chunks.find(index);
+    if (chunk == data.chunks.end()) continue;  // cut off
+    auto found = chunk->second.journal.find(block);
+    if (found == chunk->second.journal.end()) continue;
+    JournalBlock& entry = found->second;
+    bool row_goes = entry.logged && !entry.image;
+    if (entry.storing || (!entry.dirty && !row_goes)) continue;
+    pending.images.push_back({index, block, entry.image});
+    entry.storing = true;
+    entry.dirty = false;
+    chunk->second.storing = true;
+  }
+  data.dirty_images = 0;
+}
+
 void LocalFileSystem::TakePending(Inode& inode, Pending& pending) {
   pending.state = {inode.record.size, inode.record.space_used, inode.record.place};
   if (!inode.data) return;
@@ -120,16 +137,8 @@ void LocalFileSystem::TakePending(Inode& inode, Pending& pending) {
     chunk.unsynced = nullptr;
     chunk.storing_sums = std::move(chunk.sums);
     chunk.sums.clear();
-    for (auto& [block, entry] : chunk.journal) {
-      bool row_goes = entry.logged && !entry.image;
-      if (!entry.dirty && !row_goes) continue;
-      pending.images.push_back({index, block, entry.image});
-      entry.storing = true;
-      entry.dirty = false;
-      chunk.storing = true;
-    }
   }
-  inode.data->dirty_images = 0;
+  TakeImages(*inode.data, pending);
   pending.cut_from = inode.data->cut_from;
   if (pending.state.place == Place::kInline) {
     pending.inline_bytes = inode.data->inline_bytes;
@@ -145,13 +154,21 @@ void LocalFileSystem::PutBack(Inode& inode, Pending& pending) {
       sums.Add(chunk.sums[region]);
       chunk.sums[region] = sums;
     }
-    for (auto& [block, entry] : chunk.journal) {
-      if (entry.storing && entry.image && !entry.dirty) {
-        entry.dirty = true;
-        ++data.dirty_images;
-      }
-      entry.storing = false;
+  }
+  for (auto& [index, block, image] : pending.images) {
+    data.changed_images.emplace_back(index, block);
+    auto chunk = data.chunks.find(index);
+    if (chunk == data.chunks.end()) continue;
+    auto entry = chunk->second.journal.find(block);
+    if (entry == chunk->second.journal.end()) continue;
+    if (entry->second.image && !entry->second.dirty) {
+      entry->second.dirty = true;
+      ++data.dirty_images;
     }
+    entry->second.storing = false;
+    if (entry->second.image || entry->second.logged) continue;
+    chunk->second.journal.erase(entry);  // written in place or freed meanwhile
+    journal_.bytes -= kBlockBytes;
   }
   for (auto& [index, bytes, map] : pending.maps) {
     if (auto chunk = data.chunks.find(index); chunk != data.chunks.end()) {
@@ -393,7 +410,7 @@ Result<LocalFileSystem::Cut> LocalFileSystem::Shrink(Inode& inode, uint64_t size
       TRY(FileData::Chunk * last, LoadChunk(inode, size / kChunkBytes));
       uint64_t blocks = (size % kChunkBytes + kBlockBytes - 1) / kBlockBytes;
       freed += last->Clear(blocks, kChunkBlocks);
-      DropImages(inode, *last, blocks, kChunkBlocks);
+      DropImages(inode, size / kChunkBytes, *last, blocks, kChunkBlocks);
       last->map_dirty = true;
       cut.push_back(size / kChunkBytes);
     }

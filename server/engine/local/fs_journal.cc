@@ -18,7 +18,8 @@ namespace {
 constexpr uint64_t kImagesPerFile = 17;
 // Applied at once, in one file; and under one lock.
 constexpr size_t kApplyMax = 4096;
-constexpr size_t kApplyPerLock = 64;
+constexpr size_t kApplyPerLock = 16;    // system calls
+constexpr size_t kFinishPerLock = 128;  // rows of one batch
 
 constexpr char kImageVersion = 1;
 
@@ -109,6 +110,7 @@ Result<void> LocalFileSystem::WriteImages(Inode& inode, uint64_t index, FileData
       if (!at->second.dirty) ++inode.data->dirty_images;
       at->second.image = std::move(image);
       at->second.dirty = true;
+      inode.data->changed_images.emplace_back(index, block);
     }
     data = data.subspan(part.size());
     within += part.size();
@@ -117,8 +119,8 @@ Result<void> LocalFileSystem::WriteImages(Inode& inode, uint64_t index, FileData
 }
 
 // The blocks were written in place, or freed.
-void LocalFileSystem::DropImages(Inode& inode, FileData::Chunk& chunk, uint64_t first,
-                                 uint64_t after) {
+void LocalFileSystem::DropImages(Inode& inode, uint64_t index, FileData::Chunk& chunk,
+                                 uint64_t first, uint64_t after) {
   auto at = chunk.journal.lower_bound(first);
   while (at != chunk.journal.end() && at->first < after) {
     JournalBlock& entry = at->second;
@@ -126,6 +128,7 @@ void LocalFileSystem::DropImages(Inode& inode, FileData::Chunk& chunk, uint64_t 
     entry.dirty = false;
     entry.image = nullptr;
     if (entry.logged || entry.storing) {
+      inode.data->changed_images.emplace_back(index, at->first);
       ++at;
     } else {
       at = chunk.journal.erase(at);
@@ -358,12 +361,15 @@ Result<bool> LocalFileSystem::ApplyFile(const InodePtr& inode, bool locked) {
     if (block.file && block.file.get() != synced) TRY(block.file->Sync());
     if (block.file) synced = block.file.get();
   }
-  TRY(FinishApply(inode, blocks, locked));
+  for (size_t from = 0; from < blocks.size(); from += kFinishPerLock) {
+    auto part = std::span(blocks).subspan(from);
+    TRY(FinishApply(inode, part.first(std::min(part.size(), kFinishPerLock)), locked));
+  }
   return more;
 }
 
 // The chunk files have them: sums replace the images.
-Result<void> LocalFileSystem::FinishApply(const InodePtr& inode, const std::vector<Applied>& blocks,
+Result<void> LocalFileSystem::FinishApply(const InodePtr& inode, std::span<const Applied> blocks,
                                           bool locked) {
   std::map<std::pair<uint64_t, uint64_t>, RegionSums> sums;  // by chunk and region
   std::vector<const Applied*> done;

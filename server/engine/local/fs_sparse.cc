@@ -272,7 +272,7 @@ Result<LocalFileSystem::Cut> LocalFileSystem::PunchChunks(Inode& inode, uint64_t
     uint64_t from = first > start ? (first - start) / kBlockBytes : 0;
     uint64_t to = std::min(kChunkBlocks, (after - start) / kBlockBytes);
     uint64_t blocks = chunk->Clear(from, to);
-    DropImages(inode, *chunk, from, to);
+    DropImages(inode, index, *chunk, from, to);
     if (blocks == 0) continue;
     freed += blocks * kBlockBytes;
     chunk->map_dirty = true;

@@ -64,6 +64,9 @@ struct FileData {
   size_t dirty_images = 0;           // of all chunks
   bool cut_journal = false;          // the journal has rows of chunks that were cut off
   bool lost = false;                 // a chunk is
+  // Chunks and blocks whose rows of the journal the next flush has to put or delete, so that it
+  // need not look at all of `journal`. Some may be there twice, or need nothing any more.
+  std::vector<std::pair<uint64_t, uint64_t>> changed_images;
   // Stored chunks from here on were cut off, and the database does not know it yet.
   std::optional<uint64_t> cut_from;
   std::optional<std::string> inline_bytes;  // newer than in the database

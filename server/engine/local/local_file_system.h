@@ -242,6 +242,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<void> StoreChunks(Batch& batch, Inode& inode, Pending& pending);
   Result<void> DropSums(Batch& batch, const Inode& inode, uint64_t index);
   void NoteStored(const InodePtr& inode, Pending& pending);
+  void TakeImages(FileData& data, Pending& pending);
   void TakePending(Inode& inode, Pending& pending);
   void PutBack(Inode& inode, Pending& pending);
   using Cut = std::vector<uint64_t>;  // chunks whose files lose bytes
@@ -366,7 +367,8 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<void> SpillImages(Inode& inode);
   Result<void> WriteImages(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t within,
                            std::span<const std::byte> data);
-  void DropImages(Inode& inode, FileData::Chunk& chunk, uint64_t first, uint64_t after);
+  void DropImages(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t first,
+                  uint64_t after);
   void ForgetImages(Inode& inode, FileData::Chunk& chunk);
   void DeleteJournal(Batch& batch, const Inode& inode) const;
   Result<void> LoadJournal();
@@ -378,7 +380,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   void MaintainJournal(const std::atomic<bool>& stop);
   Result<void> ApplyLocked(const InodePtr& inode);
   Result<bool> ApplyFile(const InodePtr& inode, bool locked);
-  Result<void> FinishApply(const InodePtr& inode, const std::vector<Applied>& blocks, bool locked);
+  Result<void> FinishApply(const InodePtr& inode, std::span<const Applied> blocks, bool locked);
 
   // --- fs_mend.cc ---
   void NoteLoss(Inode& inode);
