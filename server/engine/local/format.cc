@@ -395,11 +395,15 @@ std::string Encode(const UsageDelta& delta) {
   return std::move(out).Take();
 }
 
+// More than any disk holds; so sums of these do not overflow.
+constexpr int64_t kUsageMax = int64_t{1} << 60;
+
 Result<UsageDelta> DecodeUsage(std::string_view bytes) {
   Reader in(bytes, "usage");
   UsageDelta delta;
   delta.bytes = static_cast<int64_t>(in.U64());
   delta.files = static_cast<int64_t>(in.U64());
+  for (int64_t sum : {delta.bytes, delta.files}) in.Require(-kUsageMax <= sum && sum <= kUsageMax);
   TRY(in.Finish());
   return delta;
 }

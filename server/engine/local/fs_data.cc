@@ -123,7 +123,7 @@ Result<ReadResult> LocalFileSystem::Read(const Caller& caller, FileId file, bool
     }
     TRY(done, std::move(read));
     touch = record.access_time <= record.modify_time ||
-            Now().seconds - record.access_time.seconds >= kAccessTimeSeconds;
+            record.access_time.seconds <= Now().seconds - kAccessTimeSeconds;
     if (done || result.bytes == 0) break;
     lock.unlock();
     std::unique_lock load(inode->mutex);

@@ -7,6 +7,13 @@ namespace tarn::local {
 
 using namespace vfs;  // NOLINT(google-build-using-namespace)
 
+namespace {
+
+// Far more than any tree is deep: who climbs so many goes in circles.
+constexpr size_t kAncestorsMax = 1 << 20;
+
+}  // namespace
+
 Result<DirectoryChange> LocalFileSystem::Link(const Caller& caller, FileId file, FileId directory,
                                               std::string_view name) {
   if (auto done = Replayed(caller)) return done->target;
@@ -193,8 +200,11 @@ struct LocalFileSystem::RenameJob {
 };
 
 Result<bool> LocalFileSystem::IsAbove(uint64_t inode, uint64_t directory) {
-  while (directory != 0) {
+  for (size_t steps = 0; directory != 0; ++steps) {
     if (directory == inode) return true;
+    if (steps == kAncestorsMax) {
+      return Error(Code::kCorrupt, "directory " + std::to_string(directory) + " lies in itself");
+    }
     TRY(InodePtr at, cache_.Find(directory));
     directory = at->parent.load();
   }

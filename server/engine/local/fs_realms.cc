@@ -204,7 +204,10 @@ Result<void> LocalFileSystem::MoveTree(uint64_t root, Realm& from, Realm& to) {
     TRY(std::move(status));
     for (uint64_t child : children) {
       TRY(descend, MoveInode(child, from, to));
-      if (descend) directories.push_back(child);
+      if (!descend || child == root) continue;
+      // By a damaged row a name may lead anywhere, also back.
+      TRY(InodePtr inode, cache_.Find(child));
+      if (inode->parent.load() == directory) directories.push_back(child);
     }
   }
   return Ok();

@@ -60,6 +60,37 @@ TEST_F(DamagedRows, ARootRealmThatLiesInAnother) {
   EXPECT_EQ(CodeOfStart(), Code::kCorrupt);
 }
 
+// Directories that are each other's entries and parents.
+TEST_F(DamagedRows, ADirectoryThatLiesInItself) {
+  FileId outer = MakeDirectory("outer");
+  CreateOptions options;
+  options.type = FileType::kDirectory;
+  FileId inner = fs_->Create(kRoot, outer, "inner", options).value().attributes.id;
+  FileId other = MakeDirectory("other");
+  Edit([&](Store& store, Batch& batch) {
+    std::string key = InodeKey(1, outer.inode);
+    InodeRecord record = DecodeInode(*store.Get(Table::kInodes, key).value()).value();
+    record.parent = inner.inode;
+    batch.Put(Table::kInodes, key, Encode(record));
+    NameRecord name{outer.inode, outer.generation, FileType::kDirectory, "back"};
+    batch.Put(Table::kNames, NameKey(1, inner.inode, 1000), Encode(name));
+  });
+  Open();
+  EXPECT_EQ(fs_->Rename(kRoot, top_, "other", inner, "there").code(), Code::kCorrupt);
+  EXPECT_TRUE(fs_->GetAttributes(kRoot, other).ok());
+  auto realm = fs_->EnsureRealm("/outer", CreationInfo{});
+  ASSERT_TRUE(realm.ok()) << realm.error().ToString();
+  EXPECT_TRUE(fs_->RemoveRealm(*realm, false).ok());
+  EXPECT_GT(fs_->Check([](std::string_view) {}).value(), 0U);
+}
+
+TEST_F(DamagedRows, AUsageThatNoDiskHas) {
+  Edit([&](Store&, Batch& batch) {
+    batch.Put(Table::kMeta, UsageKey(1, kRootRealm), Encode(UsageDelta{INT64_MAX, INT64_MAX}));
+  });
+  EXPECT_EQ(CodeOfStart(), Code::kCorrupt);
+}
+
 TEST_F(DamagedRows, ADirectoryOfNoRealm) {
   FileId directory = MakeDirectory("d");
   Edit([&](Store& store, Batch& batch) {

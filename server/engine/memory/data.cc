@@ -54,7 +54,7 @@ Result<ReadResult> MemoryFileSystem::Read(const Caller& caller, FileId file, boo
   Attributes& attributes = inode->attributes;
   Time now = Now();
   if (attributes.access_time <= attributes.modify_time ||
-      now.seconds - attributes.access_time.seconds >= kDay) {
+      attributes.access_time.seconds <= now.seconds - kDay) {
     attributes.access_time = now;
   }
   size_t bytes = inode->data.Read(offset, buffer);

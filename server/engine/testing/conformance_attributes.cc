@@ -1,4 +1,6 @@
 // Attributes and who may change them.
+#include <array>
+
 #include "server/engine/testing/conformance.h"
 
 namespace tarn::engine::testing {
@@ -56,6 +58,17 @@ TEST_P(Conformance, TimesAreForTheOwnerOrNowForWriters) {
   EXPECT_EQ(Get(file).access_time, Now());
   ASSERT_EQ(SetMode(Root(), file, 0644), Code::kOk);
   EXPECT_EQ(fs().SetAttributes(User(8, 8), file, now).code(), Code::kAccess);
+}
+
+TEST_P(Conformance, ReadingTouchesAFileHoweverOldItsTimesAre) {
+  FileId file = MakeFile(top(), "f", 0666);
+  AttributeChange set;
+  set.modify_time = Time{INT64_MIN, 0};
+  set.access_time = Time{INT64_MIN, 1};
+  ASSERT_EQ(fs().SetAttributes(Root(), file, set).code(), Code::kOk);
+  std::array<std::byte, 1> buffer{};
+  ASSERT_TRUE(fs().Read(Root(), file, false, 0, buffer).ok());
+  EXPECT_EQ(Get(file).access_time, Now());
 }
 
 TEST_P(Conformance, SizeIsForWriters) {
