@@ -109,6 +109,7 @@ Result<bool> LocalFileSystem::TakeStored(Inode& inode, const StoredChunk& before
       }
       entry->second.dirty = true;
       ++inode.data->dirty_images;
+      inode.data->changed_images.emplace_back(before.index, block);
     }
     entry->second.image = std::move(image);
     return true;

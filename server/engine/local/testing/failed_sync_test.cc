@@ -52,8 +52,10 @@ TEST_F(FailedSync, AFailedSyncTakesNothingThatWasStable) {
   };
   const std::string small(10'000, 's');
   const std::string more(200'000, 'm');
+  std::vector<FileId> files;
   for (int i = 0; i < 8; ++i) {
     FileId file = Make("f" + std::to_string(i));
+    files.push_back(file);
     ASSERT_TRUE(Write(file, 0, small, Stability::kFileSync).ok());
     break_syncs();
     EXPECT_EQ(Write(file, small.size(), more, Stability::kFileSync).code(), Code::kIo);
@@ -67,6 +69,13 @@ TEST_F(FailedSync, AFailedSyncTakesNothingThatWasStable) {
     ASSERT_TRUE(fs_->Commit(kRoot, file, 0, 0).ok());
     EXPECT_EQ(Read(file, 0, small.size()), small);
   }
+  auto after = disk_.CutPower(1);
+  engine_.reset();
+  options_.disk = after.get();
+  Open();
+  Use();
+  for (FileId file : files) EXPECT_EQ(Read(file, 0, small.size()), small);
+  engine_.reset();
 }
 
 // The journal's images go to the same chunk file, and the system tells its failure only once.
