@@ -53,18 +53,19 @@ Result<void> GroupCommit::Lead(std::unique_lock<std::mutex>& lock) {
   sync_time_ = (sync_time_ * 7 + took) / 8;
   if (synced) synced_ = std::max(synced_, *synced);
   expected_ = callers_;
-  auto left = std::ranges::stable_partition(
-      waiting_, [this](const Waiter* waiter) { return waiter->ticket <= synced_; });
-  std::vector<Waiter*> woken(waiting_.begin(), left.begin());
+  auto left = std::stable_partition(waiting_.begin(), waiting_.end(), [this](const Waiter* waiter) {
+    return waiter->ticket <= synced_;
+  });
+  std::vector<Waiter*> woken(waiting_.begin(), left);
   for (Waiter* waiter : woken) waiter->leads = false;
   callers_ -= woken.size() + 1;
-  leading_ = !left.empty();
+  leading_ = left != waiting_.end();
   if (leading_) {
-    woken.insert(woken.begin(), left.front());
+    woken.insert(woken.begin(), *left);
     woken.front()->leads = true;
-    left.advance(1);
+    ++left;
   }
-  waiting_.erase(waiting_.begin(), left.begin());
+  waiting_.erase(waiting_.begin(), left);
   lock.unlock();
   for (Waiter* waiter : woken) waiter->woken.release();
   if (!synced) return synced.error();
