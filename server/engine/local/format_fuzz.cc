@@ -1,5 +1,6 @@
 // The engine's records: any bytes are refused or are what encodes to them again.
 #include "common/fuzz.h"
+#include "server/engine/local/block_sums.h"
 #include "server/engine/local/chunk_row.h"
 #include "server/engine/local/format.h"
 
@@ -27,13 +28,28 @@ void CheckRow(std::string_view bytes) {
   FUZZ_REQUIRE(row->Files() == again->Files());
 }
 
+// The checksums of a region.
+void CheckSums(std::string_view bytes) {
+  auto sums = RegionSums::Decode(bytes);
+  if (sums) FUZZ_REQUIRE(sums->Encode() == bytes);
+}
+
+// The key of a row of checksums or of the journal.
+void CheckPartKey(std::string_view bytes) {
+  auto key = DecodePartKey(bytes);
+  if (!key) return;
+  auto fs =
+      static_cast<uint32_t>(NumberAt(std::string(4, '\0') + std::string(bytes.substr(0, 4)), 0));
+  FUZZ_REQUIRE(SumsKey(fs, key->inode, key->index, key->part) == bytes);
+}
+
 }  // namespace
 
 // The first byte says which record the rest is.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 9) {
+  switch (data[0] % 11) {
     case 0:
       Same(DecodeInode(bytes), DecodeInode);
       break;
@@ -57,6 +73,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 7:
       CheckRow(bytes);
+      break;
+    case 8:
+      CheckSums(bytes);
+      break;
+    case 9:
+      CheckPartKey(bytes);
       break;
     default:
       Same(DecodeXattr(bytes), DecodeXattr);
