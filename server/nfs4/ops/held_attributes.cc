@@ -12,7 +12,6 @@ constexpr xdr::Bitmap kHolders = {FATTR4_CHANGE,      FATTR4_SIZE,          FATT
 // The write delegation that somebody else holds. 4.0 does not say who asks, so a call from the
 // holder's address is taken for the holder's.
 std::vector<DelegationPtr> HeldByOthers(Compound& c, const CurrentFile& file) {
-  if (c.services.files.write_delegations() == 0) return {};
   auto held = c.services.files.InTheWay(KeyOf(file), c.client.get(), false);
   if (c.minor == 0) {
     std::erase_if(held, [&](const auto& one) { return one->granted_to == c.call.peer.address; });
@@ -60,14 +59,14 @@ nfsstat4 AskHolder(Compound& c, const std::vector<DelegationPtr>& held, vfs::Att
 
 }  // namespace
 
-nfsstat4 CurrentAttributes(Compound& c, const xdr::Bitmap& wanted, vfs::Attributes& file) {
-  if ((wanted & kHolders).empty()) return c.Attributes(file);
-  auto held = HeldByOthers(c, c.current);
-  return held.empty() ? c.Attributes(file) : AskHolder(c, held, file);
-}
-
 bool HoldersMatter(Compound& c, const xdr::Bitmap& wanted) {
   return c.services.files.write_delegations() > 0 && !(wanted & kHolders).empty();
+}
+
+nfsstat4 CurrentAttributes(Compound& c, const xdr::Bitmap& wanted, vfs::Attributes& file) {
+  if (!HoldersMatter(c, wanted)) return c.Attributes(file);
+  auto held = HeldByOthers(c, c.current);
+  return held.empty() ? c.Attributes(file) : AskHolder(c, held, file);
 }
 
 vfs::Attributes AsToldBefore(Compound& c, const CurrentFile& file, vfs::Attributes attributes) {
