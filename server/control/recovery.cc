@@ -21,6 +21,8 @@ Manager::~Manager() {
     wake_.notify_all();
   }
   if (housekeeper_.joinable()) housekeeper_.join();
+  // An access point and its file system hold each other.
+  for (auto& [id, fs] : file_systems_) fs->access_points.clear();
 }
 
 Result<std::unique_ptr<Manager>> Manager::Open(vfs::Engine& engine, const Clock& clock,
