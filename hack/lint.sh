@@ -48,7 +48,7 @@ check_rules() { files | python3 hack/lint/rules.py; }
 check_format() {
   files '*.cc' '*.h' | xargs -r clang-format ${fix:+-i} ${fix:-"--dry-run"} 2>&1 |
     sed -nE 's/^([^:]+:[0-9]+):[0-9]+: (error|warning): .*/\1: format: clang-format differs/p' |
-    sort -u | tee /dev/stderr | { ! grep -q .; }
+    sort -u | tee -a /dev/stderr | { ! grep -q .; }
 }
 
 # SC2034: what a sourced file sets, its reader uses. SC1090: some sources are found at run time.
@@ -59,7 +59,7 @@ check_shell() {
   fi
   shell_scripts | sort -u | xargs -r \
     shellcheck --severity=warning --exclude=SC2034,SC1090 --format=gcc |
-    sed -E 's/^([^:]+:[0-9]+):[0-9]+: /\1: shellcheck: /' | tee /dev/stderr | { ! grep -q .; }
+    sed -E 's/^([^:]+:[0-9]+):[0-9]+: /\1: shellcheck: /' | tee -a /dev/stderr | { ! grep -q .; }
 }
 
 changed() {
