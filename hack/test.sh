@@ -20,7 +20,7 @@ declare -A suites=(
   [sanity]="tests/csi/run.sh"
   [cluster]="tests/cluster/run.sh"
 )
-order=(lint unit instructions sim fuzz kernel fuse sanity cluster)
+order=(lint unit instructions sim fuzz asan tsan kernel fuse sanity cluster)
 suite_seconds_max=2400
 [ $# = 0 ] || order=("$@")
 logs=build/tests
