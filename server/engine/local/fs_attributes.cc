@@ -135,9 +135,12 @@ void LocalFileSystem::Unpin(FileId file) {
   // The last use of a file without names. When the disk fails it is tried again (FreeLeftOrphans).
   // Nobody waits for it to be durable: after a crash it is an orphan still, whose bytes are all
   // there (ReclaimFreed syncs before it removes any), and the end of grace frees it.
-  if (FreeOrphan(inode)) return;
+  if (!FreeOrphan(inode)) FreeLater(file);
+}
+
+void LocalFileSystem::FreeLater(FileId orphan) {
   std::lock_guard lock(orphan_mutex_);
-  if (left_orphans_.size() < kLeftOrphansMax) left_orphans_.push_back(file);
+  if (left_orphans_.size() < kLeftOrphansMax) left_orphans_.push_back(orphan);
 }
 
 void LocalFileSystem::FreeLeftOrphans() {
@@ -149,8 +152,7 @@ void LocalFileSystem::FreeLeftOrphans() {
   for (FileId file : left) {
     auto inode = Find(file);
     if (inode.code() == Code::kStale || (inode && FreeOrphan(*inode))) continue;
-    std::lock_guard lock(orphan_mutex_);
-    left_orphans_.push_back(file);
+    FreeLater(file);
   }
 }
 
@@ -183,13 +185,8 @@ Result<void> LocalFileSystem::ReleaseOrphans() {
     }
     if (!inode) return inode.error();
     if (FreeOrphan(*inode)) continue;
-    vfs::FileId left;
-    {
-      std::shared_lock lock((*inode)->mutex);
-      left = (*inode)->id();
-    }
-    std::lock_guard lock(orphan_mutex_);
-    if (left_orphans_.size() < kLeftOrphansMax) left_orphans_.push_back(left);
+    std::shared_lock lock((*inode)->mutex);
+    FreeLater((*inode)->id());
   }
   return store_.Sync(store_.Latest());
 }

@@ -104,17 +104,14 @@ Result<void> LocalFileSystem::ReserveChange(Inode& inode) {
 
 void LocalFileSystem::TakeImages(FileData& data, Pending& pending) {
   for (auto [index, block] : std::exchange(data.changed_images, {})) {
-    auto chunk = data.chunks.find(index);
-    if (chunk == data.chunks.end()) continue;  // cut off
-    auto found = chunk->second.journal.find(block);
-    if (found == chunk->second.journal.end()) continue;
-    JournalBlock& entry = found->second;
-    bool row_goes = entry.logged && !entry.image;
-    if (entry.storing || (!entry.dirty && !row_goes)) continue;
-    pending.images.push_back({index, block, entry.image});
-    entry.storing = true;
-    entry.dirty = false;
-    chunk->second.storing = true;
+    JournalBlock* entry = data.FindImage(index, block);
+    if (entry == nullptr) continue;
+    bool row_goes = entry->logged && !entry->image;
+    if (entry->storing || (!entry->dirty && !row_goes)) continue;
+    pending.images.push_back({index, block, entry->image});
+    entry->storing = true;
+    entry->dirty = false;
+    data.chunks.at(index).storing = true;
   }
   data.dirty_images = 0;
 }
@@ -156,19 +153,16 @@ void LocalFileSystem::PutBack(Inode& inode, Pending& pending) {
     }
   }
   for (auto& [index, block, image] : pending.images) {
-    data.changed_images.emplace_back(index, block);
-    auto chunk = data.chunks.find(index);
-    if (chunk == data.chunks.end()) continue;
-    auto entry = chunk->second.journal.find(block);
-    if (entry == chunk->second.journal.end()) continue;
-    if (entry->second.image && !entry->second.dirty) {
-      entry->second.dirty = true;
-      ++data.dirty_images;
+    JournalBlock* entry = data.FindImage(index, block);
+    if (entry == nullptr) continue;
+    entry->storing = false;
+    if (entry->image) {
+      data.SetDirty(index, block, *entry);
+    } else if (entry->logged) {
+      data.changed_images.emplace_back(index, block);
+    } else {
+      ForgetImage(data, index, block);  // written in place or freed meanwhile
     }
-    entry->second.storing = false;
-    if (entry->second.image || entry->second.logged) continue;
-    chunk->second.journal.erase(entry);  // written in place or freed meanwhile
-    journal_.bytes -= kBlockBytes;
   }
   for (auto& [index, bytes, map] : pending.maps) {
     if (auto chunk = data.chunks.find(index); chunk != data.chunks.end()) {
@@ -264,16 +258,12 @@ void LocalFileSystem::NoteStored(const InodePtr& inode, Pending& pending) {
     chunk.storing_sums.clear();
   }
   for (auto& [index, block, image] : pending.images) {
-    auto chunk = data.chunks.find(index);
-    if (chunk == data.chunks.end()) continue;
-    auto entry = chunk->second.journal.find(block);
-    if (entry == chunk->second.journal.end()) continue;
-    entry->second.storing = false;
-    entry->second.logged = image != nullptr;
+    JournalBlock* entry = data.FindImage(index, block);
+    if (entry == nullptr) continue;
+    entry->storing = false;
+    entry->logged = image != nullptr;
     logged = logged || image;
-    if (entry->second.image || entry->second.logged) continue;
-    chunk->second.journal.erase(entry);
-    journal_.bytes -= kBlockBytes;
+    if (!entry->image && !entry->logged) ForgetImage(data, index, block);
   }
   if (!logged) return;
   {

@@ -35,6 +35,13 @@ bool IsImage(std::string_view row) {
   return row.size() == 1 + kBlockBytes && row[0] == kImageVersion;
 }
 
+BlockImage DecodeImage(std::string_view row) {
+  if (!IsImage(row)) return nullptr;
+  auto image = std::make_shared<BlockImage::element_type>();
+  std::memcpy(image->data(), row.data() + 1, kBlockBytes);
+  return image;
+}
+
 // How a write is to go. Changes nothing.
 Result<LocalFileSystem::WritePlan> LocalFileSystem::PlanWrite(Inode& inode, uint64_t offset,
                                                               uint64_t bytes) {
@@ -105,17 +112,25 @@ Result<void> LocalFileSystem::WriteImages(Inode& inode, uint64_t index, FileData
     } else {
       auto image = std::make_shared<BlockImage::element_type>();
       TRY(Merge(inode, index, chunk, block, skip, part, *image));
-      auto [at, added] = chunk.journal.try_emplace(block);
-      if (added) journal_.bytes += kBlockBytes;
-      if (!at->second.dirty) ++inode.data->dirty_images;
-      at->second.image = std::move(image);
-      at->second.dirty = true;
-      inode.data->changed_images.emplace_back(index, block);
+      JournalBlock& entry = AddImage(chunk, block);
+      entry.image = std::move(image);
+      inode.data->SetDirty(index, block, entry);
     }
     data = data.subspan(part.size());
     within += part.size();
   }
   return Ok();
+}
+
+JournalBlock& LocalFileSystem::AddImage(FileData::Chunk& chunk, uint64_t block) {
+  auto [at, added] = chunk.journal.try_emplace(block);
+  if (added) journal_.bytes += kBlockBytes;
+  return at->second;
+}
+
+void LocalFileSystem::ForgetImage(FileData& data, uint64_t index, uint64_t block) {
+  data.chunks.at(index).journal.erase(block);
+  journal_.bytes -= kBlockBytes;
 }
 
 // The blocks were written in place, or freed.
@@ -237,7 +252,8 @@ Result<void> LocalFileSystem::LoadImage(std::string_view key, std::string_view v
     return Ok();
   };
   auto at = DecodePartKey(key);
-  if (!at || at->part >= kChunkBlocks || !IsImage(value)) {
+  BlockImage image = DecodeImage(value);
+  if (!at || at->part >= kChunkBlocks || !image) {
     return unread(Error(Code::kCorrupt, "a block of it cannot be understood"));
   }
   uint64_t index = at->index;
@@ -258,10 +274,7 @@ Result<void> LocalFileSystem::LoadImage(std::string_view key, std::string_view v
     batch.Delete(Table::kJournal, std::string(key));
     return Ok();
   }
-  auto image = std::make_shared<BlockImage::element_type>();
-  std::memcpy(image->data(), value.data() + 1, kBlockBytes);
-  chunk->journal[block] = {std::move(image), false, false, true};
-  journal_.bytes += kBlockBytes;
+  AddImage(*chunk, block) = {std::move(image), false, false, true};
   std::lock_guard journaled(dirty_mutex_);
   journaled_[number] = *inode;
   return Ok();
@@ -278,11 +291,8 @@ struct LocalFileSystem::Applied {
   // Is it still what the journal has?
   const JournalBlock* Current(const Inode& inode) const {
     if (!inode.data) return nullptr;
-    auto chunk = inode.data->chunks.find(index);
-    if (chunk == inode.data->chunks.end()) return nullptr;
-    auto entry = chunk->second.journal.find(block);
-    if (entry == chunk->second.journal.end() || entry->second.image != image) return nullptr;
-    return &entry->second;
+    const JournalBlock* entry = inode.data->FindImage(index, block);
+    return entry != nullptr && entry->image == image ? entry : nullptr;
   }
 };
 
@@ -398,8 +408,7 @@ Result<void> LocalFileSystem::FinishApply(const InodePtr& inode, std::span<const
   }
   for (auto& [at, all] : sums) sums_.Stored(file_of(at.first), at.second, all);
   for (const Applied* block : done) {
-    inode->data->chunks.at(block->index).journal.erase(block->block);
-    journal_.bytes -= kBlockBytes;
+    ForgetImage(*inode->data, block->index, block->block);
   }
   bool left = false;
   if (!inode->gone && inode->data) {

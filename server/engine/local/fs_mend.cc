@@ -92,26 +92,21 @@ Result<bool> LocalFileSystem::TakeStored(Inode& inode, const StoredChunk& before
   bool logged = entry != chunk.journal.end() && entry->second.logged;
   uint64_t at = block * kBlockBytes;
   if (logged || at < before.inline_bytes.size()) {
-    auto image = std::make_shared<BlockImage::element_type>();
+    BlockImage image;
     if (logged) {
       auto key = JournalKey(number_, inode.number, before.index, static_cast<uint32_t>(block));
       TRY(auto row, store_.Get(Table::kJournal, key));
-      if (!row || !IsImage(*row)) {
-        return Error(Code::kCorrupt, "a block of the journal cannot be understood");
-      }
-      std::memcpy(image->data(), row->data() + 1, kBlockBytes);
+      image = row ? DecodeImage(*row) : nullptr;
+      if (!image) return Error(Code::kCorrupt, "a block of the journal cannot be understood");
+      entry->second.image = std::move(image);
     } else {
+      image = std::make_shared<BlockImage::element_type>();
       std::string_view bytes = std::string_view(before.inline_bytes).substr(at, kBlockBytes);
       std::memcpy(image->data(), bytes.data(), bytes.size());
-      if (entry == chunk.journal.end()) {
-        entry = chunk.journal.try_emplace(block).first;
-        journal_.bytes += kBlockBytes;
-      }
-      entry->second.dirty = true;
-      ++inode.data->dirty_images;
-      inode.data->changed_images.emplace_back(before.index, block);
+      JournalBlock& added = AddImage(chunk, block);
+      added.image = std::move(image);
+      inode.data->SetDirty(before.index, block, added);
     }
-    entry->second.image = std::move(image);
     return true;
   }
   const SharedBlocks* shared = before.row.SharedOf(block);

@@ -34,6 +34,19 @@ InodeRecord Inode::StoredForm() const {
   return form;
 }
 
+JournalBlock* FileData::FindImage(uint64_t index, uint64_t block) {
+  auto chunk = chunks.find(index);
+  if (chunk == chunks.end()) return nullptr;
+  auto image = chunk->second.journal.find(block);
+  return image == chunk->second.journal.end() ? nullptr : &image->second;
+}
+
+void FileData::SetDirty(uint64_t index, uint64_t block, JournalBlock& image) {
+  if (!image.dirty) ++dirty_images;
+  image.dirty = true;
+  changed_images.emplace_back(index, block);
+}
+
 Result<void> Inode::CheckLosses(uint32_t before) const {
   if (losses == before) return Ok();
   return Error(Code::kIo, "a sync of inode " + std::to_string(number) + " failed meanwhile");

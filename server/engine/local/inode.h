@@ -44,6 +44,11 @@ struct JournalBlock {
 
 // A regular file's data as far as it is in memory.
 struct FileData {
+  // nullptr: there is none.
+  JournalBlock* FindImage(uint64_t index, uint64_t block);
+  // It is newer than in the journal: the next flush stores it.
+  void SetDirty(uint64_t index, uint64_t block, JournalBlock& image);
+
   struct Chunk : ChunkRow {
     ChunkMap stored;  // as the database has `map`
     bool map_dirty = false;

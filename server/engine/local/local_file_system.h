@@ -33,6 +33,7 @@ struct JournalUse {
 };
 std::string EncodeImage(const BlockImage& image);
 bool IsImage(std::string_view row);
+BlockImage DecodeImage(std::string_view row);  // nullptr: it is none
 
 struct FileSystemContext {
   Store& store;
@@ -199,6 +200,7 @@ class LocalFileSystem final : public vfs::FileSystem {
     return keeps_orphans_.load() && inode.record.type == vfs::FileType::kRegular;
   }
   Result<void> FreeOrphan(const InodePtr& inode);
+  void FreeLater(vfs::FileId orphan);
   void FreeLeftOrphans();
   Result<void> Free(Change& change, const InodePtr& inode);
   Result<Ticket> RemoveLocked(const vfs::Caller& caller, const InodePtr& directory,
@@ -367,6 +369,9 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<void> SpillImages(Inode& inode);
   Result<void> WriteImages(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t within,
                            std::span<const std::byte> data);
+  // The block's entry, which may be new.
+  JournalBlock& AddImage(FileData::Chunk& chunk, uint64_t block);
+  void ForgetImage(FileData& data, uint64_t index, uint64_t block);
   void DropImages(Inode& inode, uint64_t index, FileData::Chunk& chunk, uint64_t first,
                   uint64_t after);
   void ForgetImages(Inode& inode, FileData::Chunk& chunk);

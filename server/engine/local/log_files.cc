@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "server/engine/local/log_tail.h"
+
 namespace tarn::local {
 namespace {
 
@@ -20,8 +22,6 @@ constexpr uint64_t kFillBytes = 1u << 20;
 constexpr uint64_t kFillAhead = 256u << 10;
 // A log that grows by so much from sync to sync gains nothing: its journal commits are few.
 constexpr uint64_t kFastGrowth = kFillAhead / 2;
-// Of records that are kept to be written again; a sync comes long before.
-constexpr size_t kUnsyncedMax = 64u << 20;
 
 const std::string& Filler() {
   static const std::string filler(kFillBytes, '\xff');
@@ -41,7 +41,6 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
     std::lock_guard lock(mutex_);
     if (unsynced_.size() + data.size() > kUnsyncedMax) return Unkept(data, options, debug);
     unsynced_.append(data.data(), data.size());
-    end_ += data.size();
     HandOver(options, debug).PermitUncheckedError();
     return IOStatus::OK();
   }
@@ -58,7 +57,7 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   }
   IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* debug) override {
     std::lock_guard lock(mutex_);
-    end_ = filled_ = synced_ = last_end_ = size;
+    filled_ = synced_ = size;
     unsynced_.clear();
     handed_ = 0;
     return target()->Truncate(size, options, debug);
@@ -66,8 +65,8 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
     std::unique_lock lock(mutex_);
     IOStatus status = HandOver(options, debug);
-    if (filled_ > end_) {
-      IOStatus cut = target()->Truncate(end_, options, debug);
+    if (filled_ > End()) {
+      IOStatus cut = target()->Truncate(End(), options, debug);
       cut.PermitUncheckedError();  // filler does no harm
     }
     lock.unlock();
@@ -76,7 +75,7 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   }
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override {
     std::lock_guard lock(mutex_);
-    return end_;
+    return End();
   }
   // Blocks that are only allocated are of no use here.
   void PrepareWrite(size_t, size_t, const IOOptions&, IODebugContext*) override {}
@@ -87,6 +86,7 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
  private:
   using SyncCall = IOStatus (FSWritableFile::*)(const IOOptions&, IODebugContext*);
 
+  uint64_t End() const { return synced_ + unsynced_.size(); }  // of records
   // What waits, to the file below.
   IOStatus HandOver(const IOOptions& options, IODebugContext* debug) {
     if (handed_ == unsynced_.size()) return IOStatus::OK();
@@ -98,10 +98,9 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   // More than is kept: a failure is one of this file, for good.
   IOStatus Unkept(const Slice& data, const IOOptions& options, IODebugContext* debug) {
     IOStatus status = HandOver(options, debug);
-    if (status.ok()) status = target()->PositionedAppend(data, end_, options, debug);
+    if (status.ok()) status = target()->PositionedAppend(data, End(), options, debug);
     if (!status.ok()) return status;
-    end_ += data.size();
-    synced_ = end_;
+    synced_ = End() + data.size();
     unsynced_.clear();
     handed_ = 0;
     unkept_ = true;
@@ -136,16 +135,14 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
       }
     }
     // Before any record goes there: so no crash leaves a hole between records.
-    return Fill(options, debug) ? (target()->*sync)(options, debug) : status;
+    return Fill(options, debug, bytes) ? (target()->*sync)(options, debug) : status;
   }
-  // True if there is filler to be synced.
-  bool Fill(const IOOptions& options, IODebugContext* debug) {
+  // True if there is filler to be synced. `growth`: what the last sync made durable.
+  bool Fill(const IOOptions& options, IODebugContext* debug, uint64_t growth) {
     std::lock_guard lock(mutex_);
-    uint64_t growth = end_ - last_end_;
-    last_end_ = end_;
-    bool wanted = end_ > 0 && filled_ < end_ + kFillAhead && growth < kFastGrowth;
+    bool wanted = End() > 0 && filled_ < End() + kFillAhead && growth < kFastGrowth;
     if (!wanted || !can_fill_) return false;
-    uint64_t from = std::max(end_, filled_);
+    uint64_t from = std::max(End(), filled_);
     IOStatus status = target()->PositionedAppend(Filler(), from, options, debug);
     can_fill_ = status.ok();  // a full disk, or no such call: do without
     if (can_fill_) filled_ = from + kFillBytes;
@@ -153,9 +150,7 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   }
 
   std::mutex mutex_;
-  uint64_t end_ = 0;       // of records
-  uint64_t filled_ = 0;    // written blocks reach so far, if further than end_
-  uint64_t last_end_ = 0;  // end_ at the last sync
+  uint64_t filled_ = 0;  // written blocks reach so far, if further than the records
   // Records since the last sync that succeeded, where they begin, and how many bytes of them the
   // file below has.
   std::string unsynced_;

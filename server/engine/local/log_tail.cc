@@ -13,9 +13,6 @@
 namespace tarn::local {
 namespace {
 
-// Whole records so far behind a broken one were synced, for no sync covers so much.
-constexpr uint64_t kUnsyncedMax = 16 << 20;
-
 struct Part {
   uint8_t type = 0;
   size_t size = 0;  // with its header

@@ -9,6 +9,9 @@
 
 namespace tarn::local {
 
+// No sync of a log covers more, so whole records so far behind a broken one were synced.
+inline constexpr uint64_t kUnsyncedMax = 16 << 20;
+
 // Cuts every log in the directory, and every list of tables (MANIFEST), which RocksDB would refuse
 // when its last record is torn, behind its last whole record, durably. A log that goes on for
 // long behind what is broken was damaged and not torn: it is left as it is, for RocksDB to refuse.

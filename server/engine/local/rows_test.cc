@@ -31,6 +31,14 @@ class DamagedRows : public LocalFixture {
     options.type = FileType::kDirectory;
     return fs_->Create(kRoot, top_, name, options).value().attributes.id;
   }
+  void PutInto(RealmId realm, RealmId parent) {
+    Edit([&](Store& store, Batch& batch) {
+      std::string key = RealmKey(1, realm);
+      RealmRecord record = DecodeRealm(*store.Get(Table::kMeta, key).value()).value();
+      record.parent = parent;
+      batch.Put(Table::kMeta, key, Encode(record));
+    });
+  }
   Code CodeOfStart() {
     auto engine = OpenLocalEngine(options_);
     return engine.ok() ? (*engine)->GetFileSystem(1).code() : engine.code();
@@ -40,23 +48,13 @@ class DamagedRows : public LocalFixture {
 TEST_F(DamagedRows, ARealmThatLiesInItself) {
   RealmId outer = fs_->EnsureRealm("/outer", CreationInfo{}).value();
   RealmId inner = fs_->EnsureRealm("/outer/inner", CreationInfo{}).value();
-  Edit([&](Store& store, Batch& batch) {
-    std::string key = RealmKey(1, outer);
-    RealmRecord record = DecodeRealm(*store.Get(Table::kMeta, key).value()).value();
-    record.parent = inner;
-    batch.Put(Table::kMeta, key, Encode(record));
-  });
+  PutInto(outer, inner);
   EXPECT_EQ(CodeOfStart(), Code::kCorrupt);
 }
 
 TEST_F(DamagedRows, ARootRealmThatLiesInAnother) {
   RealmId inner = fs_->EnsureRealm("/inner", CreationInfo{}).value();
-  Edit([&](Store& store, Batch& batch) {
-    std::string key = RealmKey(1, kRootRealm);
-    RealmRecord record = DecodeRealm(*store.Get(Table::kMeta, key).value()).value();
-    record.parent = inner;
-    batch.Put(Table::kMeta, key, Encode(record));
-  });
+  PutInto(kRootRealm, inner);
   EXPECT_EQ(CodeOfStart(), Code::kCorrupt);
 }
 
