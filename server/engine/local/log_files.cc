@@ -1,14 +1,12 @@
 #include "server/engine/local/log_files.h"
 
 #include <algorithm>
-#include <mutex>
-#include <string>
 #include <string_view>
+#include <utility>
 
 #include "server/engine/local/log_tail.h"
 
 namespace tarn::local {
-namespace {
 
 using rocksdb::FileOptions;
 using rocksdb::FSWritableFile;
@@ -17,31 +15,135 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
+namespace {
+
 constexpr uint64_t kFillBytes = 1u << 20;
 // When less than this is left ahead of the end, more is written.
 constexpr uint64_t kFillAhead = 256u << 10;
 // A log that grows by so much from sync to sync gains nothing: its journal commits are few.
 constexpr uint64_t kFastGrowth = kFillAhead / 2;
+// What a log keeps in memory before it is synced unasked. What comes while that fails is kept too:
+// the store takes no changes then, so that this is little.
+constexpr size_t kKeptMax = kUnsyncedMax / 2;
 
 const std::string& Filler() {
   static const std::string filler(kFillBytes, '\xff');
   return filler;
 }
 
-// Threads: RocksDB appends from one thread at a time and may sync from one other meanwhile.
-class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
+}  // namespace
+
+// Threads: one appends at a time, and one other may sync meanwhile.
+class FilledLog {
  public:
   // `written`: the length of the file that is recycled, all of it written blocks.
-  FilledLog(std::unique_ptr<FSWritableFile> below, uint64_t written)
-      : FSWritableFileOwnerWrapper(std::move(below)), filled_(written) {}
+  FilledLog(std::string name, std::unique_ptr<FSWritableFile> below, uint64_t written)
+      : name_(std::move(name)), file_(std::move(below)), filled_(written) {}
 
-  // RocksDB never writes to a log again whose Append has failed, and ends the process when it has
-  // nothing else to write (7.8). So what cannot be written waits, and Sync tells.
-  IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
+  const std::string& name() const { return name_; }
+  FSWritableFile* file() const { return file_.get(); }
+  // False: it keeps more than it should, and a sync is due.
+  bool Append(const Slice& data) {
     std::lock_guard lock(mutex_);
-    if (unsynced_.size() + data.size() > kUnsyncedMax) return Unkept(data, options, debug);
     unsynced_.append(data.data(), data.size());
-    HandOver(options, debug).PermitUncheckedError();
+    HandOver().PermitUncheckedError();  // the next sync tells
+    return unsynced_.size() <= kKeptMax;
+  }
+  // A failed sync may have dropped any of what it was to write, so all of that is written again
+  // before the next one.
+  IOStatus Sync() {
+    size_t bytes = 0;
+    {
+      std::lock_guard lock(mutex_);
+      IOStatus handed = HandOver();
+      if (!handed.ok()) return handed;
+      bytes = handed_;
+    }
+    IOStatus status = file_->Sync(IOOptions(), nullptr);
+    {
+      std::lock_guard lock(mutex_);
+      if (!status.ok()) {
+        handed_ = 0;
+        return status;
+      }
+      unsynced_.erase(0, bytes);
+      synced_ += bytes;
+      handed_ -= bytes;
+    }
+    // Before any record goes there: so no crash leaves a hole between records.
+    if (Fill(bytes)) file_->Sync(IOOptions(), nullptr).PermitUncheckedError();
+    return status;
+  }
+  IOStatus Truncate(uint64_t size) {
+    std::lock_guard lock(mutex_);
+    filled_ = synced_ = size;
+    unsynced_.clear();
+    handed_ = 0;
+    return file_->Truncate(size, IOOptions(), nullptr);
+  }
+  IOStatus Close() {
+    std::lock_guard lock(mutex_);
+    IOStatus status = HandOver();
+    if (filled_ > End()) {
+      // Filler does no harm.
+      file_->Truncate(End(), IOOptions(), nullptr).PermitUncheckedError();
+    }
+    IOStatus end = file_->Close(IOOptions(), nullptr);
+    return status.ok() ? end : status;
+  }
+  uint64_t size() {
+    std::lock_guard lock(mutex_);
+    return End();
+  }
+
+  bool failing = false;  // both of LogFiles
+  bool closed = false;
+
+ private:
+  uint64_t End() const { return synced_ + unsynced_.size(); }  // of records
+  // What waits, to the file below.
+  IOStatus HandOver() {
+    if (handed_ == unsynced_.size()) return IOStatus::OK();
+    Slice rest(unsynced_.data() + handed_, unsynced_.size() - handed_);
+    IOStatus status = file_->PositionedAppend(rest, synced_ + handed_, IOOptions(), nullptr);
+    if (status.ok()) handed_ = unsynced_.size();
+    return status;
+  }
+  // True if there is filler to be synced. `growth`: what the last sync made durable.
+  bool Fill(uint64_t growth) {
+    std::lock_guard lock(mutex_);
+    bool wanted = End() > 0 && filled_ < End() + kFillAhead && growth < kFastGrowth;
+    if (!wanted || !can_fill_) return false;
+    uint64_t from = std::max(End(), filled_);
+    IOStatus status = file_->PositionedAppend(Filler(), from, IOOptions(), nullptr);
+    can_fill_ = status.ok();  // a full disk, or no such call: do without
+    if (can_fill_) filled_ = from + kFillBytes;
+    return can_fill_;
+  }
+
+  const std::string name_;
+  const std::unique_ptr<FSWritableFile> file_;
+  std::mutex mutex_;
+  uint64_t filled_ = 0;  // written blocks reach so far, if further than the records
+  // Records since the last sync that succeeded, where they begin, and how many bytes of them the
+  // file below has.
+  std::string unsynced_;
+  uint64_t synced_ = 0;
+  size_t handed_ = 0;
+  bool can_fill_ = true;
+};
+
+namespace {
+
+// What RocksDB holds of a log.
+class LogHandle final : public rocksdb::FSWritableFileWrapper {
+ public:
+  LogHandle(LogFiles& logs, FilledLog& log)
+      : FSWritableFileWrapper(log.file()), logs_(logs), log_(&log) {}
+  ~LogHandle() override { Close(IOOptions(), nullptr).PermitUncheckedError(); }
+
+  IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    if (!log_->Append(data)) logs_.Sync(*log_);
     return IOStatus::OK();
   }
   IOStatus Append(const Slice& data, const IOOptions& options,
@@ -49,33 +151,22 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
                   IODebugContext* debug) override {
     return Append(data, options, debug);
   }
-  IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
-    return SyncAndFill(options, debug, &FSWritableFile::Sync);
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    logs_.Sync(*log_);
+    return IOStatus::OK();
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
-    return SyncAndFill(options, debug, &FSWritableFile::Fsync);
+    return Sync(options, debug);
   }
-  IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* debug) override {
-    std::lock_guard lock(mutex_);
-    filled_ = synced_ = size;
-    unsynced_.clear();
-    handed_ = 0;
-    return target()->Truncate(size, options, debug);
+  IOStatus Truncate(uint64_t size, const IOOptions&, IODebugContext*) override {
+    return log_->Truncate(size);
   }
-  IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
-    std::unique_lock lock(mutex_);
-    IOStatus status = HandOver(options, debug);
-    if (filled_ > End()) {
-      IOStatus cut = target()->Truncate(End(), options, debug);
-      cut.PermitUncheckedError();  // filler does no harm
-    }
-    lock.unlock();
-    IOStatus closed = target()->Close(options, debug);
-    return status.ok() ? closed : status;
+  IOStatus Close(const IOOptions&, IODebugContext*) override {
+    FilledLog* log = std::exchange(log_, nullptr);
+    return log == nullptr ? IOStatus::OK() : logs_.Close(*log);
   }
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override {
-    std::lock_guard lock(mutex_);
-    return End();
+    return log_ == nullptr ? 0 : log_->size();
   }
   // Blocks that are only allocated are of no use here.
   void PrepareWrite(size_t, size_t, const IOOptions&, IODebugContext*) override {}
@@ -84,117 +175,120 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   }
 
  private:
-  using SyncCall = IOStatus (FSWritableFile::*)(const IOOptions&, IODebugContext*);
-
-  uint64_t End() const { return synced_ + unsynced_.size(); }  // of records
-  // What waits, to the file below.
-  IOStatus HandOver(const IOOptions& options, IODebugContext* debug) {
-    if (handed_ == unsynced_.size()) return IOStatus::OK();
-    Slice rest(unsynced_.data() + handed_, unsynced_.size() - handed_);
-    IOStatus status = target()->PositionedAppend(rest, synced_ + handed_, options, debug);
-    if (status.ok()) handed_ = unsynced_.size();
-    return status;
-  }
-  // More than is kept: a failure is one of this file, for good.
-  IOStatus Unkept(const Slice& data, const IOOptions& options, IODebugContext* debug) {
-    IOStatus status = HandOver(options, debug);
-    if (status.ok()) status = target()->PositionedAppend(data, End(), options, debug);
-    if (!status.ok()) return status;
-    synced_ = End() + data.size();
-    unsynced_.clear();
-    handed_ = 0;
-    unkept_ = true;
-    return status;
-  }
-  // A failed sync may have dropped any of what it was to write, so all of that is written again
-  // before the next one.
-  IOStatus SyncAndFill(const IOOptions& options, IODebugContext* debug, SyncCall sync) {
-    size_t bytes = 0;
-    uint64_t from = 0;
-    {
-      std::lock_guard lock(mutex_);
-      if (lost_) return IOStatus::IOError("an earlier sync of this log failed");
-      IOStatus handed = HandOver(options, debug);
-      if (!handed.ok()) return handed;
-      bytes = handed_;
-      from = synced_;
-    }
-    IOStatus status = (target()->*sync)(options, debug);
-    {
-      std::lock_guard lock(mutex_);
-      lost_ = !status.ok() && unkept_;
-      if (!status.ok()) {
-        handed_ = 0;
-        return status;
-      }
-      if (synced_ == from) {  // else more than is kept came meanwhile
-        unkept_ = false;
-        unsynced_.erase(0, bytes);
-        synced_ += bytes;
-        handed_ -= bytes;
-      }
-    }
-    // Before any record goes there: so no crash leaves a hole between records.
-    return Fill(options, debug, bytes) ? (target()->*sync)(options, debug) : status;
-  }
-  // True if there is filler to be synced. `growth`: what the last sync made durable.
-  bool Fill(const IOOptions& options, IODebugContext* debug, uint64_t growth) {
-    std::lock_guard lock(mutex_);
-    bool wanted = End() > 0 && filled_ < End() + kFillAhead && growth < kFastGrowth;
-    if (!wanted || !can_fill_) return false;
-    uint64_t from = std::max(End(), filled_);
-    IOStatus status = target()->PositionedAppend(Filler(), from, options, debug);
-    can_fill_ = status.ok();  // a full disk, or no such call: do without
-    if (can_fill_) filled_ = from + kFillBytes;
-    return can_fill_;
-  }
-
-  std::mutex mutex_;
-  uint64_t filled_ = 0;  // written blocks reach so far, if further than the records
-  // Records since the last sync that succeeded, where they begin, and how many bytes of them the
-  // file below has.
-  std::string unsynced_;
-  uint64_t synced_ = 0;
-  size_t handed_ = 0;
-  bool unkept_ = false;  // since that sync more came than is kept
-  bool lost_ = false;    // and then a sync failed
-  bool can_fill_ = true;
+  LogFiles& logs_;
+  FilledLog* log_;  // until it is closed
 };
 
-class LogFiles : public rocksdb::FileSystemWrapper {
+// A table holds what is in closed logs, of some column families and not of others. So it is not
+// synced before they are.
+class Table final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
-  using FileSystemWrapper::FileSystemWrapper;
-  const char* Name() const override { return "tarn.LogFiles"; }
-
-  IOStatus NewWritableFile(const std::string& name, const FileOptions& options,
-                           std::unique_ptr<FSWritableFile>* file, IODebugContext* debug) override {
-    IOStatus status = target()->NewWritableFile(name, options, file, debug);
-    if (status.ok() && IsLog(name)) Wrap(file, 0);
-    return status;
+  Table(std::unique_ptr<FSWritableFile> below, LogFiles& logs)
+      : FSWritableFileOwnerWrapper(std::move(below)), logs_(logs) {}
+  IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
+    IOStatus settled = logs_.Settle();
+    return settled.ok() ? target()->Sync(options, debug) : settled;
   }
-  IOStatus ReuseWritableFile(const std::string& name, const std::string& old,
-                             const FileOptions& options, std::unique_ptr<FSWritableFile>* file,
-                             IODebugContext* debug) override {
-    uint64_t written = 0;
-    IOStatus sized = target()->GetFileSize(old, options.io_options, &written, debug);
-    if (!sized.ok()) written = 0;
-    IOStatus status = target()->ReuseWritableFile(name, old, options, file, debug);
-    if (status.ok() && IsLog(name)) Wrap(file, written);
-    return status;
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    IOStatus settled = logs_.Settle();
+    return settled.ok() ? target()->Fsync(options, debug) : settled;
   }
 
  private:
-  static bool IsLog(std::string_view name) { return name.ends_with(".log"); }
-  static void Wrap(std::unique_ptr<FSWritableFile>* file, uint64_t written) {
-    *file = std::make_unique<FilledLog>(std::move(*file), written);
-  }
+  LogFiles& logs_;
 };
+
+bool IsLog(std::string_view name) {
+  return name.ends_with(".log");
+}
 
 }  // namespace
 
-std::shared_ptr<rocksdb::FileSystem> NewLogFiles(
-    const std::shared_ptr<rocksdb::FileSystem>& below) {
-  return std::make_shared<LogFiles>(below);
+LogFiles::LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below) : FileSystemWrapper(below) {}
+LogFiles::~LogFiles() = default;
+
+IOStatus LogFiles::failure() const {
+  std::lock_guard lock(mutex_);
+  return failing() ? failure_ : IOStatus::OK();
+}
+
+IOStatus LogFiles::Settle() {
+  return failing() ? SyncThrough(nullptr) : IOStatus::OK();
+}
+
+void LogFiles::Sync(const FilledLog& log) {
+  SyncThrough(&log).PermitUncheckedError();
+}
+
+IOStatus LogFiles::SyncThrough(const FilledLog* last) {
+  std::lock_guard lock(mutex_);
+  IOStatus status;
+  bool failing = false;
+  for (auto at = logs_.begin(); at != logs_.end();) {
+    FilledLog& log = **at;
+    if (status.ok() && (log.failing || &log == last)) {
+      status = log.Sync();
+      log.failing = !status.ok();
+    } else if (&log == last) {
+      log.failing = true;  // not before those that failed
+    }
+    failing = failing || log.failing;
+    bool done = log.closed && !log.failing;
+    if (done) log.Close().PermitUncheckedError();
+    at = done ? logs_.erase(at) : std::next(at);
+  }
+  if (!status.ok()) failure_ = status;
+  failing_.store(failing, std::memory_order_release);
+  return status;
+}
+
+IOStatus LogFiles::Close(FilledLog& log) {
+  std::lock_guard lock(mutex_);
+  log.closed = true;
+  if (log.failing) return IOStatus::OK();
+  IOStatus status = log.Close();
+  logs_.remove_if([&](const auto& other) { return other.get() == &log; });
+  return status;
+}
+
+void LogFiles::Add(const std::string& name, uint64_t written,
+                   std::unique_ptr<FSWritableFile>* file) {
+  auto log = std::make_unique<FilledLog>(name, std::move(*file), written);
+  *file = std::make_unique<LogHandle>(*this, *log);
+  std::lock_guard lock(mutex_);
+  logs_.push_back(std::move(log));
+}
+
+IOStatus LogFiles::NewWritableFile(const std::string& name, const FileOptions& options,
+                                   std::unique_ptr<FSWritableFile>* file, IODebugContext* debug) {
+  IOStatus status = target()->NewWritableFile(name, options, file, debug);
+  if (status.ok() && IsLog(name)) Add(name, 0, file);
+  if (status.ok() && name.ends_with(".sst"))
+    *file = std::make_unique<Table>(std::move(*file), *this);
+  return status;
+}
+
+IOStatus LogFiles::ReuseWritableFile(const std::string& name, const std::string& old,
+                                     const FileOptions& options,
+                                     std::unique_ptr<FSWritableFile>* file, IODebugContext* debug) {
+  uint64_t written = 0;
+  IOStatus sized = target()->GetFileSize(old, options.io_options, &written, debug);
+  if (!sized.ok()) written = 0;
+  IOStatus status = target()->ReuseWritableFile(name, old, options, file, debug);
+  if (status.ok() && IsLog(name)) Add(name, written, file);
+  return status;
+}
+
+// What RocksDB has no more use for need not be made durable.
+IOStatus LogFiles::DeleteFile(const std::string& name, const IOOptions& options,
+                              IODebugContext* debug) {
+  if (IsLog(name)) {
+    std::lock_guard lock(mutex_);
+    logs_.remove_if([&](const auto& log) { return log->closed && log->name() == name; });
+    failing_.store(std::any_of(logs_.begin(), logs_.end(), [](auto& log) { return log->failing; }),
+                   std::memory_order_release);
+  }
+  return target()->DeleteFile(name, options, debug);
 }
 
 }  // namespace tarn::local

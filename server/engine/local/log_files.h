@@ -1,25 +1,71 @@
-// LogFiles: the file system that RocksDB's logs lie on, which keeps written blocks ahead of their
-// ends.
+// LogFiles: the file system that RocksDB's logs lie on. It keeps written blocks ahead of their
+// ends, and keeps the logs' failures from RocksDB.
 //
 // A sync of bytes that make a file longer, or that fill blocks which were only allocated, costs the
 // file system below a commit of its journal; a sync of bytes that overwrite written blocks does
-// not, and takes a sixth of the time on ext4. So a log gets kFillBytes of filler behind its end,
-// synced, whenever there is little of it left, and loses it again when it is closed.
+// not, and takes a sixth of the time on ext4. So a log gets filler behind its end, synced, whenever
+// there is little of it left, and loses it again when it is closed. After a crash the filler is
+// still there, and it is cut off before RocksDB reads the log (log_tail.h).
 //
-// Records that could not be written or synced are kept in memory and written again by the next
-// sync, so that a log outlives a disk that is full or fails for a while.
+// RocksDB 7.8 never writes to a log again that has failed once, and stays read-only for ever, or
+// ends the process, when it meets that log's failure a second time before it has left the log
+// behind. So it never learns of one: records that could not be written or synced are kept in
+// memory, the log is `failing`, and whoever asked for the sync has to look (failure). They are
+// written again by Settle, and by each later sync. Meanwhile no later log is synced, and no table,
+// since neither may be there after a crash without the records before it.
 //
-// After a crash the filler is still there, and it is cut off before RocksDB reads the log
-// (log_tail.h).
+// Threads: any.
 #pragma once
 
 #include <rocksdb/file_system.h>
 
+#include <atomic>
+#include <list>
 #include <memory>
+#include <mutex>
+#include <string>
 
 namespace tarn::local {
 
-// Filler for the files whose names end with ".log"; all else is `below`'s.
-std::shared_ptr<rocksdb::FileSystem> NewLogFiles(const std::shared_ptr<rocksdb::FileSystem>& below);
+class FilledLog;
+
+class LogFiles final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below);
+  ~LogFiles() override;
+  const char* Name() const override { return "tarn.LogFiles"; }
+
+  // True if there are records that could not be made durable. No system call.
+  bool failing() const { return failing_.load(std::memory_order_acquire); }
+  // The last failure, while `failing`.
+  rocksdb::IOStatus failure() const;
+  // Tries again to make durable what failed.
+  rocksdb::IOStatus Settle();
+
+  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus ReuseWritableFile(const std::string& name, const std::string& old,
+                                      const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                      rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override;
+
+  // Of the logs that RocksDB holds. Syncs `log`, after those before it that fail.
+  void Sync(const FilledLog& log);
+  rocksdb::IOStatus Close(FilledLog& log);
+
+ private:
+  void Add(const std::string& name, uint64_t written,
+           std::unique_ptr<rocksdb::FSWritableFile>* file);
+  // Of those that fail, and of `last`, if any.
+  rocksdb::IOStatus SyncThrough(const FilledLog* last);
+
+  mutable std::mutex mutex_;                    // for what follows, and held during syncs
+  std::list<std::unique_ptr<FilledLog>> logs_;  // by age; closed ones while they fail
+  rocksdb::IOStatus failure_;
+  std::atomic<bool> failing_{false};
+};
 
 }  // namespace tarn::local

@@ -24,12 +24,14 @@ IOStatus Retryable(IOStatus status, const char* what, const std::string& path, u
   if (status.ok() || status.IsNotFound() || status.IsPathNotFound() || status.IsNotSupported()) {
     return status;
   }
+  bool full = status.IsNoSpace();
+  if (!full) ProcessHealth().CountError(what);
+  // A full disk is told elsewhere.
+  auto level = full ? spdlog::level::debug : spdlog::level::err;
+  spdlog::log(level, "disk: {} {} at byte {}: {}", what, path, offset, status.ToString());
+  if (full) status = IOStatus::IOError(kDiskFull, path);
   status.SetRetryable(true);
   status.SetDataLoss(false);
-  if (!status.IsNoSpace()) ProcessHealth().CountError(what);
-  // A full disk is told elsewhere.
-  auto level = status.IsNoSpace() ? spdlog::level::debug : spdlog::level::err;
-  spdlog::log(level, "disk: {} {} at byte {}: {}", what, path, offset, status.ToString());
   return status;
 }
 
@@ -38,10 +40,6 @@ class File final : public rocksdb::FSWritableFileOwnerWrapper {
   File(std::unique_ptr<FSWritableFile> below, std::string path)
       : FSWritableFileOwnerWrapper(std::move(below)), path_(std::move(path)) {}
 
-  void SetIOPriority(rocksdb::Env::IOPriority priority) override {
-    of_compaction_ = priority == rocksdb::Env::IO_LOW;
-    FSWritableFileOwnerWrapper::SetIOPriority(priority);
-  }
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
     return Mark(target()->Append(data, options, debug), "write");
   }
@@ -63,27 +61,18 @@ class File final : public rocksdb::FSWritableFileOwnerWrapper {
     return Mark(target()->Flush(options, debug), "write");
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
-    if (HoldsNothing()) return IOStatus::OK();
     return Mark(target()->Sync(options, debug), "sync");
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
-    if (HoldsNothing()) return IOStatus::OK();
     return Mark(target()->Fsync(options, debug), "sync");
   }
 
  private:
-  // RocksDB begins another log only when something was written to the one that failed. So a log
-  // must not fail before: no other would ever follow.
-  bool HoldsNothing() { return path_.ends_with(".log") && target()->GetFileSize({}, nullptr) == 0; }
   IOStatus Mark(IOStatus status, const char* what) {
     if (status.ok()) return status;
-    // A compaction without space is none of the writers' business. But RocksDB 7.8, which keeps a
-    // mark of each full disk that it recovered from, would refuse their next writes for it.
-    if (of_compaction_ && status.IsNoSpace()) status = IOStatus::IOError("no space", path_);
     return Retryable(std::move(status), what, path_, target()->GetFileSize({}, nullptr));
   }
   const std::string path_;
-  bool of_compaction_ = false;
 };
 
 class TableFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {

@@ -6,6 +6,10 @@
 // that failed, whose bytes are lost whatever the next one says). A table that a compaction could
 // not read is there still, too, and the compaction is done again. So failures are marked as ones to
 // try again, which RocksDB then does. Each is logged with its file.
+//
+// A full disk is such a failure too, with a text of its own (kDiskFull). RocksDB 7.8 has another
+// way back from what it knows as one: it looks every five seconds whether there is space, may find
+// something else to wait for each time, and refuses writes for compactions that had no space.
 #pragma once
 
 #include <rocksdb/file_system.h>
@@ -13,6 +17,8 @@
 #include <memory>
 
 namespace tarn::local {
+
+constexpr const char* kDiskFull = "no space left on the disk";
 
 std::shared_ptr<rocksdb::FileSystem> NewRetryableFiles(
     const std::shared_ptr<rocksdb::FileSystem>& below);

@@ -16,7 +16,6 @@
 #include "common/log.h"
 #include "server/engine/local/chunk_files.h"
 #include "server/engine/local/health.h"
-#include "server/engine/local/log_files.h"
 #include "server/engine/local/log_order.h"
 #include "server/engine/local/log_tail.h"
 #include "server/engine/local/manifest_files.h"
@@ -25,9 +24,9 @@
 namespace tarn::local {
 namespace {
 
-constexpr int kTablesOpenMax = 2000;              // of the process's limit of open files
-constexpr std::chrono::seconds kSpaceWait{8};     // for RocksDB to find space again
-constexpr std::chrono::seconds kRecoveryWait{2};  // for it to recover from other errors
+constexpr int kTablesOpenMax = 2000;                      // of the process's limit of open files
+constexpr std::chrono::milliseconds kRetryInterval{500};  // of RocksDB, after an error
+constexpr std::chrono::seconds kRecoveryWait{2};          // for it to be done
 constexpr std::chrono::milliseconds kRecoveryPoll{20};
 // After a crash the logs are read before anything is served, at about 75 MB a second of processor.
 constexpr uint64_t kLogBytesMax = 96u << 20;
@@ -89,14 +88,14 @@ rocksdb::DBOptions DatabaseOptions(const LocalOptions& local, rocksdb::Env* env)
   // What a crash leaves at a log's end is cut off before (CutLogTails); anything else wrong in it
   // is an error, never a silent loss.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  // The log is written when it is synced: one system call for all changes that wait. It also means
-  // that a log that cannot be written is noticed by Sync alone, when the changes are in the tables'
-  // memory already; so Resume can always save them by writing the tables.
+  // The log is written when it is synced: one system call for all changes that wait.
   options.manual_wal_flush = true;
   options.info_log = std::make_shared<Log>();
   // RocksDB must try again by itself: between an error and a Resume from outside, 7.8 forgets
   // flushes that were scheduled, and Resume would wait for them for ever.
   options.max_bgerror_resume_count = std::numeric_limits<int>::max();
+  options.bgerror_resume_retry_interval =
+      std::chrono::duration_cast<std::chrono::microseconds>(kRetryInterval).count();
   options.bytes_per_sync = 1u << 20;
   return options;
 }
@@ -145,8 +144,9 @@ Store::Store(const LocalOptions& options)
     : options_(options),
       disk_(*options.disk),
       ballast_(options.data_dir + "/ballast"),
-      env_(rocksdb::NewCompositeEnv(
-          NewRetryableFiles(NewManifestFiles(NewLogFiles(disk_.DatabaseEnv()->GetFileSystem()))))),
+      logs_(std::make_shared<LogFiles>(
+          NewManifestFiles(NewRetryableFiles(disk_.DatabaseEnv()->GetFileSystem())))),
+      env_(rocksdb::NewCompositeEnv(logs_)),
       log_order_(std::make_unique<LogOrder>()) {}
 
 Result<std::unique_ptr<Store>> Store::Open(const LocalOptions& given) {
@@ -192,9 +192,9 @@ Error Store::Translate(const rocksdb::Status& status) const {
     ProcessHealth().damaged.fetch_add(1, std::memory_order_relaxed);
     return Error(Code::kCorrupt, status.ToString());
   }
-  bool space = status.IsNoSpace() || status.subcode() == rocksdb::Status::kNoSpace ||
-               status.ToString().find("No space left") != std::string::npos;
-  if (space) return Error(Code::kNoSpace, "the disk of the data directory is full");
+  if (status.IsNoSpace() || status.ToString().find(kDiskFull) != std::string::npos) {
+    return Error(Code::kNoSpace, "the disk of the data directory is full");
+  }
   if (status.IsBusy() || status.IsIncomplete()) return Error(Code::kUnavailable, status.ToString());
   spdlog::error("database: {}", status.ToString());
   return Error(Code::kIo, status.ToString());
@@ -233,8 +233,19 @@ Result<void> Store::Scan(Table table, const std::string& first, const std::strin
   return Ok();
 }
 
-Result<Store::Ticket> Store::Write(Batch& batch) {
+Result<void> Store::Ready() {
+  if (!failed_ && logs_->failing()) {
+    rocksdb::Status status = logs_->failure();
+    if (!status.ok()) (void)Failed(status);
+  }
   if (failed_) Recover();
+  if (!failed_) return Ok();
+  constexpr const char* kWhat = "the log could not be written, and still cannot";
+  return Translate(rocksdb::Status::IOError(failed_full_ ? kDiskFull : kWhat));
+}
+
+Result<Store::Ticket> Store::Write(Batch& batch) {
+  TRY(Ready());
   grown_ += batch.bytes();
   auto status = db_->Write(rocksdb::WriteOptions(), &batch.batch_);
   if (!status.ok()) {
@@ -249,38 +260,23 @@ Result<Store::Ticket> Store::Write(Batch& batch) {
 }
 
 Result<Store::Ticket> Store::SyncAll() {
-  Ticket target = written_.load();
-  auto status = SyncLog();
-  ++syncs_;
-  if (!status.ok()) return Failed(status);
-  return target;
-}
-
-rocksdb::Status Store::StillFailed() const {
-  constexpr const char* kWhat = "the log could not be written, and still cannot";
-  return failed_full_ ? rocksdb::Status::NoSpace(kWhat) : rocksdb::Status::IOError(kWhat);
-}
-
-// A log that could not be written is not asked again: Recover makes all changes durable in the
-// tables and begins another one.
-rocksdb::Status Store::SyncLog() {
   constexpr int kAttempts = 3;
-  rocksdb::Status status;
+  Ticket target = written_.load();
+  Result<void> synced = Ok();
   for (int i = 0; i < kAttempts; ++i) {
-    if (failed_) Recover();
-    if (failed_ && !status.ok()) return status;
-    if (failed_) return StillFailed();
-    status = db_->FlushWAL(true);
-    if (status.ok()) return status;
-    (void)Failed(status);
+    if (auto ready = Ready(); !ready) return synced ? ready.error() : synced.error();
+    auto status = db_->FlushWAL(true);
+    if (status.ok()) status = logs_->failure();
+    ++syncs_;
+    if (status.ok()) return target;
+    synced = Failed(status);
   }
-  return status;
+  return synced.error();
 }
 
 // To the kernel: there after a kill, though not after a power loss.
 Result<void> Store::Flush() {
-  if (failed_) Recover();
-  if (failed_) return Translate(StillFailed());
+  TRY(Ready());
   auto status = db_->FlushWAL(false);
   if (!status.ok()) return Failed(status);
   return Ok();
@@ -291,17 +287,17 @@ Result<void> Store::WriteAndSync(Batch& batch) {
   return Sync(ticket);
 }
 
-// RocksDB recovers in a thread of its own, trying each second, or each five when it looks for
-// space, and Resume is Busy meanwhile. A write waits for that once, and not again soon when it was
-// in vain.
+// The logs are simply written again. RocksDB recovers from other errors in a thread of its own,
+// trying every kRetryInterval, and Resume is Busy meanwhile. A write waits for that once, and not
+// again soon when it was in vain.
 void Store::Recover() {
   std::lock_guard lock(recover_mutex_);
-  if (!failed_) return;
+  if (!failed()) return;
   if (failed_full_) DropBallast();
   auto now = std::chrono::steady_clock::now();
-  auto wait = failed_full_ ? kSpaceWait : kRecoveryWait;
-  auto until = now + (now < wait_again_ ? std::chrono::seconds(0) : wait);
-  rocksdb::Status status = db_->Resume();
+  auto until = now + (now < wait_again_ ? std::chrono::seconds(0) : kRecoveryWait);
+  rocksdb::Status status = logs_->Settle();
+  if (status.ok()) status = db_->Resume();
   while (status.IsBusy() && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(kRecoveryPoll);
     status = db_->Resume();
@@ -311,7 +307,7 @@ void Store::Recover() {
     return;
   }
   if (now < until) {
-    wait_again_ = std::chrono::steady_clock::now() + wait;
+    wait_again_ = std::chrono::steady_clock::now() + kRecoveryWait;
     spdlog::error("database: still not writable: {}", status.ToString());
   }
 }

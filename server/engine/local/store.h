@@ -23,6 +23,7 @@
 #include "server/engine/local/format.h"
 #include "server/engine/local/group_commit.h"
 #include "server/engine/local/local_engine.h"
+#include "server/engine/local/log_files.h"
 
 namespace tarn::local {
 
@@ -74,7 +75,7 @@ class Store {
 
   // After a failed write: tries to serve writes again. Called now and then.
   void Recover();
-  bool failed() const { return failed_.load(); }
+  bool failed() const { return failed_ || logs_->failing(); }
 
   // A consistent view of everything, until the pointer goes.
   std::shared_ptr<const rocksdb::Snapshot> TakeSnapshot() const;
@@ -105,8 +106,7 @@ class Store {
   }
   Error Translate(const rocksdb::Status& status) const;
   void DropBallast();
-  rocksdb::Status SyncLog();
-  rocksdb::Status StillFailed() const;
+  Result<void> Ready();  // to be written to
   Result<Ticket> SyncAll();
   Error Failed(const rocksdb::Status& status);
 
@@ -115,6 +115,7 @@ class Store {
   const std::string ballast_;  // a file that is given up when the disk is full
   uint64_t ballast_bytes_ = 0;
   std::atomic<bool> ballast_missing_{false};             // there was no room for it yet
+  const std::shared_ptr<LogFiles> logs_;                 // shared with env_
   const std::unique_ptr<rocksdb::Env> env_;              // outlives the database
   const std::unique_ptr<rocksdb::WalFilter> log_order_;  // the same
   std::unique_ptr<rocksdb::DB> db_;

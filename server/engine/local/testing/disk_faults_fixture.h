@@ -21,7 +21,6 @@ class DiskFaults : public ::testing::Test {
  protected:
   using Kind = SimulatedDisk::Kind;
   static inline const vfs::Caller kRoot{.uid = 0, .gid = 0, .gids = {}, .replay = {}};
-  // RocksDB looks for space every five seconds, and may find something else to wait for each time.
   static constexpr std::chrono::seconds kPatience{60};
 
   DiskFaults() {

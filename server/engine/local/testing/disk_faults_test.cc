@@ -76,6 +76,40 @@ TEST_F(DiskFaults, LogsThatFailOneAfterTheOtherDoNotEndTheDatabase) {
   ExpectSound(made);
 }
 
+// Also when tables are written, logs closed and others begun meanwhile.
+TEST_F(DiskFaults, LogsThatFailNowAndThenUnderLoadDoNotEndTheDatabase) {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 6;
+  std::vector<std::string> made[kThreads];
+  for (int round = 0; round < kRounds; ++round) {
+    std::atomic<unsigned> calls{0};
+    Break(round % 2 == 0 ? EIO : ENOSPC, [&calls](auto& call) {
+      bool of_log = call.kind == Kind::kSync || call.kind == Kind::kWrite;
+      return of_log && call.path.ends_with(".log") && ++calls % 7 < 3;
+    });
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        std::string name = std::string(150, 'n') + std::to_string(round * kThreads + thread) + "-";
+        for (int i = 0; i < 150; ++i) {
+          auto created = fs_->Create(kRoot, top_, name + std::to_string(i), {});
+          if (created) made[thread].push_back(name + std::to_string(i));
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_GT(failures_, 0u);
+    ExpectKept();
+    Heal();
+    ASSERT_TRUE(ServesAgain("again" + std::to_string(round) + "-"));
+  }
+  for (int thread = 1; thread < kThreads; ++thread) {
+    made[0].insert(made[0].end(), made[thread].begin(), made[thread].end());
+  }
+  EXPECT_GT(made[0].size(), 100u);
+  ExpectSound(made[0]);
+}
+
 TEST_F(DiskFaults, ADiskThatOthersFillIsRefusedAndComesBack) {
   std::vector<std::string> made;
   for (int round = 0; round < 3; ++round) {
