@@ -26,7 +26,13 @@ suite_seconds_max=2400
 logs=build/tests
 mkdir -p "$logs"
 passed=0 failed=0 begin=$SECONDS
-conclude() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ]; exit; }
+failures=()  # a line each: what is asked first of a red run
+conclude() {
+  [ ${#failures[@]} = 0 ] || printf 'failed: %s\n' "${failures[@]}"
+  echo "$passed passed, $failed failed"
+  [ "$failed" = 0 ]
+  exit
+}
 failed_to_start() { echo "test: $1"; failed=$((failed + 1)); conclude; }
 
 must() { # must NAME CMD...: a step without which nothing can be tested
@@ -50,9 +56,14 @@ for suite in "${order[@]}"; do
     "$suite" "$good" "$bad" $((SECONDS - start)) "$status"
   if [ "$bad" != 0 ]; then
     echo "--- from $log"
-    grep -aE 'FAIL|error|Error' "$log" | head -n 40
+    grep -aE -A 8 ': Failure$|ERROR: [A-Za-z]+Sanitizer|WARNING: ThreadSanitizer|runtime error' \
+      "$log" | head -n 120
     tail -n 60 "$log"
     echo "---"
+    mapfile -t names < <(grep -aE '\[  FAILED  \] [^ ]+ \([0-9]+ ms\)|^(FAIL|not ok)' "$log" |
+      sort -u | head -n 20)
+    [ ${#names[@]} != 0 ] || names=("no test by name; exit $status")
+    failures+=("${names[@]/#/$suite: }")
   fi
   passed=$((passed + good)) failed=$((failed + bad))
 done
