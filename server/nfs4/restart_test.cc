@@ -100,6 +100,41 @@ TEST(Restart, ACopyIsMadeOnce) {
   }
 }
 
+// The server died between the first session of a client's new life and the end of its old ones.
+TEST(Restart, AnOldLifeOfAClientTakesNoRecordOfTheNewOne) {
+  Harness h;
+  Client41 client(h, "client", 1);
+  client.Start();
+  std::string key;
+  std::string session;
+  ASSERT_TRUE(h.records
+                  .Scan("nfs/session/",
+                        [&](std::string_view found, std::string_view value) {
+                          key = found;
+                          session = value;
+                          return true;
+                        })
+                  .ok());
+  Client41 anew(h, "client", 2);
+  anew.Start();
+  std::string handle;
+  anew.OpenFile("f", handle);
+  ASSERT_TRUE(h.records.Put(key, session).ok());
+  h.Restart();
+  ASSERT_TRUE(h.server->InGrace());
+  Reply complete = anew.Run({Op(OP_RECLAIM_COMPLETE, RECLAIM_COMPLETE4args{})});
+  ASSERT_EQ(complete.status(), NFS4_OK);
+  h.server->Tick();
+  anew.OpenFile("f", handle);
+  for (int i = 0; i < 10; ++i) {
+    h.clock.Advance(std::chrono::seconds(20));
+    ASSERT_EQ(anew.Run({Op(OP_PUTROOTFH)}).status(), NFS4_OK);
+    h.server->Tick();
+  }
+  h.Restart();
+  EXPECT_TRUE(h.server->InGrace()) << "what it held is known";
+}
+
 // Linux tells its highest slot of the moment, also in a request that it sends again.
 TEST(Restart, AChangeThatIsSentAgainMayTellAnotherHighestSlot) {
   Harness h;

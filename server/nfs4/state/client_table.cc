@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "common/log.h"
 #include "server/nfs4/state/stateid.h"
@@ -11,7 +12,7 @@ namespace tarn::nfs4 {
 ClientTable::ClientTable(Recovery& recovery, FileTable& files, const Clock& clock,
                          std::chrono::seconds lease)
     : recovery_(recovery), files_(files), clock_(clock), lease_(lease) {
-  for (const SessionRecord& record : recovery_.TakeSessions()) Restore(record);
+  RestoreAll(recovery_.TakeSessions());
 }
 
 // Clients, sessions, owners and states hold each other.
@@ -21,6 +22,24 @@ ClientTable::~ClientTable() {
     client->sessions.clear();
     for (const auto& [state_id, state] : client->states) state->Leave();
     client->states.clear();
+  }
+}
+
+// A client whose sessions were about to go, because it had begun anew, is not there again: it would
+// take the record of what its newer self holds with it when its lease ends.
+void ClientTable::RestoreAll(const std::vector<SessionRecord>& records) {
+  std::map<std::string, clientid4> newest;
+  for (const SessionRecord& record : records) {
+    clientid4& client = newest[record.client_key];
+    client = std::max(client, record.client);
+  }
+  std::vector<const SessionRecord*> old;
+  for (const SessionRecord& record : records) {
+    bool newer = newest[record.client_key] != record.client;
+    newer ? old.push_back(&record) : Restore(record);
+  }
+  for (const SessionRecord* record : old) {
+    confirmed_[record->client_key]->ended_sessions.push_back(record->id);
   }
 }
 

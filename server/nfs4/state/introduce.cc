@@ -158,7 +158,11 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
                                      .next_create_session = client->create_session_sequence + 1,
                                      .fore = fore,
                                      .back = back});
-  if (!kept.ok()) return ToStatus(kept);
+  if (!kept.ok()) {
+    std::unique_lock lock(mutex_);
+    client->ended_sessions.push_back(session->id);  // it may be there all the same
+    return ToStatus(kept);
+  }
   {
     std::unique_lock lock(mutex_);
     if (client->dead) {
