@@ -92,6 +92,7 @@ std::string Host::Start() {
   if (wrong.empty()) wrong = StartServer();
   if (wrong.empty()) {
     ++run_;
+    failed_before_ = failed_calls_;
     return "";
   }
   exports_.reset();
@@ -115,6 +116,7 @@ std::string Host::StartServer() {
 
 void Host::Kill(Death how) {
   if (!server_) return;
+  disk_failed_ = failed_calls_ != failed_before_;
   fence_->Die();
   Calm calm(*this);
   if (disk_ && !left_) Leave(how);

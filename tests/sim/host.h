@@ -50,6 +50,8 @@ class Host {
   void Kill(Death how);
   // Was the power cut when it died last?
   bool lost_power() const { return lost_power_; }
+  // Had its disk failed any call of that run?
+  bool disk_failed() const { return disk_failed_; }
   // Of the local engine's disk, from now on.
   void SetFaults(const Faults& faults);
   const Faults& faults() const { return faults_; }
@@ -100,6 +102,8 @@ class Host {
   Faults faults_;
   Random fault_random_;
   uint64_t failed_calls_ = 0;
+  uint64_t failed_before_ = 0;  // of those, before this run
+  bool disk_failed_ = false;
   uint32_t calm_ = 0;
   bool lost_power_ = false;
   // The database has threads of its own, whose calls are not counted and do not fail: they come

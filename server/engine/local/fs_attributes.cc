@@ -66,6 +66,8 @@ Result<Attributes> LocalFileSystem::SetAttributes(const Caller& caller, FileId f
     // A size that unstable writes made is not stored yet: naming it is what makes it durable.
     flushes = resized || (change.size && inode->dirty);
     if (flushes) {
+      // Once it is cut, nothing can be taken back.
+      TRY(store_.Ready());
       MarkDirty(inode);
       if (resized) {
         TRY(cut, Resize(*inode, *change.size));

@@ -279,7 +279,7 @@ Result<WriteResult> LocalFileSystem::Write(const Caller& caller, FileId file, bo
     if (offset > kFileBytesMax - data.size()) return Error(Code::kFileTooBig);
     TRY(plan, PlanWrite(*inode, offset, data.size()));
     if (!plan.unmarked.empty()) continue;
-    if (!flush) TRY(ReserveChange(*inode));
+    TRY(flush ? store_.Ready() : ReserveChange(*inode));
     losses = inode->losses;
     MarkDirty(inode);
     TRY(written, WriteLocked(*inode, offset, data, plan.in_place));

@@ -97,9 +97,9 @@ Result<void> LocalFileSystem::ReserveChange(Inode& inode) {
   Batch batch(store_);
   PutInode(batch, inode, inode.StoredForm());
   auto ticket = store_.Write(batch);
-  if (ticket) return store_.Flush();
-  inode.change_stored = before;
-  return ticket.error();
+  Result<void> kept = ticket ? store_.Flush() : ticket.error();
+  if (!kept) inode.change_stored = before;
+  return kept;
 }
 
 void LocalFileSystem::TakeImages(FileData& data, Pending& pending) {

@@ -42,12 +42,11 @@ class FilledLog {
 
   const std::string& name() const { return name_; }
   FSWritableFile* file() const { return file_.get(); }
-  // False: it keeps more than it should, and a sync is due.
+  // False: the system did not take it, or more is kept than should be. A sync is due.
   bool Append(const Slice& data) {
     std::lock_guard lock(mutex_);
     unsynced_.append(data.data(), data.size());
-    HandOver().PermitUncheckedError();  // the next sync tells
-    return unsynced_.size() <= kKeptMax;
+    return HandOver().ok() && unsynced_.size() <= kKeptMax;
   }
   // A failed sync may have dropped any of what it was to write, so all of that is written again
   // before the next one.

@@ -278,6 +278,7 @@ Result<Store::Ticket> Store::SyncAll() {
 Result<void> Store::Flush() {
   TRY(Ready());
   auto status = db_->FlushWAL(false);
+  if (status.ok()) status = logs_->failure();
   if (!status.ok()) return Failed(status);
   return Ok();
 }

@@ -73,7 +73,9 @@ class Store {
   // Everything written so far.
   Ticket Latest() const { return written_.load(); }
 
-  // After a failed write: tries to serve writes again. Called now and then.
+  // Does it take changes? After a failed write it tries to serve again.
+  Result<void> Ready();
+  // The same. Called now and then.
   void Recover();
   bool failed() const { return failed_ || logs_->failing(); }
 
@@ -106,7 +108,6 @@ class Store {
   }
   Error Translate(const rocksdb::Status& status) const;
   void DropBallast();
-  Result<void> Ready();  // to be written to
   Result<Ticket> SyncAll();
   Error Failed(const rocksdb::Status& status);
 
