@@ -330,7 +330,7 @@ void Model::Done(Request& request, Tree found) {
   request.done = IsTagged(request.op.kind) && (request.op.kind != Kind::kOpen || made != 0);
 }
 
-void Model::Restarted(Time now) {
+void Model::Restarted(Time now, bool disk_failed) {
   std::set<Actor> holders;
   for (const auto& [who, share] : held.opens()) holders.insert(who.actor);
   tree.Restart();
@@ -340,8 +340,10 @@ void Model::Restarted(Time now) {
     bool held_before = holders.contains(actor);
     if (client.minor == 0) client.id = 0;
     client.complete = false;
-    // It may have been dropped before the server died.
-    if (!held_before && now - client.renewed_least > 2 * kLease) client.unsure = true;
+    // It may have been dropped before the server died, and then be there again, since a disk that
+    // failed took no note of that.
+    bool late = now - client.renewed_least > 2 * kLease;
+    if (late && (!held_before || disk_failed)) client.unsure = true;
     client.renewed_least = client.renewed_most = now;
     if (client.unsure) held.ForgetBefore(actor);
   }

@@ -78,7 +78,8 @@ class Model {
   void Died();  // before what is left is looked at
   // It may have ended the grace period before, or a part of that.
   void DiedInMaintenance();
-  void Restarted(Time now);
+  // `disk_failed`: in the run that ended.
+  void Restarted(Time now, bool disk_failed);
   // What changes that failed have perhaps left on the disk, the newest first.
   std::vector<Tree> Undone() const;
   // After a restart the tree was the so manieth of these: 0 none.

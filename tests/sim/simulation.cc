@@ -163,7 +163,7 @@ void Simulation::Recover() {
   if (!found) return Fail("after a restart: " + first_wrong);
   std::string wrong = CheckEngine(host_);
   if (!wrong.empty()) return Fail("after a restart: " + wrong);
-  model_.Restarted(now());
+  model_.Restarted(now(), host_.disk_failed());
 }
 
 DieIn Simulation::Fate(uint32_t of_thousand) {
