@@ -185,7 +185,11 @@ Result<void> LocalFileSystem::WriteBlocks(Inode& inode, uint64_t offset,
                           : WriteImages(inode, index, *chunk, within, data);
   if (!written) {
     if (written.code() == Code::kNoSpace) store_.NoteDiskFull();
-    if (growth > 0) (void)realms_.Charge(inode.record.realm, -growth, 0);
+    if (growth == 0) return written;
+    (void)realms_.Charge(inode.record.realm, -growth, 0);
+    for (uint64_t block = first; block < after; ++block) {
+      if (!chunk->Has(block)) DropImages(inode, index, *chunk, block, block + 1);
+    }
     return written;
   }
   if (growth > 0 || unshares) {

@@ -149,6 +149,21 @@ TEST_F(DiskFaults, AReadThatFailsIsAnErrorOfThatReadAlone) {
   ExpectKept();
 }
 
+// The first of its blocks was a hole, and of the second not all is written over.
+TEST_F(DiskFaults, AWriteThatFailsHalfWayLeavesNoBlockThatIsInNoMap) {
+  FileId file = Make("f");
+  ASSERT_TRUE(Write(file, 8192, std::string(300'000, 'l'), Stability::kFileSync).ok());
+  Break(EIO, [](auto& call) {
+    return call.kind == Kind::kRead && call.path.find("/chunks/") != std::string::npos;
+  });
+  EXPECT_EQ(Write(file, 4096, std::string(6'000, 's'), Stability::kUnstable).code(), Code::kIo);
+  Heal();
+  ASSERT_TRUE(Write(file, 100'000, "small", Stability::kUnstable).ok());
+  ASSERT_TRUE(fs_->Commit(kRoot, file, 0, 0).ok());
+  EXPECT_EQ(Read(file, 8192, 4096), std::string(4096, 'l'));
+  ExpectSound({"f"});
+}
+
 // A flipped bit in a table: the records of its block are errors, all else is served.
 TEST_F(DiskFaults, AFlippedBitInATableIsAnErrorOfThoseFiles) {
   for (int i = 0; i < 300; ++i) {
