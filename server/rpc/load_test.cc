@@ -296,7 +296,8 @@ TEST_P(RpcLoad, NoFileDescriptorLeftIsSurvived) {
   for (int fd : hoard) close(fd);
   setrlimit(RLIMIT_NOFILE, &before);
   EXPECT_TRUE(late.Ping());
-  if (again != nullptr) {
+  // Unless the server was faster, and took the descriptor that was to be this client's.
+  if (again != nullptr && again->connected()) {
     EXPECT_TRUE(again->Ping());
   }
 }

@@ -44,6 +44,7 @@ bool OfOwner(Kind kind) {
 std::string Model::Executed(Request& request, const std::vector<std::byte>& reply,
                             const Context& context) {
   context_ = context;
+  request.failed = false;
   Answer answer = Parse(reply, request.sequence.has_value());
   request.seen = answer;
   if (answer.status == nfs_client::kNoAnswer) return "the reply is no COMPOUND4res";
@@ -57,7 +58,6 @@ std::string Model::Executed(Request& request, const std::vector<std::byte>& repl
     if (!wrong.empty()) return wrong;
   }
   NoteRenewal(request, answer);
-  request.failed = false;
   if (again) return Again(request, answer, reply);
   bool changes = Changes(request.op);
   bool fresh = !request.done;

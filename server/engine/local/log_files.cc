@@ -36,9 +36,8 @@ const std::string& Filler() {
 // Threads: one appends at a time, and one other may sync meanwhile.
 class FilledLog {
  public:
-  // `written`: the length of the file that is recycled, all of it written blocks.
-  FilledLog(std::string name, std::unique_ptr<FSWritableFile> below, uint64_t written)
-      : name_(std::move(name)), file_(std::move(below)), filled_(written) {}
+  FilledLog(std::string name, std::unique_ptr<FSWritableFile> below)
+      : name_(std::move(name)), file_(std::move(below)) {}
 
   const std::string& name() const { return name_; }
   FSWritableFile* file() const { return file_.get(); }
@@ -70,7 +69,10 @@ class FilledLog {
       handed_ -= bytes;
     }
     // Before any record goes there: so no crash leaves a hole between records.
-    if (Fill(bytes)) file_->Sync(IOOptions(), nullptr).PermitUncheckedError();
+    if (Fill(bytes) && !file_->Sync(IOOptions(), nullptr).ok()) {
+      std::lock_guard lock(mutex_);
+      handed_ = 0;  // records that came meanwhile may be lost with the filler
+    }
     return status;
   }
   IOStatus Truncate(uint64_t size) {
@@ -207,6 +209,7 @@ LogFiles::LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below) : FileSyst
 LogFiles::~LogFiles() = default;
 
 IOStatus LogFiles::failure() const {
+  if (!failing()) return IOStatus::OK();
   std::lock_guard lock(mutex_);
   return failing() ? failure_ : IOStatus::OK();
 }
@@ -250,9 +253,8 @@ IOStatus LogFiles::Close(FilledLog& log) {
   return status;
 }
 
-void LogFiles::Add(const std::string& name, uint64_t written,
-                   std::unique_ptr<FSWritableFile>* file) {
-  auto log = std::make_unique<FilledLog>(name, std::move(*file), written);
+void LogFiles::Add(const std::string& name, std::unique_ptr<FSWritableFile>* file) {
+  auto log = std::make_unique<FilledLog>(name, std::move(*file));
   *file = std::make_unique<LogHandle>(*this, *log);
   std::lock_guard lock(mutex_);
   logs_.push_back(std::move(log));
@@ -260,21 +262,11 @@ void LogFiles::Add(const std::string& name, uint64_t written,
 
 IOStatus LogFiles::NewWritableFile(const std::string& name, const FileOptions& options,
                                    std::unique_ptr<FSWritableFile>* file, IODebugContext* debug) {
-  IOStatus status = target()->NewWritableFile(name, options, file, debug);
-  if (status.ok() && IsLog(name)) Add(name, 0, file);
-  if (status.ok() && name.ends_with(".sst"))
-    *file = std::make_unique<Table>(std::move(*file), *this);
-  return status;
-}
-
-IOStatus LogFiles::ReuseWritableFile(const std::string& name, const std::string& old,
-                                     const FileOptions& options,
-                                     std::unique_ptr<FSWritableFile>* file, IODebugContext* debug) {
-  uint64_t written = 0;
-  IOStatus sized = target()->GetFileSize(old, options.io_options, &written, debug);
-  if (!sized.ok()) written = 0;
-  IOStatus status = target()->ReuseWritableFile(name, old, options, file, debug);
-  if (status.ok() && IsLog(name)) Add(name, written, file);
+  bool table = name.ends_with(".sst");
+  IOStatus status = table ? Settle() : IOStatus::OK();  // or it would be written in vain
+  if (status.ok()) status = target()->NewWritableFile(name, options, file, debug);
+  if (status.ok() && IsLog(name)) Add(name, file);
+  if (status.ok() && table) *file = std::make_unique<Table>(std::move(*file), *this);
   return status;
 }
 

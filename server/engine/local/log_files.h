@@ -11,8 +11,10 @@
 // ends the process, when it meets that log's failure a second time before it has left the log
 // behind. So it never learns of one: records that could not be written or synced are kept in
 // memory, the log is `failing`, and whoever asked for the sync has to look (failure). They are
-// written again by Settle, and by each later sync. Meanwhile no later log is synced, and no table,
-// since neither may be there after a crash without the records before it.
+// written again by Settle, and by each later sync. Meanwhile no later log is synced, as it would
+// not be replayed behind a gap (log_order.h), and no table, since it has to be read with the
+// records before it. A log that the disk never takes again therefore stops all changes until the
+// next start.
 //
 // Threads: any.
 #pragma once
@@ -45,10 +47,6 @@ class LogFiles final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override;
-  rocksdb::IOStatus ReuseWritableFile(const std::string& name, const std::string& old,
-                                      const rocksdb::FileOptions& options,
-                                      std::unique_ptr<rocksdb::FSWritableFile>* file,
-                                      rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override;
 
@@ -57,8 +55,7 @@ class LogFiles final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus Close(FilledLog& log);
 
  private:
-  void Add(const std::string& name, uint64_t written,
-           std::unique_ptr<rocksdb::FSWritableFile>* file);
+  void Add(const std::string& name, std::unique_ptr<rocksdb::FSWritableFile>* file);
   // Of those that fail, and of `last`, if any.
   rocksdb::IOStatus SyncThrough(const FilledLog* last);
 

@@ -49,7 +49,8 @@ class File final : public rocksdb::FSWritableFileOwnerWrapper {
   }
   IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& options,
                             IODebugContext* debug) override {
-    return Mark(target()->PositionedAppend(data, offset, options, debug), "write");
+    IOStatus status = target()->PositionedAppend(data, offset, options, debug);
+    return Retryable(std::move(status), "write", path_, offset);
   }
   IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* debug) override {
     return Mark(target()->Truncate(size, options, debug), "cut");
@@ -59,6 +60,10 @@ class File final : public rocksdb::FSWritableFileOwnerWrapper {
   }
   IOStatus Flush(const IOOptions& options, IODebugContext* debug) override {
     return Mark(target()->Flush(options, debug), "write");
+  }
+  IOStatus RangeSync(uint64_t offset, uint64_t bytes, const IOOptions& options,
+                     IODebugContext* debug) override {
+    return Mark(target()->RangeSync(offset, bytes, options, debug), "write");
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
     return Mark(target()->Sync(options, debug), "sync");

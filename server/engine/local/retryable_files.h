@@ -2,10 +2,10 @@
 //
 // RocksDB takes EIO for the end: it refuses writes until it is opened again, even when the disk is
 // well by then. What it holds in memory is not harmed by it, though: it writes the tables anew, and
-// begins another log, and nothing of the files that failed is used (which also holds for a sync
-// that failed, whose bytes are lost whatever the next one says). A table that a compaction could
-// not read is there still, too, and the compaction is done again. So failures are marked as ones to
-// try again, which RocksDB then does. Each is logged with its file.
+// nothing of the files that failed is used (which also holds for a sync that failed, whose bytes
+// are lost whatever the next one says). A table that a compaction could not read is there still,
+// too, and the compaction is done again. So failures are marked as ones to try again, which RocksDB
+// then does; those of logs it does not see (log_files.h). Each is logged with its file.
 //
 // A full disk is such a failure too, with a text of its own (kDiskFull). RocksDB 7.8 has another
 // way back from what it knows as one: it looks every five seconds whether there is space, may find

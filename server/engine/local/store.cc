@@ -234,13 +234,9 @@ Result<void> Store::Scan(Table table, const std::string& first, const std::strin
 }
 
 Result<void> Store::Ready() {
-  if (!failed_ && logs_->failing()) {
-    rocksdb::Status status = logs_->failure();
-    if (!status.ok()) (void)Failed(status);
-  }
-  if (failed_) Recover();
-  if (!failed_) return Ok();
-  constexpr const char* kWhat = "the log could not be written, and still cannot";
+  if (failed()) Recover();
+  if (!failed()) return Ok();
+  constexpr const char* kWhat = "the database could not be written, and still cannot";
   return Translate(rocksdb::Status::IOError(failed_full_ ? kDiskFull : kWhat));
 }
 
@@ -294,10 +290,12 @@ Result<void> Store::WriteAndSync(Batch& batch) {
 void Store::Recover() {
   std::lock_guard lock(recover_mutex_);
   if (!failed()) return;
+  rocksdb::Status status = logs_->failure();
+  if (!status.ok()) (void)Failed(status);
   if (failed_full_) DropBallast();
   auto now = std::chrono::steady_clock::now();
   auto until = now + (now < wait_again_ ? std::chrono::seconds(0) : kRecoveryWait);
-  rocksdb::Status status = logs_->Settle();
+  status = logs_->Settle();
   if (status.ok()) status = db_->Resume();
   while (status.IsBusy() && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(kRecoveryPoll);
@@ -354,7 +352,7 @@ void Store::CheckDisk() {
 }
 
 void Store::ReclaimSpace(std::atomic<bool>& stop) {
-  if (reclaimed_at_ == written_ || failed_) return;
+  if (reclaimed_at_ == written_ || failed()) return;
   reclaimed_at_ = written_;
   std::vector<rocksdb::ColumnFamilyHandle*> all(handles_.begin(), handles_.end());
   if (!db_->Flush(rocksdb::FlushOptions(), all).ok()) return;

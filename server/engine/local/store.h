@@ -73,9 +73,9 @@ class Store {
   // Everything written so far.
   Ticket Latest() const { return written_.load(); }
 
-  // Does it take changes? After a failed write it tries to serve again.
+  // Does it take changes? After a failed write it calls Recover first. kIo, kNoSpace.
   Result<void> Ready();
-  // The same. Called now and then.
+  // Tries to serve again. Called now and then.
   void Recover();
   bool failed() const { return failed_ || logs_->failing(); }
 

@@ -46,5 +46,32 @@ TEST(StoreFaults, ALogThatFailsWhenAllElseIsInTheTablesIsWrittenAgain) {
   EXPECT_EQ(*(*store)->Get(Table::kInline, "a"), "stable");
 }
 
+// The failed sync of filler takes records with it that came since the sync before.
+TEST(StoreFaults, ALogLosesNothingWhenItsFillerCannotBeSynced) {
+  SimulatedDisk disk;
+  LogFiles files(disk.DatabaseEnv()->GetFileSystem());
+  std::unique_ptr<rocksdb::FSWritableFile> log;
+  ASSERT_TRUE(files.NewWritableFile("/1.log", {}, &log, nullptr).ok());
+  ASSERT_TRUE(log->Append("first", {}, nullptr).ok());
+  int syncs = 0;
+  disk.SetHook([&](const SimulatedDisk::Call& call) {
+    if (call.kind != SimulatedDisk::Kind::kSync || ++syncs != 2) return 0;
+    EXPECT_TRUE(log->Append("second", {}, nullptr).ok());
+    return EIO;
+  });
+  ASSERT_TRUE(log->Sync({}, nullptr).ok());
+  EXPECT_GE(syncs, 2);
+  disk.SetHook({});
+  ASSERT_TRUE(log->Sync({}, nullptr).ok());
+  EXPECT_FALSE(files.failing());
+  ASSERT_EQ(disk.SyncDirectory("/"), 0);
+  auto after = disk.CutPower(1);
+  auto file = after->Open("/1.log", Disk::Mode::kRead);
+  ASSERT_NE(file, nullptr);
+  std::string bytes(11, '?');
+  EXPECT_EQ(file->Read(0, std::as_writable_bytes(std::span(bytes))), 11);
+  EXPECT_EQ(bytes, "firstsecond");
+}
+
 }  // namespace
 }  // namespace tarn::local
