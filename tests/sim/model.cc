@@ -342,8 +342,9 @@ void Model::Restarted(Time now, bool disk_failed) {
     client.complete = false;
     // It may have been dropped before the server died, and then be there again, since a disk that
     // failed took no note of that.
-    bool late = now - client.renewed_least > 2 * kLease;
-    if (late && (!held_before || disk_failed)) client.unsure = true;
+    Time age = now - client.renewed_least;
+    bool dropped = !held_before && age > 2 * kLease;
+    if (dropped || (disk_failed && age > kLease)) client.unsure = true;
     client.renewed_least = client.renewed_most = now;
     if (client.unsure) held.ForgetBefore(actor);
   }

@@ -151,13 +151,15 @@ Tree Tree::KnowingWhat(const Tree& now) const {
     if (missing) {
       known.life = Life::kGone;
       known.links = 0;
+      known.opens = 0;
+      known.closed = false;
       known.entries.clear();
       continue;
     }
     known.fh = file.fh;
     known.fileid = file.fileid;
     known.opens = file.opens;
-    known.closed = file.closed;
+    known.closed = file.closed && known.links == 0;
     known.unsure = known.unsure || file.unsure;
     if (known.links == 0) known.life = file.life;
   }

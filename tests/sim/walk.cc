@@ -36,10 +36,7 @@ class Walk {
              std::to_string(file.links);
     }
     if (file.fileid != 0 && file.fileid != id.inode) return name + " is another file";
-    if (ChangeMayGoBack() && file.type == nfs4::NF4REG) {
-      // The local engine keeps the change attributes of unstable data over kills only
-      // (docs/engine-format.md): after a cut of power they may go back with it, and so may those
-      // of writes that met an error.
+    if (ChangeMayGoBack(file)) {
       file.change = std::min(file.change, found->change);
       file.written = false;
     }
@@ -74,7 +71,13 @@ class Walk {
     return "";
   }
 
-  bool ChangeMayGoBack() const { return !running_ && (host_.lost_power() || host_.disk_failed()); }
+  // The local engine keeps the change attributes of unstable data over kills only
+  // (docs/engine-format.md): after a cut of power they may go back with it. So may those of any
+  // change that met an error.
+  bool ChangeMayGoBack(const File& file) const {
+    bool lost = host_.lost_power() && file.type == nfs4::NF4REG;
+    return !running_ && (lost || host_.disk_failed());
+  }
 
   std::string CompareBytes(File& file, const std::string& name, vfs::FileId id, uint64_t size) {
     if (running_) return CompareRunning(file, name, id, size);
@@ -88,7 +91,7 @@ class Walk {
     };
     bool unsure = file.content.Unsure(tree_.epoch) || file.shown.Unsure(tree_.epoch);
     bool fine = file.content.AdoptAfterCrash(size, unit_at, host_.lost_power(), lost);
-    if (lost && !ChangeMayGoBack()) file.written = !unsure && !file.content.SameAs(file.shown);
+    if (lost && !ChangeMayGoBack(file)) file.written = !unsure && !file.content.SameAs(file.shown);
     return fine ? "" : name + " of " + std::to_string(size) + " bytes has other contents";
   }
 
