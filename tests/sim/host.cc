@@ -1,5 +1,7 @@
 #include "tests/sim/host.h"
 
+#include <utility>
+
 #include "server/engine/local/local_engine.h"
 #include "server/engine/memory/memory_engine.h"
 
@@ -92,7 +94,7 @@ std::string Host::Start() {
   if (wrong.empty()) wrong = StartServer();
   if (wrong.empty()) {
     ++run_;
-    failed_before_ = failed_calls_;
+    disk_failed_ = std::exchange(failed_before_, failed_calls_) != failed_calls_;
     return "";
   }
   exports_.reset();
@@ -116,7 +118,6 @@ std::string Host::StartServer() {
 
 void Host::Kill(Death how) {
   if (!server_) return;
-  disk_failed_ = failed_calls_ != failed_before_;
   fence_->Die();
   Calm calm(*this);
   if (disk_ && !left_) Leave(how);

@@ -50,7 +50,7 @@ class Host {
   void Kill(Death how);
   // Was the power cut when it died last?
   bool lost_power() const { return lost_power_; }
-  // Had its disk failed any call of that run?
+  // Had its disk failed any call of that run, or of a start in vain since then?
   bool disk_failed() const { return disk_failed_; }
   // Of the local engine's disk, from now on.
   void SetFaults(const Faults& faults);
