@@ -1,7 +1,7 @@
 #include "server/engine/local/log_files.h"
 
 #include <algorithm>
-#include <string_view>
+#include <string>
 #include <utility>
 
 #include "server/engine/local/log_tail.h"
@@ -36,10 +36,8 @@ const std::string& Filler() {
 // Threads: one appends at a time, and one other may sync meanwhile.
 class FilledLog {
  public:
-  FilledLog(std::string name, std::unique_ptr<FSWritableFile> below)
-      : name_(std::move(name)), file_(std::move(below)) {}
+  explicit FilledLog(std::unique_ptr<FSWritableFile> below) : file_(std::move(below)) {}
 
-  const std::string& name() const { return name_; }
   FSWritableFile* file() const { return file_.get(); }
   // False: the system did not take it, or more is kept than should be. A sync is due.
   bool Append(const Slice& data) {
@@ -122,7 +120,6 @@ class FilledLog {
     return can_fill_;
   }
 
-  const std::string name_;
   const std::unique_ptr<FSWritableFile> file_;
   std::mutex mutex_;
   uint64_t filled_ = 0;  // written blocks reach so far, if further than the records
@@ -199,10 +196,6 @@ class Table final : public rocksdb::FSWritableFileOwnerWrapper {
   LogFiles& logs_;
 };
 
-bool IsLog(std::string_view name) {
-  return name.ends_with(".log");
-}
-
 }  // namespace
 
 LogFiles::LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below) : FileSystemWrapper(below) {}
@@ -253,8 +246,8 @@ IOStatus LogFiles::Close(FilledLog& log) {
   return status;
 }
 
-void LogFiles::Add(const std::string& name, std::unique_ptr<FSWritableFile>* file) {
-  auto log = std::make_unique<FilledLog>(name, std::move(*file));
+void LogFiles::Add(std::unique_ptr<FSWritableFile>* file) {
+  auto log = std::make_unique<FilledLog>(std::move(*file));
   *file = std::make_unique<LogHandle>(*this, *log);
   std::lock_guard lock(mutex_);
   logs_.push_back(std::move(log));
@@ -265,21 +258,9 @@ IOStatus LogFiles::NewWritableFile(const std::string& name, const FileOptions& o
   bool table = name.ends_with(".sst");
   IOStatus status = table ? Settle() : IOStatus::OK();  // or it would be written in vain
   if (status.ok()) status = target()->NewWritableFile(name, options, file, debug);
-  if (status.ok() && IsLog(name)) Add(name, file);
+  if (status.ok() && name.ends_with(".log")) Add(file);
   if (status.ok() && table) *file = std::make_unique<Table>(std::move(*file), *this);
   return status;
-}
-
-// What RocksDB has no more use for need not be made durable.
-IOStatus LogFiles::DeleteFile(const std::string& name, const IOOptions& options,
-                              IODebugContext* debug) {
-  if (IsLog(name)) {
-    std::lock_guard lock(mutex_);
-    logs_.remove_if([&](const auto& log) { return log->closed && log->name() == name; });
-    failing_.store(std::any_of(logs_.begin(), logs_.end(), [](auto& log) { return log->failing; }),
-                   std::memory_order_release);
-  }
-  return target()->DeleteFile(name, options, debug);
 }
 
 }  // namespace tarn::local

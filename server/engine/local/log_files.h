@@ -47,15 +47,13 @@ class LogFiles final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override;
-  rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
-                               rocksdb::IODebugContext* debug) override;
 
   // Of the logs that RocksDB holds. Syncs `log`, after those before it that fail.
   void Sync(const FilledLog& log);
   rocksdb::IOStatus Close(FilledLog& log);
 
  private:
-  void Add(const std::string& name, std::unique_ptr<rocksdb::FSWritableFile>* file);
+  void Add(std::unique_ptr<rocksdb::FSWritableFile>* file);
   // Of those that fail, and of `last`, if any.
   rocksdb::IOStatus SyncThrough(const FilledLog* last);
 

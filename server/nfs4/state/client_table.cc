@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
+#include <functional>
 
 #include "common/log.h"
 #include "server/nfs4/state/stateid.h"
@@ -27,19 +27,16 @@ ClientTable::~ClientTable() {
 
 // A client whose sessions were about to go, because it had begun anew, is not there again: it would
 // take the record of what its newer self holds with it when its lease ends.
-void ClientTable::RestoreAll(const std::vector<SessionRecord>& records) {
-  std::map<std::string, clientid4> newest;
+void ClientTable::RestoreAll(std::vector<SessionRecord> records) {
+  // The newest self of each client first.
+  std::ranges::stable_sort(records, std::greater<>(), &SessionRecord::client);
   for (const SessionRecord& record : records) {
-    clientid4& client = newest[record.client_key];
-    client = std::max(client, record.client);
-  }
-  std::vector<const SessionRecord*> old;
-  for (const SessionRecord& record : records) {
-    bool newer = newest[record.client_key] != record.client;
-    newer ? old.push_back(&record) : Restore(record);
-  }
-  for (const SessionRecord* record : old) {
-    confirmed_[record->client_key]->ended_sessions.push_back(record->id);
+    auto newest = confirmed_.find(record.client_key);
+    if (newest == confirmed_.end() || newest->second->id == record.client) {
+      Restore(record);
+    } else {
+      newest->second->ended_sessions.push_back(record.id);
+    }
   }
 }
 

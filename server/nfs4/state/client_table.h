@@ -73,7 +73,7 @@ class ClientTable {
   size_t size();
 
  private:
-  void RestoreAll(const std::vector<SessionRecord>& records);
+  void RestoreAll(std::vector<SessionRecord> records);
   void Restore(const SessionRecord& record);
   // Takes the session out of the table; its record goes with ForgetEnded. With mutex_ held.
   void Unlink(const std::shared_ptr<Session>& session);

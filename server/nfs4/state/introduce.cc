@@ -158,16 +158,11 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
                                      .next_create_session = client->create_session_sequence + 1,
                                      .fore = fore,
                                      .back = back});
-  if (!kept.ok()) {
-    std::unique_lock lock(mutex_);
-    client->ended_sessions.push_back(session->id);  // it may be there all the same
-    return ToStatus(kept);
-  }
   {
     std::unique_lock lock(mutex_);
-    if (client->dead) {
-      client->ended_sessions.push_back(session->id);
-      return NFS4ERR_STALE_CLIENTID;
+    if (!kept.ok() || client->dead) {
+      client->ended_sessions.push_back(session->id);  // its record may be there all the same
+      return kept.ok() ? NFS4ERR_STALE_CLIENTID : ToStatus(kept);
     }
     session->back = client->callbacks->AddSession(session->id, back);
     sessions_.emplace(session->id, session);
