@@ -38,11 +38,13 @@ void Content::Write(uint64_t first, uint64_t count, const std::string& unit, boo
   size_ = std::max(size_, end);
 }
 
-void Content::WritePart(uint64_t first, uint64_t bytes, const std::string& unit, Epoch epoch) {
+void Content::WritePart(uint64_t first, uint64_t count, uint64_t bytes, const std::string& unit,
+                        bool stable, Epoch epoch) {
+  uint64_t whole = bytes / kUnitBytes;
+  if (whole > 0) Write(first, whole, unit, stable, epoch);
   uint64_t size = std::max(size_, first * kUnitBytes + bytes);
-  Write(first, (bytes + kUnitBytes - 1) / kUnitBytes, unit, false, epoch);
-  // The unit in which it ended is new up to there.
-  if (bytes % kUnitBytes != 0) former_[first + bytes / kUnitBytes].epoch = kFailed;
+  uint64_t after = std::min(first + count, (size + kUnitBytes - 1) / kUnitBytes);
+  if (after > first + whole) Write(first + whole, after - first - whole, unit, false, kFailed);
   size_ = size;
 }
 

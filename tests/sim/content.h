@@ -30,8 +30,10 @@ class Content {
   uint64_t bytes() const { return size_; }
   // `stable`: at once. Else under a verifier.
   void Write(uint64_t first, uint64_t count, const std::string& unit, bool stable, Epoch epoch);
-  // A write that took so many bytes only.
-  void WritePart(uint64_t first, uint64_t bytes, const std::string& unit, Epoch epoch);
+  // A write that took so many bytes only. An error ended it: behind them, each byte that the file
+  // already had may be the old one or the new one.
+  void WritePart(uint64_t first, uint64_t count, uint64_t bytes, const std::string& unit,
+                 bool stable, Epoch epoch);
   void Resize(uint64_t units);  // stable at once, as SETATTR is
   void Commit(Epoch epoch);
   // An error of the disk left the file with so many bytes. False: that cannot be.

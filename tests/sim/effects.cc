@@ -147,10 +147,7 @@ std::string Model::FollowData(Request& request, FileNo file, const Answer& answe
   EachTree([&](Tree& one) {
     if (!one.Has(file)) return;
     Content& written = one.at(file).content;
-    uint64_t whole = answer.count / kUnitBytes;
-    uint64_t part = answer.count % kUnitBytes;
-    if (whole > 0) written.Write(op.offset, whole, Fill(op.fill), stable, tree.epoch);
-    if (part > 0) written.WritePart(op.offset + whole, part, Fill(op.fill), tree.epoch);
+    written.WritePart(op.offset, op.count, answer.count, Fill(op.fill), stable, tree.epoch);
     one.at(file).written = true;
   });
   return CheckVerifier(answer.verifier);
