@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/result.h"
+#include "common/tls/tls_dir.h"
 
 namespace grpc {
 class ChannelCredentials;
@@ -17,14 +18,8 @@ namespace tarn::rpcs {
 
 inline constexpr unsigned kTlsRefreshSeconds = 1;
 
-struct TlsPems {
-  std::string ca, certificate, key;
-  bool operator==(const TlsPems&) const = default;
-};
-
-// kInvalid: a file is missing or is no PEM, or the key is not the certificate's; the message names
-// the file and the fix.
-Result<TlsPems> ReadTlsDir(const std::string& dir);
+using tls::ReadTlsDir;
+using tls::TlsPems;
 
 // Peers whose certificate ca.crt did not sign are refused at the handshake.
 Result<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const std::string& dir);

@@ -13,12 +13,22 @@ namespace tarn::rpc {
 
 using ConnectionId = uint64_t;  // never reused while the process lives
 
-// Who sent a call, as far as the transport knows.
+struct Security;  // security.h
+
+// What a Gate (gate.h) found out about a connection; the server carries it.
+class Admission {
+ public:
+  virtual ~Admission() = default;
+};
+
+// Who sent a call, as far as the transport knows. Calls of one connection all see the same.
 struct Peer {
   ConnectionId connection = 0;
   std::string address;  // numeric, without the port
   uint16_t port = 0;
   uint64_t listener = 0;  // the `tag` that the listener was opened with: which mount target this is
+  std::shared_ptr<const Security> security;    // null: the connection is not encrypted
+  std::shared_ptr<const Admission> admission;  // null: there is no gate, or it gave none
 };
 
 // AUTH_NONE has the overflow identity 65534 and no groups.
