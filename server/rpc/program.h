@@ -27,8 +27,8 @@ struct Peer {
   std::string address;  // numeric, without the port
   uint16_t port = 0;
   uint64_t listener = 0;  // the `tag` that the listener was opened with: which mount target this is
-  std::shared_ptr<const Security> security;    // null: the connection is not encrypted
-  std::shared_ptr<const Admission> admission;  // null: there is no gate, or it gave none
+  std::shared_ptr<const Security> security = nullptr;    // null: the connection is not encrypted
+  std::shared_ptr<const Admission> admission = nullptr;  // null: there is no gate, or it gave none
 };
 
 // AUTH_NONE has the overflow identity 65534 and no groups.
