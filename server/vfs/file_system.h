@@ -16,6 +16,10 @@
 #include "common/result.h"
 #include "server/vfs/types.h"
 
+namespace tarn {
+class SecretBytes;
+}
+
 namespace tarn::vfs {
 
 class FileSystem {
@@ -184,14 +188,39 @@ class RecordStore {
       const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
 };
 
+// Of an encrypted file system's key.
+inline constexpr size_t kKeyBytes = 32;
+
+// Why an encrypted file system is locked, and so what all its calls answer.
+enum class LockReason {
+  kKeyNotThere,   // not yet, or not now: kUnavailable, so clients wait (NFS4ERR_DELAY)
+  kKeyTakenAway,  // by the one who owns it: kDenied (NFS4ERR_ACCESS)
+};
+
 // A store holds many file systems and one record store; one process owns it (a lock file; kInUse).
+//
+// Encrypted file systems are locked after each start (kKeyNotThere) until Unlock. The engine keeps
+// keys in memory only, and only while they are unlocked. Deleting one needs no key.
 class Engine {
  public:
   virtual ~Engine() = default;
   virtual RecordStore& records() = 0;
   // `number` identifies a file system within this store and is part of every NFS file handle; never
-  // reused.
-  virtual Result<uint32_t> CreateFileSystem() = 0;
+  // reused. With a key it is encrypted, for ever, and unlocked now. kInvalid: the key has not
+  // kKeyBytes. kNotSupported: this engine does not encrypt.
+  virtual Result<uint32_t> CreateFileSystem(const SecretBytes* key = nullptr) = 0;
+  // Serves again. Fine when it is unlocked. kInvalid: it is another key, or the file system is not
+  // encrypted, which the message tells apart. kNotFound.
+  virtual Result<void> Unlock(uint32_t number, const SecretBytes& key) = 0;
+  // Writes back what is dirty, if that can be, and forgets the key and all that was decrypted.
+  // Calls that come later, and those on files that stay open, answer as `reason` says. Waits for
+  // calls that run; those of a slow disk may take their time. Of a locked one: changes the answer.
+  // kInvalid: it is not encrypted. kNotFound. Another error: it is locked, but unstable writes may
+  // be lost (WriteVerifier changes, as at a restart).
+  virtual Result<void> Lock(uint32_t number, LockReason reason) = 0;
+  // False also for numbers that are no file system's.
+  virtual bool encrypted(uint32_t number) = 0;
+  virtual bool locked(uint32_t number) = 0;
   // Its data goes, in the background if need be. Calls that run or come later are kStale.
   virtual Result<void> DeleteFileSystem(uint32_t number) = 0;
   // Owned by the engine; the object stays for as long as the engine, even when the file system is

@@ -63,7 +63,11 @@ class LocalEngine final : public vfs::Engine {
   Result<void> Open();
 
   vfs::RecordStore& records() override { return *records_; }
-  Result<uint32_t> CreateFileSystem() override;
+  Result<uint32_t> CreateFileSystem(const SecretBytes* key) override;
+  Result<void> Unlock(uint32_t number, const SecretBytes& key) override;
+  Result<void> Lock(uint32_t number, vfs::LockReason reason) override;
+  bool encrypted(uint32_t number) override;
+  bool locked(uint32_t number) override;
   Result<void> DeleteFileSystem(uint32_t number) override;
   Result<vfs::FileSystem*> GetFileSystem(uint32_t number) override;
   void MaintainOnce();
@@ -242,7 +246,8 @@ Result<void> LocalEngine::LoadFileSystems() {
   return Ok();
 }
 
-Result<uint32_t> LocalEngine::CreateFileSystem() {
+Result<uint32_t> LocalEngine::CreateFileSystem(const SecretBytes* key) {
+  if (key != nullptr) return Error(Code::kNotSupported, "this engine does not encrypt yet");
   std::lock_guard lock(mutex_);
   TRY(auto next, store_->Get(Table::kMeta, NextFileSystemKey()));
   uint64_t number = 1;
@@ -284,6 +289,23 @@ Result<vfs::FileSystem*> LocalEngine::GetFileSystem(uint32_t number) {
   auto found = file_systems_.find(number);
   if (found == file_systems_.end()) return Error(Code::kNotFound);
   return static_cast<vfs::FileSystem*>(found->second.get());
+}
+
+Result<void> LocalEngine::Unlock(uint32_t number, const SecretBytes&) {
+  TRY(GetFileSystem(number));
+  return Error(Code::kInvalid, "file system " + std::to_string(number) + " is not encrypted");
+}
+
+Result<void> LocalEngine::Lock(uint32_t number, vfs::LockReason) {
+  TRY(GetFileSystem(number));
+  return Error(Code::kInvalid, "file system " + std::to_string(number) + " is not encrypted");
+}
+
+bool LocalEngine::encrypted(uint32_t /*number*/) {
+  return false;
+}
+bool LocalEngine::locked(uint32_t /*number*/) {
+  return false;
 }
 
 std::vector<LocalFileSystem*> LocalEngine::All() {

@@ -21,6 +21,20 @@ std::unique_ptr<Subject> NewMemorySubject() {
   return std::make_unique<MemorySubject>();
 }
 
+class LockableMemorySubject final : public MemorySubject {
+ public:
+  const SecretBytes* key() const override { return &key_; }
+
+ private:
+  const SecretBytes key_{std::string(vfs::kKeyBytes, 'k')};
+};
+
+std::unique_ptr<Subject> NewLockableMemorySubject() {
+  return std::make_unique<LockableMemorySubject>();
+}
+
+INSTANTIATE_TEST_SUITE_P(Memory, LockConformance, ::testing::Values(&NewLockableMemorySubject));
+INSTANTIATE_TEST_SUITE_P(LockableMemory, Conformance, ::testing::Values(&NewLockableMemorySubject));
 INSTANTIATE_TEST_SUITE_P(Memory, Conformance, ::testing::Values(&NewMemorySubject));
 
 }  // namespace

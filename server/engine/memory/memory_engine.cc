@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/crypto/secret_bytes.h"
 #include "server/engine/memory/memory_file_system.h"
+#include "server/vfs/gated_file_system.h"
 
 namespace tarn::engine {
 namespace {
@@ -62,36 +64,103 @@ class MemoryEngine : public vfs::Engine {
 
   vfs::RecordStore& records() override { return records_; }
 
-  Result<uint32_t> CreateFileSystem() override {
+  Result<uint32_t> CreateFileSystem(const SecretBytes* key) override {
+    Held held{std::make_unique<MemoryFileSystem>(clock_), nullptr, {}};
+    if (key != nullptr) {
+      if (key->size() != vfs::kKeyBytes) return WrongKey("has not 32 bytes");
+      held.gate = std::make_unique<Gate>(Gate::LockedError(kNotThere), true);
+      TRY(held.key_check, CheckOf(*key));
+      held.gate->Open(*held.files, false);
+    }
     std::lock_guard lock(mutex_);
     uint32_t number = next_number_++;
-    file_systems_.emplace(number, std::make_unique<MemoryFileSystem>(clock_));
+    file_systems_.emplace(number, std::move(held));
     return number;
   }
 
   Result<void> DeleteFileSystem(uint32_t number) override {
     std::lock_guard lock(mutex_);
-    auto found = file_systems_.find(number);
-    if (found == file_systems_.end()) return NotFound(number);
-    found->second->Drop();
-    dropped_.push_back(std::move(found->second));
-    file_systems_.erase(found);
+    TRY(Held * found, Find(number));
+    found->files->Drop();
+    if (found->gate) found->gate->Close(Error(Code::kStale));
+    dropped_.push_back(std::move(*found));
+    file_systems_.erase(number);
     return Ok();
   }
 
   Result<vfs::FileSystem*> GetFileSystem(uint32_t number) override {
     std::lock_guard lock(mutex_);
-    auto found = file_systems_.find(number);
-    if (found == file_systems_.end()) return NotFound(number);
-    return static_cast<vfs::FileSystem*>(found->second.get());
+    TRY(Held * found, Find(number));
+    if (found->gate) return static_cast<vfs::FileSystem*>(found->gate.get());
+    return static_cast<vfs::FileSystem*>(found->files.get());
+  }
+
+  Result<void> Unlock(uint32_t number, const SecretBytes& key) override {
+    std::lock_guard lock(mutex_);
+    TRY(Held * found, FindEncrypted(number));
+    if (key.size() != vfs::kKeyBytes) return WrongKey("has not 32 bytes");
+    TRY(SecretBytes check, CheckOf(key));
+    if (!check.Equals(found->key_check.view())) return WrongKey("is not this file system's");
+    if (!found->gate->open()) found->gate->Open(*found->files, false);
+    return Ok();
+  }
+
+  Result<void> Lock(uint32_t number, vfs::LockReason reason) override {
+    std::lock_guard lock(mutex_);
+    TRY(Held * found, FindEncrypted(number));
+    found->gate->Close(Gate::LockedError(reason));
+    return Ok();
+  }
+
+  bool encrypted(uint32_t number) override {
+    std::lock_guard lock(mutex_);
+    return FindEncrypted(number).ok();
+  }
+
+  bool locked(uint32_t number) override {
+    std::lock_guard lock(mutex_);
+    auto found = FindEncrypted(number);
+    return found.ok() && !(*found)->gate->open();
   }
 
   void SimulateRestart() {
     std::lock_guard lock(mutex_);
-    for (auto& [number, file_system] : file_systems_) file_system->SimulateRestart();
+    for (auto& [number, held] : file_systems_) {
+      if (held.gate) {
+        held.gate->Close(Gate::LockedError(kNotThere));
+        held.gate->ForgetPins();
+      }
+      held.files->SimulateRestart();
+    }
   }
 
  private:
+  using Gate = vfs::GatedFileSystem;
+  static constexpr auto kNotThere = vfs::LockReason::kKeyNotThere;
+  // Nothing is encrypted here: a key opens the gate, that is all.
+  struct Held {
+    std::unique_ptr<MemoryFileSystem> files;
+    std::unique_ptr<Gate> gate;  // of an encrypted one
+    SecretBytes key_check;
+  };
+
+  static Error WrongKey(const char* why) {
+    return Error(Code::kInvalid, std::string("the key ") + why);
+  }
+  static Result<SecretBytes> CheckOf(const SecretBytes& key) {
+    return DeriveKey(key, "", "tarn memory engine key check", 16);
+  }
+  Result<Held*> Find(uint32_t number) {
+    auto found = file_systems_.find(number);
+    if (found == file_systems_.end()) return NotFound(number);
+    return &found->second;
+  }
+  Result<Held*> FindEncrypted(uint32_t number) {
+    TRY(Held * found, Find(number));
+    if (found->gate) return found;
+    return Error(Code::kInvalid, "file system " + std::to_string(number) + " is not encrypted");
+  }
+
   static Error NotFound(uint32_t number) {
     return Error(Code::kNotFound, "no file system " + std::to_string(number) + " in this store");
   }
@@ -100,8 +169,8 @@ class MemoryEngine : public vfs::Engine {
   MemoryRecords records_;
   std::mutex mutex_;
   uint32_t next_number_ = 1;
-  std::map<uint32_t, std::unique_ptr<MemoryFileSystem>> file_systems_;
-  std::vector<std::unique_ptr<MemoryFileSystem>> dropped_;  // empty shells, for who holds them
+  std::map<uint32_t, Held> file_systems_;
+  std::vector<Held> dropped_;  // empty shells, for who holds them
 };
 
 }  // namespace

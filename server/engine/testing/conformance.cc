@@ -47,7 +47,7 @@ vfs::Caller Tagged(std::string slot, uint64_t sequence) {
 
 void Conformance::SetUp() {
   subject_ = GetParam()();
-  auto number = engine().CreateFileSystem();
+  auto number = engine().CreateFileSystem(subject_->key());
   ASSERT_TRUE(number.ok()) << number.error().ToString();
   number_ = *number;
   OpenFileSystem();
@@ -76,9 +76,19 @@ void Conformance::Restart() {
 }
 
 void Conformance::RestartInGrace() {
+  RestartLocked();
+  if (subject_->key() != nullptr) {
+    ASSERT_EQ(engine().Unlock(number_, key()).code(), Code::kOk);
+  }
+  OpenFileSystem();
+}
+
+void Conformance::RestartLocked() {
   file_system_ = nullptr;
   subject_->Restart();
-  OpenFileSystem();
+  auto file_system = engine().GetFileSystem(number_);
+  ASSERT_TRUE(file_system.ok()) << file_system.error().ToString();
+  file_system_ = *file_system;
 }
 
 Time Conformance::Now() {

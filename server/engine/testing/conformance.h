@@ -2,6 +2,7 @@
 // one set of tests. An engine's own test program links tarn_engine_conformance and says
 //
 //   INSTANTIATE_TEST_SUITE_P(Local, Conformance, testing::Values(&NewLocalSubject));
+//   INSTANTIATE_TEST_SUITE_P(Local, LockConformance, testing::Values(&NewEncryptedSubject));
 //
 // Each test gets a fresh store with one file system. After each, Check() must report nothing and
 // the usage of every realm that the test made must be what a walk over its files counts.
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/crypto/secret_bytes.h"
 #include "server/vfs/file_system.h"
 
 namespace tarn {
@@ -36,6 +38,8 @@ class Subject {
   virtual ManualClock& clock() = 0;
   // As kill -9 and a new start on the same data: engine() is another object or the same.
   virtual void Restart() = 0;
+  // The file system under test is encrypted with it, or plain.
+  virtual const SecretBytes* key() const { return nullptr; }
 };
 
 using SubjectFactory = std::unique_ptr<Subject> (*)();
@@ -53,6 +57,7 @@ class Conformance : public ::testing::TestWithParam<SubjectFactory> {
   vfs::Time Now();
   void Restart();  // nobody has a file open any more
   void RestartInGrace();
+  void RestartLocked();  // as RestartInGrace, but an encrypted file system stays locked
 
   static vfs::Caller Root(vfs::RealmId realm = vfs::kRootRealm);
   static vfs::Caller User(uint32_t uid, uint32_t gid, std::vector<uint32_t> gids = {});
@@ -89,6 +94,10 @@ class Conformance : public ::testing::TestWithParam<SubjectFactory> {
   void ExpectExactUsage();
   void ExpectSound();
 
+  // Of the file system.
+  uint32_t number() const { return number_; }
+  const SecretBytes& key() const { return *subject_->key(); }
+
  private:
   vfs::Usage Walk(vfs::FileId directory, std::vector<vfs::FileId>& seen);
   void OpenFileSystem();
@@ -99,6 +108,9 @@ class Conformance : public ::testing::TestWithParam<SubjectFactory> {
   vfs::FileId top_;
   std::vector<vfs::RealmId> realms_;
 };
+
+// What an engine that encrypts must do besides; its subjects have a key.
+class LockConformance : public Conformance {};
 
 std::span<const std::byte> BytesOf(std::string_view text);
 // Text in which every place differs from its neighbours.
