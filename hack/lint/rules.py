@@ -25,14 +25,16 @@ LAYERS = {
     "server/vfs/": LOWEST,
     "server/rpc/": SERVER_BASE,
     "server/engine/": LOWEST + ["server/vfs/"],
+    "server/policy/": LOWEST,
     "server/nfs4/": SERVER_BASE + ["server/rpc/", "server/vfs/", "server/engine/"],
     "server/control/": SERVER_BASE
-    + ["common/grpc/", "server/rpc/", "server/vfs/", "server/engine/", "server/nfs4/"],
+    + ["common/grpc/", "server/rpc/", "server/vfs/", "server/engine/", "server/nfs4/",
+       "server/policy/"],
     "server/": SERVER_BASE + ["common/grpc/", "server/"],
     "csi/": LOWEST + ["common/grpc/", "api/", "operator/kube/"],
     "operator/": LOWEST + ["common/grpc/", "api/"],
     "operator/kube/": LOWEST,
-    "cli/": LOWEST + ["common/grpc/", "api/"],
+    "cli/": LOWEST + ["common/grpc/", "api/", "server/policy/"],
 }
 
 

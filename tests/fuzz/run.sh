@@ -39,6 +39,7 @@ seeds() { # seeds FUZZER DIR
       done ;;
     call_header) $make api/rpc.x rpc_msg 100 "$2" ;;
     record_reader) $make api/rpc.x rpc_msg 50 "$2" 0380000028 ;;
+    policy) python3 -B server/policy/policyseeds.py "$2" ;;
     stateid | log_tail | rows) # lists of steps, any of which mean something
       python3 -B - "$2" <<<'
 import pathlib, random, sys

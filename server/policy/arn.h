@@ -1,0 +1,24 @@
+// Names of resources as policies write them:
+//   arn:aws:elasticfilesystem:<region>:<account>:file-system/fs-…
+//   arn:aws:elasticfilesystem:<region>:<account>:access-point/fsap-…
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tarn::policy {
+
+std::string FileSystemArn(std::string_view region, std::string_view account, std::string_view id);
+std::string AccessPointArn(std::string_view region, std::string_view account, std::string_view id);
+
+// "fs-…" of an ARN: what stands behind its last slash.
+std::string_view IdOfArn(std::string_view arn);
+
+// "arn", partition, service, region, account, and all the rest, colons included. Colons within
+// "${…}" do not count. nullopt: there are fewer.
+inline constexpr size_t kArnParts = 6;
+std::optional<std::array<std::string_view, kArnParts>> SplitArn(std::string_view text);
+
+}  // namespace tarn::policy
