@@ -242,6 +242,7 @@ Result<void> LocalFileSystem::CloneRange(CloneJob& job) {
     LockSet locks;
     locks.Lock({job.from, job.to});
     TRY(job.length, CheckClone(job));
+    TRY(store_.Ready());
     TRY(FlushLocked(job.from, nullptr, {}));
     if (job.from->record.place == Place::kInline) {
       TRY(cut, CloneBytes(job));

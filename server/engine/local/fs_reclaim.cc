@@ -22,9 +22,8 @@ bool LocalFileSystem::Maintain(const std::atomic<bool>& stop) {
     auto result = (this->*step)(stop);
     if (!result) {
       spdlog::warn("file system {}: reclaiming waits: {}", number_, result.error().ToString());
-      return false;
     }
-    more = more || *result;
+    more = more || (result && *result);
   }
   (void)ForgetRealms();
   return more;
@@ -54,13 +53,17 @@ Result<bool> LocalFileSystem::ReclaimTrash(const std::atomic<bool>& stop) {
     directories.push_back(NumberAt(key, prefix.size()));
     return directories.size() < kKeysPerPass;
   }));
+  // One that is damaged stands in nobody's way.
+  Result<bool> result = !directories.empty();
   for (uint64_t directory : directories) {
     for (bool more = true; more;) {
       if (stop) return true;
-      TRY(more, EmptyDirectory(directory));
+      auto emptied = EmptyDirectory(directory);
+      if (!emptied) result = emptied.error();
+      more = emptied && *emptied;
     }
   }
-  return !directories.empty();
+  return result;
 }
 
 // True: there is more in it.

@@ -211,6 +211,7 @@ Result<void> LocalFileSystem::Allocate(const Caller& caller, FileId file, bool o
       std::unique_lock lock(inode->mutex);
       TRY(UsableData(caller, *inode, file, opened, kMayWrite));
       if (at == offset) TRY(CheckRoom(*inode, offset, end));
+      TRY(store_.Ready());
       MarkDirty(inode);
       TRY(ReserveRange(*inode, at, until));
       if (until == end && end > inode->record.size) {
@@ -291,6 +292,7 @@ Result<void> LocalFileSystem::PunchStep(const Caller& caller, const InodePtr& in
   {
     std::unique_lock lock(inode->mutex);
     if (inode->gone) return *inode->gone;
+    TRY(store_.Ready());
     MarkDirty(inode);
     if (inode->record.place == Place::kInline) {
       TRY(PunchInline(*inode, offset, end));

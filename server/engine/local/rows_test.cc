@@ -2,6 +2,9 @@
 // by rows_fuzz.cc.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "server/engine/local/local_fixture.h"
 #include "server/engine/local/store.h"
 
@@ -100,6 +103,36 @@ TEST_F(DamagedRows, ADirectoryOfNoRealm) {
   Open();
   EXPECT_EQ(fs_->EnsureRealm("/d", CreationInfo{}).code(), Code::kCorrupt);
   EXPECT_TRUE(fs_->EnsureRealm("/other", CreationInfo{}).ok());
+}
+
+// A name of a removed tree that cannot be read keeps what is around it, and nothing else.
+TEST_F(DamagedRows, ATreeInTrash) {
+  RealmId damaged = fs_->EnsureRealm("/damaged", CreationInfo{}).value();
+  RealmId other = fs_->EnsureRealm("/other", CreationInfo{}).value();
+  FileId inside = fs_->RealmRoot(damaged).value();
+  ASSERT_TRUE(fs_->Create(kRoot, inside, "file", {}).ok());
+  ASSERT_TRUE(fs_->Create(kRoot, fs_->RealmRoot(other).value(), "file", {}).ok());
+  Edit([&](Store& store, Batch& batch) {
+    std::string prefix = InodeKey(1, inside.inode);
+    ASSERT_TRUE(store
+                    .Scan(Table::kNames, prefix, After(prefix),
+                          [&](std::string_view key, std::string_view) {
+                            batch.Put(Table::kNames, std::string(key), "?");
+                            return true;
+                          })
+                    .ok());
+  });
+  Open();
+  // The other's root and file are gone.
+  uint64_t left = fs_->GetSpace(kRootRealm)->usage.files - 2;
+  ASSERT_TRUE(fs_->RemoveRealm(damaged, true).ok());
+  ASSERT_TRUE(fs_->RemoveRealm(other, true).ok());
+  auto files = [&] { return fs_->GetSpace(kRootRealm)->usage.files; };
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (files() > left && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(files(), left);
 }
 
 }  // namespace

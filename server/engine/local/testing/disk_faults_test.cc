@@ -164,6 +164,28 @@ TEST_F(DiskFaults, AWriteThatFailsHalfWayLeavesNoBlockThatIsInNoMap) {
   ExpectSound({"f"});
 }
 
+// What the log does not take is not seen either, until it is well again.
+TEST_F(DiskFaults, ALogThatFailsRefusesChangesOfDataBeforeTheyAreSeen) {
+  constexpr uint64_t kEnd = (1 << 20) + 80'000;
+  FileId other = Make("other");
+  Break(EIO, [](auto& call) {
+    bool of_log = call.kind == Kind::kSync || call.kind == Kind::kWrite;
+    return of_log && call.path.find("/meta/") != std::string::npos;
+  });
+  while (fs_->Create(kRoot, top_, "n" + std::to_string(failures_.load()), {})) continue;
+  EXPECT_EQ(fs_->Allocate(kRoot, kept_, false, 4 << 20, 65'536).code(), Code::kIo);
+  EXPECT_EQ(fs_->Deallocate(kRoot, kept_, false, 0, 65'536).code(), Code::kIo);
+  EXPECT_EQ(fs_->Clone(kRoot, {kept_, false, 0}, {other, false, 0}, 65'536).code(), Code::kIo);
+  EXPECT_EQ(fs_->GetAttributes(kRoot, kept_)->size, kEnd);
+  EXPECT_EQ(fs_->GetAttributes(kRoot, other)->size, 0u);
+  ExpectKept();
+  Heal();
+  ASSERT_TRUE(ServesAgain("again"));
+  EXPECT_TRUE(fs_->Allocate(kRoot, kept_, false, 4 << 20, 65'536).ok());
+  EXPECT_TRUE(fs_->Clone(kRoot, {kept_, false, 0}, {other, false, 0}, 65'536).ok());
+  ExpectSound({"other"});
+}
+
 // A flipped bit in a table: the records of its block are errors, all else is served.
 TEST_F(DiskFaults, AFlippedBitInATableIsAnErrorOfThoseFiles) {
   for (int i = 0; i < 300; ++i) {
