@@ -38,6 +38,17 @@ seeds() { # seeds FUZZER DIR
         $make api/nfs4.x COMPOUND4args 150 "$2" "${control}ffff" || return 1
       done ;;
     call_header) $make api/rpc.x rpc_msg 100 "$2" ;;
+    token) # the control byte: see token_fuzz.cc
+      python3 -B - "$2" <<<'
+import json, pathlib, sys
+key = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
+claims = {"iss": "https://cluster.test", "aud": ["tarn.dev"], "exp": 4600,
+          "sub": "system:serviceaccount:a:b",
+          "kubernetes.io": {"namespace": "a", "serviceaccount": {"name": "b"}}}
+issuers = {"issuers": [{"issuer": "i", "audience": "a", "jwks": {"keys": [key]}}]}
+token = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL2NsdXN0ZXIudGVzdCJ9.AAAA"
+for i, text in enumerate([token, json.dumps(claims), json.dumps(issuers)]):
+    pathlib.Path(sys.argv[1], f"seed-{i}").write_bytes(bytes([i]) + text.encode())' ;;
     record_reader) $make api/rpc.x rpc_msg 50 "$2" 0380000028 ;;
     policy) python3 -B server/policy/policyseeds.py "$2" ;;
     stateid | log_tail | rows) # lists of steps, any of which mean something
