@@ -23,7 +23,18 @@ class FaultyEngine : public vfs::Engine, private vfs::RecordStore {
   vfs::Engine& real() { return *engine_; }
 
   vfs::RecordStore& records() override { return *this; }
-  Result<uint32_t> CreateFileSystem() override { return engine_->CreateFileSystem(); }
+  Result<uint32_t> CreateFileSystem(const SecretBytes* key) override {
+    TRY(Spend());
+    return engine_->CreateFileSystem(key);
+  }
+  Result<void> Unlock(uint32_t number, const SecretBytes& key) override {
+    return engine_->Unlock(number, key);
+  }
+  Result<void> Lock(uint32_t number, vfs::LockReason reason) override {
+    return engine_->Lock(number, reason);
+  }
+  bool encrypted(uint32_t number) override { return engine_->encrypted(number); }
+  bool locked(uint32_t number) override { return engine_->locked(number); }
   Result<void> DeleteFileSystem(uint32_t number) override {
     return engine_->DeleteFileSystem(number);
   }
