@@ -28,6 +28,8 @@ void Manager::PublishAccessPoint(const AccessPoint& ap) {
   entry->realm = ap.record.realm();
   entry->delegations = DelegationsTag(ap.file_system->record.description().tags());
   const auto& description = ap.record.description();
+  entry->file_system_arn = ArnOf(*ap.file_system);
+  entry->access_point_arn = ArnOf(ap);
   if (description.has_posix_user()) {
     const auto& user = description.posix_user();
     entry->user =

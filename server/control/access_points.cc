@@ -197,6 +197,7 @@ v1::AccessPointDescription Manager::Describe(const AccessPointPtr& ap) {
   {
     std::lock_guard lock(mutex_);
     description = ap->record.description();
+    description.set_access_point_arn(ArnOf(*ap));
     realm = ap->record.realm();
     engine = ap->file_system->engine;
   }

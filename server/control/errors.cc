@@ -28,6 +28,12 @@ Error AccessPointNotFound(std::string_view id) {
           "AccessPointNotFound", std::string(id)};
 }
 
+Error PolicyNotFound(std::string_view id) {
+  return {Code::kNotFound,
+          "File system " + Quoted(id) + " has no policy: everybody may do everything.",
+          "PolicyNotFound", std::string(id)};
+}
+
 Error FileSystemAlreadyExists(std::string_view id, std::string_view token) {
   return {Code::kAlreadyExists,
           "File system " + Quoted(id) + " already exists with creation token " + Quoted(token) +

@@ -15,6 +15,9 @@ Error FileSystemNotFound(std::string_view id);
 Error MountTargetNotFound(std::string_view id);
 Error AccessPointNotFound(std::string_view id);
 
+// The file system `id` has no policy.
+Error PolicyNotFound(std::string_view id);
+
 Error FileSystemAlreadyExists(std::string_view id, std::string_view token);
 Error AccessPointAlreadyExists(std::string_view id, std::string_view token);
 Error MountTargetConflict(std::string message, std::string_view id);

@@ -64,6 +64,7 @@ void Manager::PublishRoot(FileSystem& fs, vfs::FileId root) {
   entry->engine = fs.engine;
   entry->root = root;
   entry->delegations = DelegationsTag(fs.record.description().tags());
+  entry->file_system_arn = ArnOf(fs);
   exports_.Publish(std::move(entry));
 }
 
@@ -137,6 +138,7 @@ Result<v1::FileSystemDescription> Manager::CreateFileSystem(
 
 v1::FileSystemDescription Manager::Describe(const FileSystem& fs) {
   v1::FileSystemDescription description = fs.record.description();
+  description.set_file_system_arn(ArnOf(fs));
   description.set_number_of_mount_targets(static_cast<uint32_t>(fs.mount_targets.size()));
   if (fs.engine == nullptr) return description;
   auto space = fs.engine->GetSpace(vfs::kRootRealm);
@@ -269,6 +271,7 @@ bool Manager::FinishDelete(const FileSystemPtr& fs) {
   }
   file_system_tokens_.erase(fs->record.description().creation_token());
   file_systems_.erase(fs->id());
+  policies_.Set(number, nullptr);
   return true;
 }
 

@@ -26,6 +26,7 @@
 #include "server/control/limits.h"
 #include "server/control/scrubs.h"
 #include "server/control/store.h"
+#include "server/policy/table.h"
 #include "server/rpc/server.h"
 #include "server/vfs/file_system.h"
 
@@ -39,6 +40,7 @@ struct Options {
   std::string default_address = "0.0.0.0";
   uint16_t default_port = 2049;
   std::string owner_id = "000000000000";
+  std::string region = "local";  // in ARNs, as owner_id is
   size_t file_systems_max = kFileSystemsMax;
   size_t access_points_max = kAccessPointsPerFileSystemMax;
   // EFS allows a change of mode or a decrease once in 24 h. Here throughput is changeable at any
@@ -59,6 +61,9 @@ class Manager {
   ~Manager();
 
   nfs4::Exports& exports() { return exports_; }
+  // The file system policies in force, by the engine's number of the file system. That of a file
+  // system stands here before its exports do.
+  const policy::Table& policies() const { return policies_; }
 
   // Opens the listeners of mount targets on `server`; one that cannot be opened leaves its mount
   // target in the state error, and is tried again each second. `server` must live until
@@ -98,6 +103,12 @@ class Manager {
       const v1::PutLifecycleConfigurationRequest&);
   Result<v1::LifecycleConfigurationDescription> DescribeLifecycleConfiguration(
       const v1::DescribeLifecycleConfigurationRequest&);
+
+  Result<v1::FileSystemPolicyDescription> PutFileSystemPolicy(
+      const v1::PutFileSystemPolicyRequest&);
+  Result<v1::FileSystemPolicyDescription> DescribeFileSystemPolicy(
+      const v1::DescribeFileSystemPolicyRequest&);
+  Result<v1::Empty> DeleteFileSystemPolicy(const v1::DeleteFileSystemPolicyRequest&);
 
   Result<v1::Empty> TagResource(const v1::TagResourceRequest&);
   Result<v1::Empty> UntagResource(const v1::UntagResourceRequest&);
@@ -161,6 +172,9 @@ class Manager {
 
   Result<void> MakeInEngine(FileSystem& fs);
   void PublishRoot(FileSystem& fs, vfs::FileId root);
+  void EnforcePolicy(const FileSystem& fs);
+  std::string ArnOf(const FileSystem& fs) const;
+  std::string ArnOf(const AccessPoint& ap) const;
   Result<v1::FileSystemDescription> Repeated(FileSystem& fs, const v1::CreateFileSystemRequest&);
   v1::FileSystemDescription Describe(const FileSystem& fs);
   // Not held. True when it is gone.
@@ -199,6 +213,7 @@ class Manager {
   const Clock& clock_;
   const Options options_;
   ExportTable exports_;
+  policy::Table policies_;
 
   std::mutex mutex_;
   Store store_;

@@ -71,6 +71,7 @@ Result<void> Manager::LoadFileSystem(records::FileSystem record) {
     return Ok();
   }
   fs->engine = *engine;
+  EnforcePolicy(*fs);
   PublishRoot(*fs, *root);
   return Ok();
 }

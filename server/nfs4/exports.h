@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,6 +38,10 @@ struct Export {
   bool read_only = false;
   // Clients may be given delegations. EFS gives none.
   bool delegations = false;
+  // What file system policies call it (server/policy/arn.h); the second one is empty for the file
+  // system itself.
+  std::string file_system_arn;
+  std::string access_point_arn;
 };
 
 class Exports {
