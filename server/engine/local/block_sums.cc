@@ -99,6 +99,15 @@ Result<void> BlockSums::PutAlone(const ChunkId& file, uint64_t region, const Reg
   return Ok();
 }
 
+void BlockSums::Forget(uint32_t fs) {
+  for (size_t i = 0; i < sets_.size(); ++i) {
+    std::lock_guard lock(locks_[i % kLocks]);
+    for (Entry& entry : sets_[i].entries) {
+      if (entry.used && entry.file.fs == fs) entry = Entry();
+    }
+  }
+}
+
 Result<void> BlockSums::Delete(Batch& batch, const ChunkId& file) const {
   std::string prefix = ChunkKey(file.fs, file.inode, file.index);
   std::vector<std::string> rows;

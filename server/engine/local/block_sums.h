@@ -58,6 +58,8 @@ class BlockSums {
   void Stored(const ChunkId& file, uint64_t region, const RegionSums& sums);
   // All sums of a file, in the batch that frees it.
   Result<void> Delete(Batch& batch, const ChunkId& file) const;
+  // What the cache has of a file system.
+  void Forget(uint32_t fs);
 
  private:
   // An entry lies in the set that its key hashes to; the oldest of the set goes for a new one.

@@ -16,6 +16,8 @@ namespace {
 const std::array<std::byte, kBlockBytes> kZeros{};
 
 constexpr uint64_t kWriteBehindBytes = 8u << 20;
+// By each thread, before a system call: they stay in the processor's cache.
+constexpr size_t kSealedAtOnce = 128u << 10;
 
 std::string Hex(uint64_t number) {
   char text[17];
@@ -69,11 +71,14 @@ Result<void> MakeDirectories(Disk& disk, const std::string& path) {
 }
 
 Result<void> ChunkFile::Read(uint64_t offset, std::span<std::byte> buffer) const {
+  const uint64_t begin = offset;
+  const auto whole = buffer;
   while (!buffer.empty()) {
     ssize_t got = file_->Read(offset, buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return SystemError("read", path_, offset);
     if (got == 0) {
+      if (keys_) std::fill(whole.begin(), whole.end(), std::byte{0});  // no ciphertext leaves this
       std::string message =
           path_ + " ends at byte " + std::to_string(offset) + ", before its block map says so";
       spdlog::error("chunk files: {}", message);
@@ -82,32 +87,62 @@ Result<void> ChunkFile::Read(uint64_t offset, std::span<std::byte> buffer) const
     buffer = buffer.subspan(static_cast<size_t>(got));
     offset += static_cast<uint64_t>(got);
   }
+  return keys_ ? Decrypt(begin, whole) : Ok();
+}
+
+Result<void> ChunkFile::Encrypt(uint64_t offset, std::span<const std::byte> data,
+                                std::byte* out) const {
+  if (offset % kBlockBytes != 0) {
+    return Error(Code::kInternal, path_ + ": bytes to encrypt begin within a block");
+  }
+  uint64_t block = id_.index * kChunkBlocks + offset / kBlockBytes;
+  return keys_->blocks->Encrypt(id_.inode, block, data, out);
+}
+
+Result<void> ChunkFile::Decrypt(uint64_t offset, std::span<std::byte> data) const {
+  if (offset % kBlockBytes != 0 || data.size() % kBlockBytes != 0) {
+    return Error(Code::kInternal, path_ + ": bytes to decrypt are no whole blocks");
+  }
+  uint64_t first = id_.index * kChunkBlocks + offset / kBlockBytes;
+  auto is_zero = [&](size_t block) {
+    return std::memcmp(data.data() + block * kBlockBytes, kZeros.data(), kBlockBytes) == 0;
+  };
+  size_t blocks = data.size() / kBlockBytes;
+  for (size_t block = 0; block < blocks;) {
+    size_t run = block;
+    while (run < blocks && !is_zero(run)) ++run;
+    if (run == block) {
+      ++block;
+      continue;
+    }
+    auto part = data.subspan(block * kBlockBytes, (run - block) * kBlockBytes);
+    TRY(keys_->blocks->Decrypt(id_.inode, first + block, part, part.data()));
+    block = run;
+  }
   return Ok();
 }
 
-Result<void> ChunkFile::Write(uint64_t offset, size_t head, std::span<const std::byte> data,
-                              size_t tail) {
-  iovec parts[3] = {{const_cast<std::byte*>(kZeros.data()), head},
-                    {const_cast<std::byte*>(data.data()), data.size()},
-                    {const_cast<std::byte*>(kZeros.data()), tail}};
-  iovec* part = parts;
-  iovec* end = parts + 3;
-  while (part != end) {
-    if (part->iov_len == 0) {
-      ++part;
-      continue;
-    }
-    ssize_t done = file_->Write(offset, std::span<const iovec>(part, end));
+Result<void> ChunkFile::WriteRaw(uint64_t offset, std::span<const std::byte> data) {
+  while (!data.empty()) {
+    iovec part{const_cast<std::byte*>(data.data()), data.size()};
+    ssize_t done = file_->Write(offset, {&part, 1});
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) return SystemError("write", path_, offset);
     offset += static_cast<uint64_t>(done);
-    for (auto left = static_cast<size_t>(done); left > 0;) {
-      size_t step = std::min(left, part->iov_len);
-      part->iov_base = static_cast<char*>(part->iov_base) + step;
-      part->iov_len -= step;
-      left -= step;
-      if (part->iov_len == 0) ++part;
-    }
+    data = data.subspan(static_cast<size_t>(done));
+  }
+  return Ok();
+}
+
+Result<void> ChunkFile::Write(uint64_t offset, std::span<const std::byte> data) {
+  if (!keys_) TRY(WriteRaw(offset, data));
+  // The caller's bytes stay as they are.
+  thread_local std::unique_ptr<std::byte[]> sealed;
+  if (keys_ && !sealed) sealed = std::make_unique<std::byte[]>(kSealedAtOnce);
+  for (size_t at = 0; keys_ && at < data.size(); at += kSealedAtOnce) {
+    auto part = data.subspan(at, std::min(kSealedAtOnce, data.size() - at));
+    TRY(Encrypt(offset + at, part, sealed.get()));
+    TRY(WriteRaw(offset + at, {sealed.get(), part.size()}));
   }
   // So that a later sync of much data finds most of it done.
   if ((unstarted_ += data.size()) >= kWriteBehindBytes) {
@@ -132,7 +167,7 @@ Result<void> ChunkFile::Reserve(uint64_t offset, uint64_t bytes) {
   }
   if (errno != EOPNOTSUPP) return SystemError("punch", path_, offset);
   for (uint64_t done = 0; done < bytes; done += kBlockBytes) {
-    TRY(Write(offset + done, std::min(kBlockBytes, bytes - done), {}, 0));
+    TRY(WriteRaw(offset + done, std::span(kZeros).first(std::min(kBlockBytes, bytes - done))));
   }
   return Ok();
 }
@@ -162,11 +197,13 @@ Result<void> ChunkFile::Sync() {
   return Ok();
 }
 
-ChunkFiles::ChunkFiles(Disk& disk, std::string directory, size_t open_max, bool after_crash)
+ChunkFiles::ChunkFiles(Disk& disk, std::string directory, size_t open_max, bool after_crash,
+                       const KeyRing& keys)
     : disk_(disk),
       root_(std::move(directory)),
       open_max_(std::max<size_t>(1, open_max / kShards)),
-      after_crash_(after_crash) {}
+      after_crash_(after_crash),
+      keys_(keys) {}
 
 std::string ChunkFiles::DirectoryOf(const ChunkId& id) const {
   // A thousand files in a folder, a thousand folders in a folder: neighbours share a folder, and
@@ -185,6 +222,7 @@ Result<std::shared_ptr<ChunkFile>> ChunkFiles::Open(const ChunkId& id, bool crea
     at.recent.splice(at.recent.begin(), at.recent, found->second);
     return found->second->second;
   }
+  TRY(KeysPtr keys, keys_.Of(id.fs));
   std::string path = PathOf(id);
   bool made = after_crash_;
   auto opened = disk_.Open(path, Disk::Mode::kWrite);
@@ -199,7 +237,8 @@ Result<std::shared_ptr<ChunkFile>> ChunkFiles::Open(const ChunkId& id, bool crea
   }
   if (!opened) return SystemError("open", path);
   if (made) TRY(WaitForFolder(DirectoryOf(id)));
-  auto file = std::make_shared<ChunkFile>(disk_, std::move(opened), path, made);
+  auto file =
+      std::make_shared<ChunkFile>(disk_, std::move(opened), path, made, id, std::move(keys));
   at.recent.emplace_front(id, file);
   at.open[id] = at.recent.begin();
   if (at.recent.size() > open_max_) {
@@ -249,7 +288,7 @@ Result<void> ChunkFiles::Remove(const ChunkId& id) {
   return Ok();
 }
 
-Result<void> ChunkFiles::RemoveFileSystem(uint32_t fs) {
+void ChunkFiles::Close(uint32_t fs) {
   for (Shard& at : shards_) {
     std::lock_guard lock(at.mutex);
     for (auto file = at.recent.begin(); file != at.recent.end();) {
@@ -261,6 +300,10 @@ Result<void> ChunkFiles::RemoveFileSystem(uint32_t fs) {
       }
     }
   }
+}
+
+Result<void> ChunkFiles::RemoveFileSystem(uint32_t fs) {
+  Close(fs);
   std::string path = root_ + "/" + Hex(fs);
   if (RemoveTree(disk_, path) != 0) return SystemError("remove", path);
   return Ok();

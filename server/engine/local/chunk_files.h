@@ -20,6 +20,7 @@
 #include "common/result.h"
 #include "server/engine/local/chunk_map.h"
 #include "server/engine/local/disk.h"
+#include "server/engine/local/file_system_keys.h"
 
 namespace tarn::local {
 
@@ -30,19 +31,28 @@ struct ChunkId {
   auto operator<=>(const ChunkId&) const = default;
 };
 
-// An open chunk file; closed with its last pointer.
+// An open chunk file; closed with its last pointer. Bytes are read and written by whole blocks.
+//
+// With keys, each block is encrypted for its place in its file on the way to the disk. A block that
+// is all zeros there is one of Reserve and reads as zeros: of the 2^32768 ciphertexts of a block,
+// one is that, so none that was written is taken for it.
 class ChunkFile {
  public:
-  // `made`: its name may not be on stable storage.
-  ChunkFile(Disk& disk, std::unique_ptr<DiskFile> file, std::string path, bool made)
-      : disk_(disk), file_(std::move(file)), path_(std::move(path)), made_(made) {}
+  // `made`: its name may not be on stable storage. `keys`: nullptr: it is not encrypted.
+  ChunkFile(Disk& disk, std::unique_ptr<DiskFile> file, std::string path, bool made,
+            const ChunkId& id = {}, KeysPtr keys = {})
+      : disk_(disk),
+        file_(std::move(file)),
+        path_(std::move(path)),
+        id_(id),
+        keys_(std::move(keys)),
+        made_(made) {}
 
   // The whole buffer: kCorrupt when the file is shorter.
   Result<void> Read(uint64_t offset, std::span<std::byte> buffer) const;
   // The next Read of these bytes asks the disk, if it can be had.
   void DropCache(uint64_t offset, uint64_t bytes) const { file_->DropCache(offset, bytes); }
-  // `head` and `tail` zero bytes around the data.
-  Result<void> Write(uint64_t offset, size_t head, std::span<const std::byte> data, size_t tail);
+  Result<void> Write(uint64_t offset, std::span<const std::byte> data);
   // Zeros, whatever was there, for which the disk has room from now on.
   Result<void> Reserve(uint64_t offset, uint64_t bytes);
   // Gives the room of all other blocks back to the disk. What they read as is undefined.
@@ -54,10 +64,16 @@ class ChunkFile {
 
  private:
   Result<void> Truncate(uint64_t bytes);
+  Result<void> WriteRaw(uint64_t offset, std::span<const std::byte> data);
+  // By their place in the file.
+  Result<void> Encrypt(uint64_t offset, std::span<const std::byte> data, std::byte* out) const;
+  Result<void> Decrypt(uint64_t offset, std::span<std::byte> data) const;
 
   Disk& disk_;
   const std::unique_ptr<DiskFile> file_;
   const std::string path_;
+  const ChunkId id_;
+  const KeysPtr keys_;
   std::atomic<bool> made_;
   std::atomic<uint64_t> failed_syncs_{0};
   std::atomic<uint64_t> unstarted_{0};  // bytes whose way to the disk has not begun
@@ -67,9 +83,10 @@ class ChunkFiles {
  public:
   // `after_crash`: names that a crashed process made may not be on the disk, so they are synced
   // with the first sync of their file.
-  ChunkFiles(Disk& disk, std::string directory, size_t open_max, bool after_crash);
+  ChunkFiles(Disk& disk, std::string directory, size_t open_max, bool after_crash,
+             const KeyRing& keys);
 
-  // nullptr: there is none, and `create` is false.
+  // nullptr: there is none, and `create` is false. kUnavailable: the file system is locked.
   Result<std::shared_ptr<ChunkFile>> Open(const ChunkId& id, bool create);
   std::string PathOf(const ChunkId& id) const;
   // The file's length; nothing when there is none.
@@ -78,6 +95,10 @@ class ChunkFiles {
   Result<void> Remove(const ChunkId& id);
   // All of one file system.
   Result<void> RemoveFileSystem(uint32_t fs);
+  // All of one file system that are open.
+  void Close(uint32_t fs);
+  // From now on it is as after a crash: files were closed that were not synced.
+  void NoteLoss() { after_crash_ = true; }
   // Every chunk file of a file system. Return false to stop.
   Result<void> Scan(uint32_t fs, const std::function<bool(const ChunkId&)>& visit) const;
 
@@ -104,7 +125,8 @@ class ChunkFiles {
   Disk& disk_;
   const std::string root_;
   const size_t open_max_;  // of a shard
-  const bool after_crash_;
+  std::atomic<bool> after_crash_;
+  const KeyRing& keys_;
   std::array<Shard, kShards> shards_;
   std::mutex folders_mutex_;                         // after a shard's
   std::unordered_set<std::string> durable_folders_;  // after a crash; guarded by folders_mutex_

@@ -16,6 +16,10 @@ constexpr uint8_t kHasVerifier = 1;
 constexpr uint8_t kHasXattrs = 2;  // their number and bytes follow
 constexpr uint8_t kShares = 4;
 
+// Flags of a file system.
+constexpr uint8_t kDeleted = 1;
+constexpr uint8_t kEncrypted = 2;
+
 std::string Big(std::string key, uint64_t number, int bytes) {
   for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) {
     key.push_back(static_cast<char>(number >> shift));
@@ -191,6 +195,19 @@ uint64_t NumberAt(std::string_view key, size_t offset) {
   return number;
 }
 
+std::optional<uint32_t> SealedFor(Table table, std::string_view key) {
+  if (table == Table::kShares) return {};
+  if (table == Table::kMeta) {
+    constexpr std::string_view kSealedLetters = "RPW";
+    if (key.empty() || kSealedLetters.find(key[0]) == std::string_view::npos) return {};
+    key.remove_prefix(1);
+  }
+  if (key.size() < 4) return {};
+  uint32_t fs = 0;
+  for (size_t i = 0; i < 4; ++i) fs = fs << 8 | static_cast<uint8_t>(key[i]);
+  return fs;
+}
+
 std::string Encode(const InodeRecord& record) {
   Writer out(172);
   out.U8(static_cast<uint8_t>(record.type));
@@ -341,8 +358,13 @@ Result<RealmRecord> DecodeRealm(std::string_view bytes) {
 }
 
 std::string Encode(const FileSystemRecord& record) {
-  Writer out(18);
-  out.U8(record.deleted ? 1 : 0);
+  Writer out(2 + kSaltBytes + kKeyCheckBytes);
+  out.U8((record.deleted ? kDeleted : 0) | (record.encrypted ? kEncrypted : 0));
+  if (record.encrypted) {
+    out.Bytes(record.salt);
+    out.Bytes(record.key_check);
+    return std::move(out).Take();
+  }
   out.U64(record.hash_key[0]);
   out.U64(record.hash_key[1]);
   return std::move(out).Take();
@@ -351,9 +373,18 @@ std::string Encode(const FileSystemRecord& record) {
 Result<FileSystemRecord> DecodeFileSystem(std::string_view bytes) {
   Reader in(bytes, "file system");
   FileSystemRecord record;
-  uint8_t deleted = in.U8();
-  in.Require(deleted <= 1);
-  record.deleted = deleted != 0;
+  uint8_t flags = in.U8();
+  in.Require(flags <= (kDeleted | kEncrypted));
+  record.deleted = (flags & kDeleted) != 0;
+  record.encrypted = (flags & kEncrypted) != 0;
+  if (record.encrypted) {
+    std::string_view rest = in.Rest();
+    in.Require(rest.size() == kSaltBytes + kKeyCheckBytes);
+    TRY(in.Finish());
+    record.salt = rest.substr(0, kSaltBytes);
+    record.key_check = rest.substr(kSaltBytes);
+    return record;
+  }
   record.hash_key[0] = in.U64();
   record.hash_key[1] = in.U64();
   TRY(in.Finish());

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,8 @@ namespace tarn::local {
 
 // 2: extended attributes. 3: chunk files that are shared.
 // 4: checksums, and the journal of small writes. Older data has no sums.
-inline constexpr uint32_t kFormatVersion = 4;
+// 5: encrypted file systems.
+inline constexpr uint32_t kFormatVersion = 5;
 inline constexpr uint64_t kRootInode = 1;
 
 // Column families of the database. The default one is kMeta.
@@ -74,6 +76,10 @@ std::string FileSystemPrefix(uint32_t fs);
 std::string After(std::string prefix);
 // The big-endian number at `offset` of a key; 0 when the key is too short.
 uint64_t NumberAt(std::string_view key, size_t offset);
+// The file system whose contents a row's value is part of, so that it is sealed when that is
+// encrypted. Nothing: the row is plain for all, since it tells counts and numbers only, or what is
+// read while file systems are locked.
+std::optional<uint32_t> SealedFor(Table table, std::string_view key);
 
 // --- values ---
 enum class Place : uint8_t { kInline = 0, kChunks = 1 };
@@ -135,9 +141,16 @@ struct RealmRecord {
   vfs::Quota quota;
 };
 
+inline constexpr size_t kSaltBytes = 32;
+inline constexpr size_t kKeyCheckBytes = 32;
+
 struct FileSystemRecord {
   bool deleted = false;
-  uint64_t hash_key[2] = {};  // of the names' hash
+  bool encrypted = false;
+  uint64_t hash_key[2] = {};  // of the names' hash. An encrypted one's derives from its key
+  // Of an encrypted one, see file_system_keys.h.
+  std::string salt;
+  std::string key_check;
 };
 
 // The last change of a client's slot, see vfs::ReplayTag. Key: "P" fs slot.

@@ -120,7 +120,7 @@ void LocalFileSystem::Checker::CheckName(uint64_t directory, uint64_t hash,
     return;
   }
   ++above->second.entries;
-  uint64_t home = (HashName(fs_.record_.hash_key, name.name) & fs_.hash_mask_) + 3;
+  uint64_t home = (fs_.NameHash(directory, name.name) & fs_.hash_mask_) + 3;
   if (hash < home || hash - home > 1024) Problem(directory, shown + " is stored at a wrong place");
   auto child = inodes_.find(name.inode);
   if (child == inodes_.end()) {
@@ -387,7 +387,7 @@ Result<void> LocalFileSystem::Checker::ReadXattrs() {
     } else {
       ++inode->second.xattrs;
       inode->second.xattr_bytes += xattr->name.size() + xattr->value.size();
-      if (fs_.XattrHash(xattr->name) != NumberAt(key, prefix.size() + 8)) {
+      if (fs_.XattrHash(number, xattr->name) != NumberAt(key, prefix.size() + 8)) {
         Problem(number, "its attribute \"" + xattr->name + "\" is stored at a wrong place");
       }
     }

@@ -1,5 +1,6 @@
 // Construction, numbers, finding and checking files, names on disk.
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 #include "common/log.h"
@@ -47,6 +48,10 @@ LocalFileSystem::LocalFileSystem(const FileSystemContext& context, uint32_t numb
       realms_(context.store, number),
       cache_(context.store, number, context.options.inodes_cached),
       marks_(context.store, number, context.clock) {}
+
+LocalFileSystem::~LocalFileSystem() {
+  WipeBytes(record_.hash_key, sizeof(record_.hash_key));
+}
 
 void LocalFileSystem::Format(Batch& batch, uint32_t number, const FileSystemRecord& record,
                              const Clock& clock, uint64_t generation) {
@@ -126,8 +131,22 @@ Result<void> LocalFileSystem::UsableDirectory(const vfs::Caller& caller, const I
   return Ok();
 }
 
+// In an encrypted file system no two directories have a hash in common, so keys do not tell that a
+// name is in both.
+uint64_t LocalFileSystem::NameHash(uint64_t directory, std::string_view name) const {
+  if (!record_.encrypted) return HashName(record_.hash_key, name);
+  char text[9] = {};
+  std::memcpy(text, &directory, 8);
+  std::string_view input(text, sizeof(text));
+  uint64_t key[2];
+  key[0] = HashName(record_.hash_key, input);
+  text[8] = 1;
+  key[1] = HashName(record_.hash_key, input);
+  return HashName(key, name);
+}
+
 Result<LocalFileSystem::Slot> LocalFileSystem::FindName(uint64_t directory, std::string_view name) {
-  uint64_t home = (HashName(record_.hash_key, name) & hash_mask_) + kFirstCookie;
+  uint64_t home = (NameHash(directory, name) & hash_mask_) + kFirstCookie;
   std::optional<uint64_t> free;
   for (uint64_t probe = 0; probe < kProbesMax; ++probe) {
     TRY(auto stored, store_.Get(Table::kNames, NameKey(number_, directory, home + probe)));

@@ -371,6 +371,20 @@ Result<void> LocalFileSystem::FlushAll() {
   return store_.Sync(store_.Latest());
 }
 
+void LocalFileSystem::Abandon() {
+  std::vector<InodePtr> all;
+  {
+    std::lock_guard lock(dirty_mutex_);
+    for (auto& [number, dirty] : dirty_) all.push_back(dirty.inode);
+    for (auto& [number, inode] : journaled_) all.push_back(inode);
+  }
+  for (auto& inode : all) {
+    std::unique_lock lock(inode->mutex);
+    inode->gone = Error(Code::kStale);
+    Undirty(*inode);
+  }
+}
+
 // --- change of size ---
 
 Result<LocalFileSystem::Cut> LocalFileSystem::Resize(Inode& inode, uint64_t size) {

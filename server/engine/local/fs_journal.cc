@@ -362,7 +362,7 @@ Result<bool> LocalFileSystem::ApplyFile(const InodePtr& inode, bool locked) {
       if (!file) {
         TRY(file, chunks_.Open(OwnFile(*inode, blocks[i].index, chunk), true));
       }
-      TRY(file->Write(blocks[i].block * kBlockBytes, 0, *blocks[i].image, 0));
+      TRY(file->Write(blocks[i].block * kBlockBytes, *blocks[i].image));
       blocks[i].file = std::move(file);
     }
   }

@@ -82,7 +82,7 @@ Result<void> LocalFileSystem::MendBlock(Inode& inode, const StoredChunk& before,
   auto read = chunk.unsynced->Read(block * kBlockBytes, bytes);
   if (!read && read.code() != Code::kCorrupt) return read;  // kCorrupt: not even its room is there
   sums.Set(block, Crc32c(bytes));
-  return chunk.unsynced->Write(block * kBlockBytes, 0, bytes, 0);
+  return chunk.unsynced->Write(block * kBlockBytes, bytes);
 }
 
 // False: its stable bytes, if there are any, are in the own chunk file.

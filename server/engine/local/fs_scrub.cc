@@ -116,9 +116,9 @@ class LocalFileSystem::Scrubber {
       }
       *bytes += kBlockBytes;
       ProcessHealth().blocks_verified.fetch_add(1, std::memory_order_relaxed);
-      if (!sums.Has(block)) {
+      if (!sums.Has(block) && !fs_.record_.encrypted) {
         *unknown |= uint32_t{1} << (block - first);
-      } else if (sums.Of(block) != Crc32c(buffer) &&
+      } else if ((!sums.Has(block) || sums.Of(block) != Crc32c(buffer)) &&
                  !fs_.marks_.FromCrash(inode.number, index, region)) {
         Problem(fs_.WrongSum(view, block).message());
       }

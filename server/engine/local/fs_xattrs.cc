@@ -17,14 +17,14 @@ Result<void> CheckHasXattrs(const Inode& inode) {
 }  // namespace
 
 // It is the cookie of listings, so never 0.
-uint64_t LocalFileSystem::XattrHash(std::string_view name) const {
-  return (HashName(record_.hash_key, name) >> 2) + 3;
+uint64_t LocalFileSystem::XattrHash(uint64_t inode, std::string_view name) const {
+  return (NameHash(inode, name) >> 2) + 3;
 }
 
 Result<std::optional<XattrRecord>> LocalFileSystem::FindXattr(const Inode& inode,
                                                               std::string_view name) const {
   if (inode.record.xattrs == 0) return std::optional<XattrRecord>();
-  std::string key = XattrKey(number_, inode.number, XattrHash(name));
+  std::string key = XattrKey(number_, inode.number, XattrHash(inode.number, name));
   TRY(auto stored, store_.Get(Table::kXattrs, key));
   if (!stored) return std::optional<XattrRecord>();
   TRY(XattrRecord record, DecodeXattr(*stored));
@@ -99,7 +99,7 @@ Result<FileChange> LocalFileSystem::SetXattr(const Caller& caller, FileId file,
     return Error(Code::kNoSpace, "the file has too many extended attributes, or too large ones");
   }
   Batch batch(store_);
-  batch.Put(Table::kXattrs, XattrKey(number_, inode->number, XattrHash(name)),
+  batch.Put(Table::kXattrs, XattrKey(number_, inode->number, XattrHash(inode->number, name)),
             Encode(XattrRecord{std::string(name), std::string(value)}));
   auto growth = static_cast<int64_t>(after) - static_cast<int64_t>(before);
   TRY(FileChange change, StoreXattrs(caller, *inode, batch, found ? 0 : 1, growth));
@@ -145,7 +145,7 @@ Result<FileChange> LocalFileSystem::RemoveXattr(const Caller& caller, FileId fil
   TRY(auto found, FindXattr(*inode, name));
   if (!found || found->name != name) return Error(Code::kNoData);
   Batch batch(store_);
-  batch.Delete(Table::kXattrs, XattrKey(number_, inode->number, XattrHash(name)));
+  batch.Delete(Table::kXattrs, XattrKey(number_, inode->number, XattrHash(inode->number, name)));
   auto bytes = static_cast<int64_t>(name.size() + found->value.size());
   TRY(FileChange change, StoreXattrs(caller, *inode, batch, -1, -bytes));
   Ticket ticket = inode->ticket;

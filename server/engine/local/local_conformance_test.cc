@@ -59,6 +59,27 @@ std::unique_ptr<Subject> NewCollidingSubject() {
   return std::make_unique<LocalSubject>(12);
 }
 
+class EncryptedSubject final : public LocalSubject {
+ public:
+  explicit EncryptedSubject(unsigned hash_bits) : LocalSubject(hash_bits) {}
+  const SecretBytes* key() const override { return &key_; }
+
+ private:
+  const SecretBytes key_{std::string(vfs::kKeyBytes, 'k')};
+};
+
+std::unique_ptr<Subject> NewEncryptedSubject() {
+  return std::make_unique<EncryptedSubject>(62);
+}
+
+std::unique_ptr<Subject> NewCollidingEncryptedSubject() {
+  return std::make_unique<EncryptedSubject>(12);
+}
+
+INSTANTIATE_TEST_SUITE_P(Encrypted, Conformance, ::testing::Values(&NewEncryptedSubject));
+INSTANTIATE_TEST_SUITE_P(Encrypted, LockConformance, ::testing::Values(&NewEncryptedSubject));
+INSTANTIATE_TEST_SUITE_P(EncryptedWithCollisions, LockConformance,
+                         ::testing::Values(&NewCollidingEncryptedSubject));
 INSTANTIATE_TEST_SUITE_P(Local, Conformance, ::testing::Values(&NewLocalSubject));
 INSTANTIATE_TEST_SUITE_P(LocalWithCollisions, Conformance, ::testing::Values(&NewCollidingSubject));
 

@@ -1,17 +1,15 @@
 #include "server/engine/local/local_engine.h"
 
-#include <unistd.h>
-
-#include <cerrno>
-#include <charconv>
 #include <condition_variable>
 #include <map>
 #include <random>
 #include <thread>
 
 #include "common/log.h"
+#include "server/engine/local/data_directory.h"
 #include "server/engine/local/health.h"
 #include "server/engine/local/local_file_system.h"
+#include "server/engine/local/lockable_file_system.h"
 
 namespace tarn {
 namespace local {
@@ -82,11 +80,17 @@ class LocalEngine final : public vfs::Engine {
   }
 
  private:
-  Result<void> CheckFormat();
-  Result<void> WriteFormat(const std::string& path);
   Result<void> LoadFileSystems();
+  Result<void> LoadFileSystem(uint32_t number, const FileSystemRecord& record);
   std::unique_ptr<LocalFileSystem> Make(uint32_t number, const FileSystemRecord& record);
+  std::unique_ptr<LockableFileSystem> MakeLockable(uint32_t number, const FileSystemRecord& record,
+                                                   LockableFileSystem::Origin origin);
+  Result<void> CountCrash();
+  bool End(bool clean);
   std::vector<LocalFileSystem*> All();
+  std::vector<LockableFileSystem*> AllLockable();
+  // kNotFound; kInvalid: it is not encrypted.
+  Result<LockableFileSystem*> FindLockable(uint32_t number);
   void Run();
   void RemoveStrays();
   void Wake();
@@ -99,7 +103,7 @@ class LocalEngine final : public vfs::Engine {
   const std::unique_ptr<DiskFile> lock_;
   bool after_crash_ = false;
   bool started_ = false;  // what it had left is settled
-  uint64_t crashes_ = 0;
+  std::atomic<uint64_t> crashes_{0};
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChunkFiles> chunks_;
   std::unique_ptr<BlockSums> sums_;
@@ -108,9 +112,11 @@ class LocalEngine final : public vfs::Engine {
 
   std::mutex mutex_;
   std::map<uint32_t, std::unique_ptr<LocalFileSystem>> file_systems_;  // guarded by mutex_
+  std::map<uint32_t, std::unique_ptr<LockableFileSystem>> lockable_;   // guarded by mutex_
   // Deleted ones stay as objects, since requests may be in them.
-  std::vector<std::unique_ptr<LocalFileSystem>> deleted_;  // guarded by mutex_
-  std::deque<uint32_t> to_reclaim_;                        // guarded by mutex_
+  std::vector<std::unique_ptr<LocalFileSystem>> deleted_;              // guarded by mutex_
+  std::vector<std::unique_ptr<LockableFileSystem>> deleted_lockable_;  // guarded by mutex_
+  std::deque<uint32_t> to_reclaim_;                                    // guarded by mutex_
 
   std::atomic<bool> stop_{false};
   std::mutex wake_mutex_;
@@ -122,8 +128,23 @@ class LocalEngine final : public vfs::Engine {
 LocalEngine::~LocalEngine() {
   stop_ = true;
   Wake();
+  for (LockableFileSystem* fs : AllLockable()) fs->Hurry();
   if (thread_.joinable()) thread_.join();
-  bool clean = store_ != nullptr;
+  if (End(store_ != nullptr) && records_) {
+    Batch batch(*store_);
+    batch.Put(Table::kMeta, CleanKey(), "");
+    (void)store_->WriteAndSync(batch);
+  }
+  file_systems_.clear();
+  deleted_.clear();
+  lockable_.clear();
+  deleted_lockable_.clear();
+  chunks_.reset();
+  store_.reset();
+}
+
+// True: nothing is left for the next start to settle.
+bool LocalEngine::End(bool clean) {
   const std::atomic<bool> never{false};
   for (LocalFileSystem* fs : All()) {
     clean = fs->FlushAll().ok() && clean;
@@ -131,60 +152,16 @@ LocalEngine::~LocalEngine() {
     // It may stay in the journal; the next start is quicker when it does not.
     if (clean) (void)fs->ApplyJournal(never);
   }
-  if (clean && records_) {
-    Batch batch(*store_);
-    batch.Put(Table::kMeta, CleanKey(), "");
-    (void)store_->WriteAndSync(batch);
+  for (LockableFileSystem* fs : AllLockable()) {
+    clean = fs->Lock(vfs::LockReason::kKeyNotThere).ok() && clean;
+    // One that was locked all the time has not seen to what a crash left it.
+    clean = clean && fs->settled();
   }
-  file_systems_.clear();
-  deleted_.clear();
-  chunks_.reset();
-  store_.reset();
-}
-
-Result<void> LocalEngine::WriteFormat(const std::string& path) {
-  std::string temporary = path + ".new";
-  std::string text = std::to_string(kFormatVersion) + "\n";
-  iovec part{text.data(), text.size()};
-  auto file = disk_.Open(temporary, Disk::Mode::kTruncate);
-  if (!file || file->Write(0, {&part, 1}) != static_cast<ssize_t>(text.size()) ||
-      file->Sync() != 0) {
-    return SystemError("write", temporary);
-  }
-  if (disk_.Rename(temporary, path) != 0) return SystemError("name", path);
-  return SyncDirectory(disk_, options_.data_dir);
-}
-
-// A version in a file of its own: it is read before anything of the database is.
-Result<void> LocalEngine::CheckFormat() {
-  std::string path = options_.data_dir + "/format";
-  std::string text;
-  if (ReadWholeFile(disk_, path, &text) != 0) {
-    if (errno != ENOENT) return SystemError("read", path);
-    if (disk_.Stat(options_.data_dir + "/meta", nullptr, nullptr) == 0) {
-      // The file is written before the database is made.
-      return Error(Code::kCorrupt,
-                   path + " is missing beside a database; restore it from a backup");
-    }
-    return WriteFormat(path);
-  }
-  uint32_t version = 0;
-  auto end = std::from_chars(text.data(), text.data() + text.size(), version);
-  if (end.ec != std::errc() || version == 0) {
-    return Error(Code::kCorrupt, path + " holds no version; restore it from a backup");
-  }
-  if (version > kFormatVersion) {
-    return Error(Code::kNotSupported, "the data in " + options_.data_dir + " has format " +
-                                          std::to_string(version) + ", this program knows up to " +
-                                          std::to_string(kFormatVersion) +
-                                          ": run the newer version that wrote it");
-  }
-  // All that older versions wrote is understood. What is written from now on they do not know.
-  return version < kFormatVersion ? WriteFormat(path) : Ok();
+  return clean;
 }
 
 Result<void> LocalEngine::Open() {
-  TRY(CheckFormat());
+  TRY(CheckFormat(disk_, options_.data_dir));
   TRY(store_, Store::Open(options_));
   // Made by this process, or by one that was killed before it could sync their names. What is above
   // may not be ours to read.
@@ -204,7 +181,7 @@ Result<void> LocalEngine::Open() {
   batch.Delete(Table::kMeta, CleanKey());
   TRY(store_->WriteAndSync(batch));
   chunks_ = std::make_unique<ChunkFiles>(disk_, options_.data_dir + "/chunks", options_.files_open,
-                                         after_crash_);
+                                         after_crash_, store_->keys());
   sums_ = std::make_unique<BlockSums>(*store_, options_.sums_cached_bytes);
   TRY(LoadFileSystems());
   records_ = std::make_unique<Records>(*store_);
@@ -217,6 +194,27 @@ std::unique_ptr<LocalFileSystem> LocalEngine::Make(uint32_t number,
   FileSystemContext context{*store_, *chunks_,           *sums_,  journal_, options_,
                             clock_,  [this] { Wake(); }, crashes_};
   return std::make_unique<LocalFileSystem>(context, number, record);
+}
+
+// What is made from now on gives change attributes above all that were given before.
+Result<void> LocalEngine::CountCrash() {
+  uint64_t next = ++crashes_;
+  Batch batch(*store_);
+  batch.Put(Table::kMeta, CrashesKey(), EncodeNumber(next));
+  return store_->WriteAndSync(batch);
+}
+
+std::unique_ptr<LockableFileSystem> LocalEngine::MakeLockable(uint32_t number,
+                                                              const FileSystemRecord& record,
+                                                              LockableFileSystem::Origin origin) {
+  LockableFileSystem::Context context{
+      *store_,
+      *chunks_,
+      *sums_,
+      [this](uint32_t n, const FileSystemRecord& r) { return Make(n, r); },
+      [this] { return CountCrash(); },
+      [this] { Wake(); }};
+  return std::make_unique<LockableFileSystem>(std::move(context), number, record, origin);
 }
 
 Result<void> LocalEngine::LoadFileSystems() {
@@ -234,20 +232,30 @@ Result<void> LocalEngine::LoadFileSystems() {
       to_reclaim_.push_back(number);
       continue;
     }
-    auto fs = Make(number, record);
-    auto loaded = fs->Load();
-    if (!loaded) {
-      return Error(loaded.code(),
-                   "file system " + std::to_string(number) + ": " + loaded.error().message());
-    }
-    fs->KeepOrphans();
-    file_systems_[number] = std::move(fs);
+    TRY(LoadFileSystem(number, record));
   }
   return Ok();
 }
 
+Result<void> LocalEngine::LoadFileSystem(uint32_t number, const FileSystemRecord& record) {
+  using Origin = LockableFileSystem::Origin;
+  if (record.encrypted) {
+    Origin origin = after_crash_ ? Origin::kAfterCrash : Origin::kOrderly;
+    lockable_[number] = MakeLockable(number, record, origin);
+    return Ok();
+  }
+  auto fs = Make(number, record);
+  auto loaded = fs->Load();
+  if (!loaded) {
+    return Error(loaded.code(),
+                 "file system " + std::to_string(number) + ": " + loaded.error().message());
+  }
+  fs->KeepOrphans();
+  file_systems_[number] = std::move(fs);
+  return Ok();
+}
+
 Result<uint32_t> LocalEngine::CreateFileSystem(const SecretBytes* key) {
-  if (key != nullptr) return Error(Code::kNotSupported, "this engine does not encrypt yet");
   std::lock_guard lock(mutex_);
   TRY(auto next, store_->Get(Table::kMeta, NextFileSystemKey()));
   uint64_t number = 1;
@@ -255,12 +263,29 @@ Result<uint32_t> LocalEngine::CreateFileSystem(const SecretBytes* key) {
     TRY(number, DecodeNumber(*next));
   }
   if (number > UINT32_MAX) return Error(Code::kLimitExceeded, "no file system number is left");
-  FileSystemRecord record{false, {RandomNumber(), RandomNumber()}};
+  FileSystemRecord record;
+  std::unique_ptr<LockableFileSystem> lockable;
+  if (key != nullptr) {
+    TRY(MakeKeyCheck(*key, record));
+  } else {
+    record.hash_key[0] = RandomNumber();
+    record.hash_key[1] = RandomNumber();
+  }
   Batch batch(*store_);
   batch.Put(Table::kMeta, NextFileSystemKey(), EncodeNumber(number + 1));
   auto id = static_cast<uint32_t>(number);
+  if (key != nullptr) {
+    TRY(KeysPtr keys, DeriveKeys(*key, record));
+    lockable = MakeLockable(id, record, LockableFileSystem::Origin::kNew);
+    store_->keys().Set(id, std::move(keys));  // its first rows are sealed, too
+  }
   LocalFileSystem::Format(batch, id, record, clock_, RandomNumber());
   TRY(store_->WriteAndSync(batch));
+  if (lockable) {
+    TRY(lockable->Unlock(*key));
+    lockable_[id] = std::move(lockable);
+    return id;
+  }
   auto fs = Make(id, record);
   TRY(fs->Load());
   file_systems_[id] = std::move(fs);
@@ -270,15 +295,22 @@ Result<uint32_t> LocalEngine::CreateFileSystem(const SecretBytes* key) {
 Result<void> LocalEngine::DeleteFileSystem(uint32_t number) {
   std::lock_guard lock(mutex_);
   auto found = file_systems_.find(number);
-  if (found == file_systems_.end()) return Error(Code::kNotFound);
+  auto lockable = lockable_.find(number);
+  if (found == file_systems_.end() && lockable == lockable_.end()) return Error(Code::kNotFound);
   FileSystemRecord record;
   record.deleted = true;
   Batch batch(*store_);
   batch.Put(Table::kMeta, FileSystemKey(number), Encode(record));
   TRY(store_->WriteAndSync(batch));
-  found->second->MarkDeleted();
-  deleted_.push_back(std::move(found->second));
-  file_systems_.erase(found);
+  if (lockable != lockable_.end()) {
+    lockable->second->Delete();
+    deleted_lockable_.push_back(std::move(lockable->second));
+    lockable_.erase(lockable);
+  } else {
+    found->second->MarkDeleted();
+    deleted_.push_back(std::move(found->second));
+    file_systems_.erase(found);
+  }
   to_reclaim_.push_back(number);
   Wake();
   return Ok();
@@ -287,25 +319,44 @@ Result<void> LocalEngine::DeleteFileSystem(uint32_t number) {
 Result<vfs::FileSystem*> LocalEngine::GetFileSystem(uint32_t number) {
   std::lock_guard lock(mutex_);
   auto found = file_systems_.find(number);
-  if (found == file_systems_.end()) return Error(Code::kNotFound);
-  return static_cast<vfs::FileSystem*>(found->second.get());
+  if (found != file_systems_.end()) return static_cast<vfs::FileSystem*>(found->second.get());
+  auto lockable = lockable_.find(number);
+  if (lockable == lockable_.end()) return Error(Code::kNotFound);
+  return static_cast<vfs::FileSystem*>(&lockable->second->gate());
 }
 
-Result<void> LocalEngine::Unlock(uint32_t number, const SecretBytes&) {
-  TRY(GetFileSystem(number));
+Result<LockableFileSystem*> LocalEngine::FindLockable(uint32_t number) {
+  std::lock_guard lock(mutex_);
+  auto found = lockable_.find(number);
+  if (found != lockable_.end()) return found->second.get();
+  if (!file_systems_.contains(number)) return Error(Code::kNotFound);
   return Error(Code::kInvalid, "file system " + std::to_string(number) + " is not encrypted");
 }
 
-Result<void> LocalEngine::Lock(uint32_t number, vfs::LockReason) {
-  TRY(GetFileSystem(number));
-  return Error(Code::kInvalid, "file system " + std::to_string(number) + " is not encrypted");
+std::vector<LockableFileSystem*> LocalEngine::AllLockable() {
+  std::lock_guard lock(mutex_);
+  std::vector<LockableFileSystem*> all;
+  for (auto& [number, fs] : lockable_) all.push_back(fs.get());
+  return all;
 }
 
-bool LocalEngine::encrypted(uint32_t /*number*/) {
-  return false;
+Result<void> LocalEngine::Unlock(uint32_t number, const SecretBytes& key) {
+  TRY(LockableFileSystem * fs, FindLockable(number));
+  return fs->Unlock(key);
 }
-bool LocalEngine::locked(uint32_t /*number*/) {
-  return false;
+
+Result<void> LocalEngine::Lock(uint32_t number, vfs::LockReason reason) {
+  TRY(LockableFileSystem * fs, FindLockable(number));
+  return fs->Lock(reason);
+}
+
+bool LocalEngine::encrypted(uint32_t number) {
+  return FindLockable(number).ok();
+}
+
+bool LocalEngine::locked(uint32_t number) {
+  auto fs = FindLockable(number);
+  return fs.ok() && !(*fs)->gate().open();
 }
 
 std::vector<LocalFileSystem*> LocalEngine::All() {
@@ -360,6 +411,10 @@ bool LocalEngine::MaintainAll() {
     if (stop_) return false;
     more = fs->Maintain(stop_) || more;
   }
+  for (LockableFileSystem* fs : AllLockable()) {
+    if (stop_) return false;
+    more = fs->Maintain() || more;
+  }
   auto reclaimed = ReclaimFileSystem();
   if (!reclaimed) spdlog::warn("deleting a file system waits: {}", reclaimed.error().ToString());
   return more || (reclaimed && *reclaimed);
@@ -395,24 +450,6 @@ Result<bool> LocalEngine::ReclaimFileSystem() {
   std::lock_guard lock(mutex_);
   to_reclaim_.pop_front();
   return true;
-}
-
-Result<std::unique_ptr<DiskFile>> LockDirectory(Disk& disk, const std::string& directory) {
-  std::string path = directory + "/lock";
-  auto file = disk.Open(path, Disk::Mode::kCreate);
-  if (!file) return SystemError("open", path);
-  if (file->Lock() == 0) {
-    std::string text = std::to_string(::getpid()) + "\n";
-    iovec part{text.data(), text.size()};
-    if (file->Truncate(0) == 0) (void)file->Write(0, {&part, 1});
-    return file;
-  }
-  char owner[32] = {};
-  ssize_t bytes = file->Read(0, std::as_writable_bytes(std::span(owner)));
-  std::string pid(owner, bytes > 0 ? static_cast<size_t>(bytes) : 0);
-  while (!pid.empty() && pid.back() == '\n') pid.pop_back();
-  return Error(Code::kInUse, "the data directory " + directory + " is in use by process " + pid +
-                                 ": stop it, or give this one another --data-dir");
 }
 
 }  // namespace

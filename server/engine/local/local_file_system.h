@@ -50,6 +50,7 @@ class LocalFileSystem final : public vfs::FileSystem {
  public:
   LocalFileSystem(const FileSystemContext& context, uint32_t number,
                   const FileSystemRecord& record);
+  ~LocalFileSystem() override;
   // What a new file system consists of.
   static void Format(Batch& batch, uint32_t number, const FileSystemRecord& record,
                      const Clock& clock, uint64_t generation);
@@ -135,6 +136,8 @@ class LocalFileSystem final : public vfs::FileSystem {
   // New sums for blocks that a crashed process was overwriting.
   void SettleOverwrites(const std::atomic<bool>& stop);
   Result<void> EndOverwrites() { return marks_.End(); }  // after FlushAll
+  // Gives back what is counted for all file systems together: before it goes. Nobody is in it.
+  void Abandon();
 
  private:
   using Ticket = Store::Ticket;
@@ -162,6 +165,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<InodePtr> Named(const NameRecord& name);
   Result<void> Usable(const vfs::Caller& caller, const Inode& inode, vfs::FileId id) const;
   Result<void> UsableDirectory(const vfs::Caller& caller, const Inode& inode, vfs::FileId id) const;
+  uint64_t NameHash(uint64_t directory, std::string_view name) const;
   Result<Slot> FindName(uint64_t directory, std::string_view name);
   void PutName(Batch& batch, uint64_t directory, const Slot& slot, std::string_view name,
                const Inode& inode) const;
@@ -323,7 +327,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<void> TrimShared(const FileRef& file);
 
   // --- fs_xattrs.cc ---
-  uint64_t XattrHash(std::string_view name) const;
+  uint64_t XattrHash(uint64_t inode, std::string_view name) const;
   Result<std::optional<XattrRecord>> FindXattr(const Inode& inode, std::string_view name) const;
   // Stores the inode with its attributes' number and bytes changed by so much.
   Result<void> CheckMayChangeXattr(const vfs::Caller& caller, const Inode& inode, vfs::FileId file,
@@ -440,7 +444,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   const Clock& clock_;
   const std::function<void()> wake_;
   const uint32_t number_;
-  const FileSystemRecord record_;
+  FileSystemRecord record_;
   const uint64_t hash_mask_;
   const uint64_t change_base_;  // what changes in this run has at least this change attribute
   std::atomic<bool> deleted_{false};

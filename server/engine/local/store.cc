@@ -124,9 +124,28 @@ rocksdb::ColumnFamilyOptions TableOptions(const LocalOptions& local, Table table
   return options;
 }
 
+// What a sealed value belongs to, so that none can be put at another's place.
+std::string PlaceOf(Table table, std::string_view key) {
+  std::string place(1, static_cast<char>(table));
+  place += key;
+  return place;
+}
+
 }  // namespace
 
 void Batch::Put(Table table, const std::string& key, std::string_view value) {
+  std::string sealed;
+  if (!store_.keys().empty()) {
+    auto keys = store_.KeysOf(table, key);
+    if (keys && *keys) {
+      auto done = (*keys)->rows->Seal(value, PlaceOf(table, key));
+      if (done) sealed = std::move(*done);
+      if (!done) sealed_ = done.error();
+      value = sealed;
+    }
+    if (!keys) sealed_ = keys.error();
+    if (!sealed_) return;
+  }
   batch_.Put(store_.handle(table), key, rocksdb::Slice(value.data(), value.size()));
 }
 void Batch::Delete(Table table, const std::string& key) {
@@ -216,7 +235,18 @@ Result<std::optional<std::string>> Store::Get(Table table, const std::string& ke
   auto status = db_->Get(read, handle(table), key, &value);
   if (status.IsNotFound()) return std::optional<std::string>();
   if (!status.ok()) return Translate(status);
+  if (!keys_.empty()) {
+    TRY(KeysPtr keys, KeysOf(table, key));
+    if (keys) {
+      TRY(value, keys->rows->Open(value, PlaceOf(table, key)));
+    }
+  }
   return std::optional<std::string>(std::move(value));
+}
+
+Result<KeysPtr> Store::KeysOf(Table table, std::string_view key) const {
+  auto fs = SealedFor(table, key);
+  return fs ? keys_.Of(*fs) : KeysPtr();
 }
 
 Result<void> Store::Scan(Table table, const std::string& first, const std::string& after,
@@ -226,8 +256,24 @@ Result<void> Store::Scan(Table table, const std::string& first, const std::strin
   rocksdb::Slice bound(after);
   if (!after.empty()) read.iterate_upper_bound = &bound;
   std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read, handle(table)));
+  KeysPtr keys;
+  std::optional<uint32_t> keys_of;
   for (at->Seek(first); at->Valid(); at->Next()) {
-    if (!visit(at->key().ToStringView(), at->value().ToStringView())) return Ok();
+    std::string_view key = at->key().ToStringView();
+    std::string_view value = at->value().ToStringView();
+    std::string opened;
+    if (auto fs = keys_.empty() ? std::nullopt : SealedFor(table, key)) {
+      if (keys_of != fs) {
+        TRY(keys, keys_.Of(*fs));
+        keys_of = fs;
+      }
+      if (keys) {
+        auto done = keys->rows->Open(value, PlaceOf(table, key));
+        if (done) opened = std::move(*done);
+        value = opened;
+      }
+    }
+    if (!visit(key, value)) return Ok();
   }
   if (!at->status().ok()) return Translate(at->status());
   return Ok();
@@ -241,6 +287,7 @@ Result<void> Store::Ready() {
 }
 
 Result<Store::Ticket> Store::Write(Batch& batch) {
+  TRY(batch.sealed_);
   TRY(Ready());
   grown_ += batch.bytes();
   auto status = db_->Write(rocksdb::WriteOptions(), &batch.batch_);

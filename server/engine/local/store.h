@@ -1,8 +1,10 @@
 // Store: the database below the engine. RocksDB with one log for all tables, a merge operator for
-// usage, and a sync of the log that concurrent callers share.
+// usage, and a sync of the log that concurrent callers share. Here, and only here, values of
+// encrypted file systems (SealedFor) are sealed and opened, each for its table and key: RocksDB
+// never sees them plain.
 //
-// Threads: any. Errors: kIo, kNoSpace, kCorrupt. After a full disk it comes back by itself once
-// there is space (Recover).
+// Threads: any. Errors: kIo, kNoSpace, kCorrupt; kUnavailable: the file system is locked. After a
+// full disk it comes back by itself once there is space (Recover).
 #pragma once
 
 #include <rocksdb/db.h>
@@ -20,6 +22,7 @@
 
 #include "common/result.h"
 #include "server/engine/local/disk.h"
+#include "server/engine/local/file_system_keys.h"
 #include "server/engine/local/format.h"
 #include "server/engine/local/group_commit.h"
 #include "server/engine/local/local_engine.h"
@@ -39,12 +42,13 @@ class Batch {
   void AddUsage(const std::string& key, const UsageDelta& delta);
   bool empty() const { return batch_.Count() == 0; }
   size_t bytes() const { return batch_.GetDataSize(); }
-  void Clear() { batch_.Clear(); }
+  void Clear() { batch_.Clear(), sealed_ = {}; }
 
  private:
   friend class Store;
   const Store& store_;
   rocksdb::WriteBatch batch_;
+  Result<void> sealed_;  // an error: a value could not be, and the batch is not to be written
 };
 
 class Store {
@@ -57,7 +61,8 @@ class Store {
 
   Result<std::optional<std::string>> Get(Table table, const std::string& key,
                                          const rocksdb::Snapshot* snapshot = nullptr) const;
-  // All keys in [first, after), in order. Ends early when `visit` returns false.
+  // All keys in [first, after), in order. Ends early when `visit` returns false. A value that was
+  // to be sealed and is not, or is another place's, is visited as "", which no decoder takes.
   using Visitor = std::function<bool(std::string_view key, std::string_view value)>;
   Result<void> Scan(Table table, const std::string& first, const std::string& after,
                     const Visitor& visit, const rocksdb::Snapshot* snapshot = nullptr) const;
@@ -99,9 +104,14 @@ class Store {
   Result<vfs::ScrubCounts> Scrub(const vfs::ScrubPace& pace,
                                  const std::function<void(std::string_view)>& report) const;
   uint64_t syncs() const { return syncs_.load(); }
+  // Of the file systems in it.
+  KeyRing& keys() { return keys_; }
+  const KeyRing& keys() const { return keys_; }
 
  private:
   friend class Batch;
+  // The keys that the row is sealed with; nullptr: it is plain.
+  Result<KeysPtr> KeysOf(Table table, std::string_view key) const;
   explicit Store(const LocalOptions& options);
   rocksdb::ColumnFamilyHandle* handle(Table table) const {
     return handles_[static_cast<size_t>(table)];
@@ -120,6 +130,7 @@ class Store {
   const std::unique_ptr<rocksdb::Env> env_;              // outlives the database
   const std::unique_ptr<rocksdb::WalFilter> log_order_;  // the same
   std::unique_ptr<rocksdb::DB> db_;
+  KeyRing keys_;
   std::array<rocksdb::ColumnFamilyHandle*, kTables> handles_{};
   std::atomic<bool> disk_full_{false};
   std::atomic<uint64_t> grown_{0};      // bytes since the last look at the disk

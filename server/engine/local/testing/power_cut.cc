@@ -6,6 +6,7 @@
 #include <random>
 #include <thread>
 
+#include "common/crypto/secret_bytes.h"
 #include "server/engine/local/local_engine.h"
 #include "server/engine/local/testing/power_cut_client.h"
 #include "server/engine/local/testing/simulated_disk.h"
@@ -43,7 +44,7 @@ class Run {
   PowerCutReport Work() {
     SimulatedDisk disk(options_.seed);
     auto engine = OpenLocalEngine(Options(disk));
-    if (!engine || !(*engine)->CreateFileSystem())
+    if (!engine || !(*engine)->CreateFileSystem(options_.encrypted ? &key_ : nullptr))
       return Problem("the engine does not start"), report_;
     for (int i = 0; i < options_.clients; ++i) {
       clients_.push_back(
@@ -121,8 +122,12 @@ class Run {
     }
     {
       auto engine = OpenLocalEngine(Options(*cut.disk));
-      if (nested) cut.disk->SetHook({});
       if (!engine) return Problem(where + "does not open: " + engine.error().ToString());
+      if (options_.encrypted) {
+        auto unlocked = (*engine)->Unlock(1, key_);
+        if (!unlocked) return Problem(where + "stays locked: " + unlocked.error().ToString());
+      }
+      if (nested) cut.disk->SetHook({});
       for (size_t i = 0; i < clients_.size(); ++i) {
         for (const std::string& line :
              clients_[i]->Check(**engine, cut.answered[i], cut.begun[i])) {
@@ -148,6 +153,7 @@ class Run {
   }
 
   const PowerCutOptions options_;
+  const SecretBytes key_{std::string(vfs::kKeyBytes, 'k')};
   std::vector<std::unique_ptr<Client>> clients_;
   std::mutex mutex_;
   std::mt19937_64 random_{options_.seed};  // guarded by mutex_, as is all that follows

@@ -14,6 +14,7 @@ struct PowerCutOptions {
   int steps = 150;  // of each client
   // Of a hundred writes, names and the like, so many are a moment for a cut too.
   unsigned between_percent = 3;
+  bool encrypted = false;
 };
 
 struct PowerCutReport {

@@ -8,23 +8,31 @@
 namespace tarn::local {
 namespace {
 
-TEST(PowerCut, WhatWasAnsweredIsThereAndNothingIsHalfDone) {
-  constexpr std::chrono::seconds kEnough{15};
+void CutPower(bool encrypted, std::chrono::seconds enough) {
   constexpr uint64_t kSeedsMin = 2;
   auto begin = std::chrono::steady_clock::now();
   uint64_t cuts = 0;
-  for (uint64_t seed = 1; !HasFailure(); ++seed) {
-    if (seed > kSeedsMin && std::chrono::steady_clock::now() - begin > kEnough) break;
+  for (uint64_t seed = 1; !::testing::Test::HasFailure(); ++seed) {
+    if (seed > kSeedsMin && std::chrono::steady_clock::now() - begin > enough) break;
     PowerCutOptions options;
     options.seed = seed;
     options.clients = static_cast<int>(1 + seed % 2);
     options.steps = 60;
+    options.encrypted = encrypted;
     PowerCutReport report = CutPowerEverywhere(options);
     cuts += report.cuts;
     for (const std::string& problem : report.problems) ADD_FAILURE() << problem;
   }
   EXPECT_GT(cuts, 100u);
-  RecordProperty("cuts", static_cast<int>(cuts));
+  ::testing::Test::RecordProperty("cuts", static_cast<int>(cuts));
+}
+
+TEST(PowerCut, WhatWasAnsweredIsThereAndNothingIsHalfDone) {
+  CutPower(false, std::chrono::seconds(15));
+}
+
+TEST(PowerCut, NorInAnEncryptedFileSystem) {
+  CutPower(true, std::chrono::seconds(10));
 }
 
 }  // namespace
