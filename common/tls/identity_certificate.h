@@ -64,11 +64,11 @@ struct ClientInfo {
 
 // What is absent was not in the certificate.
 struct CertificateIdentity {
-  std::optional<std::string> access_point_id;  // "fsap-..."
-  std::optional<SigV4Claim> sigv4;
-  std::optional<std::string> file_system_id;  // "fs-..."
-  std::optional<ClientInfo> client_info;
-  std::optional<std::string> token;  // a secret: never to be logged
+  std::optional<std::string> access_point_id = {};  // "fsap-..."
+  std::optional<SigV4Claim> sigv4 = {};
+  std::optional<std::string> file_system_id = {};  // "fs-..."
+  std::optional<ClientInfo> client_info = {};
+  std::optional<std::string> token = {};  // a secret: never to be logged
 
   bool empty() const {
     return !access_point_id && !sigv4 && !file_system_id && !client_info && !token;

@@ -59,9 +59,9 @@ std::optional<ParsedCertificate> ClientCertificate(const SSL& ssl);
 std::string CertificateProblem(const SSL& ssl);
 
 struct ClientTlsOptions {
-  std::string ca_pem;           // who may have signed the server's certificate
-  std::string certificate_pem;  // shown to the server; may be empty
-  std::string key_pem;
+  std::string ca_pem{};           // who may have signed the server's certificate
+  std::string certificate_pem{};  // shown to the server; may be empty
+  std::string key_pem{};
   bool rpc_with_tls = false;  // ALPN "sunrpc", TLS 1.3 only (RFC 9289 section 5)
 };
 

@@ -156,6 +156,7 @@ TlsStream::Step TlsStream::Handshake(std::string& why) {
     done = SSL_do_handshake(ssl_.get());
     error = SSL_get_error(ssl_.get(), done);
     SendBatch(false);
+    wants_to_send_ = !unsent_.empty();
   }
   NoteInput();
   if (done == 1) {
@@ -197,6 +198,7 @@ ssize_t TlsStream::Receive(std::byte* into, size_t bytes) {
   size_t done = 0;
   bool decrypted = false;  // and not yet given out
   bool partial = false;
+  wants_to_send_ = false;
   int error = SSL_ERROR_NONE;
   while (done < bytes && error == SSL_ERROR_NONE) {
     size_t got = 0;
@@ -208,24 +210,28 @@ ssize_t TlsStream::Receive(std::byte* into, size_t bytes) {
     } else {
       error = SSL_get_error(ssl_.get(), ok);
     }
-    if (!OfThisThread().batch.empty() && !SendBatch(false)) error = SSL_ERROR_SYSCALL;
+    if (!OfThisThread().batch.empty()) {
+      if (!SendBatch(false)) error = SSL_ERROR_SYSCALL;
+      wants_to_send_ = !unsent_.empty();
+    }
     decrypted = SSL_pending(ssl_.get()) > 0;
     partial = SSL_has_pending(ssl_.get()) == 1;
   }
   NoteInput();
   bool empty = error == SSL_ERROR_WANT_READ;
-  has_buffered_ = !empty && (input_bytes_ > 0 || decrypted);
+  // An end or a failure behind bytes raises no event of its own, and comes again next time.
+  has_buffered_ = !empty && (input_bytes_ > 0 || decrypted || error != SSL_ERROR_NONE);
   in_record_ = empty && partial;
-  if (done > 0) return static_cast<ssize_t>(done);  // an end or error comes again next time
+  if (done > 0) return static_cast<ssize_t>(done);
   if (empty) return kNothing;
   return error == SSL_ERROR_ZERO_RETURN ? 0 : kBroken;
 }
 
 // --- sending ---
 
-bool TlsStream::blocked() {
+size_t TlsStream::unsent() {
   std::lock_guard lock(mutex_);
-  return !unsent_.empty();
+  return unsent_.size();
 }
 
 bool TlsStream::Write(const void* from, size_t bytes) {

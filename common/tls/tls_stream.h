@@ -53,6 +53,9 @@ class TlsStream {
   bool HasBuffered() const { return has_buffered_; }
   // A part of a TLS record is here, and the rest is missing.
   bool InRecord() const { return in_record_; }
+  // What was just received, or the handshake, had to be answered, and the socket did not take it:
+  // the sending thread is to Send when it is writable.
+  bool WantsToSend() const { return wants_to_send_; }
 
   // --- the sending thread ---
   enum class Sent { kAll, kBlocked, kBroken };
@@ -63,8 +66,8 @@ class TlsStream {
   void CloseNotify();
 
   // --- any thread ---
-  // Ciphertext waits for the socket; Send it.
-  bool blocked();
+  // Bytes of ciphertext that wait for the socket to take them; Send does it, with no pieces too.
+  size_t unsent();
   const SSL& ssl() const { return *ssl_; }  // for what does not change after the handshake
 
  private:
@@ -98,6 +101,7 @@ class TlsStream {
   size_t handshake_bytes_ = 0;
   bool has_buffered_ = false;
   bool in_record_ = false;
+  bool wants_to_send_ = false;
   Failure failure_ = Failure::kNone;
 };
 

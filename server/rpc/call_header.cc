@@ -60,6 +60,8 @@ HeaderStatus ReadCallHeader(xdr::Decoder& from, CallHeader& header, rejected_rep
     case AUTH_SYS:
       if (!ReadAuthSys(credential.body, header.credential)) return Deny(denied, AUTH_BADCRED);
       break;
+    case AUTH_TLS:  // RFC 9289 section 4.1: where it is no question that we take
+      return Deny(denied, AUTH_BADCRED);
     default:
       return Deny(denied, AUTH_REJECTEDCRED);
   }

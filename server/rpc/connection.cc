@@ -11,8 +11,6 @@
 namespace tarn::rpc {
 namespace {
 
-constexpr size_t kPiecesPerSend = 64;
-
 Monotonic::rep Ticks() {
   return Monotonic::now().time_since_epoch().count();
 }
@@ -20,29 +18,30 @@ Monotonic::rep Ticks() {
 }  // namespace
 
 Connection::Connection(const Home& home, int fd, Peer peer, uint64_t listener_id)
-    : home_(home), fd_(fd), peer_(std::move(peer)), listener_id_(listener_id) {}
+    : home_(home), stream_(fd), peer_(std::move(peer)), listener_id_(listener_id) {}
 
 Connection::~Connection() {
   reader_.Drop(home_.pool);
-  close(fd_);
+  stream_.SayGoodbye();
+  close(fd());
   home_.program.ConnectionClosed(peer_.connection);
 }
 
 bool Connection::Watch() {
   ahead_since_.store(0, std::memory_order_release);
   epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data = {.ptr = this}};
-  return epoll_ctl(home_.read_set, EPOLL_CTL_ADD, fd_, &event) == 0;
+  return epoll_ctl(home_.read_set, EPOLL_CTL_ADD, fd(), &event) == 0;
 }
 
 void Connection::Arm() {
   uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT;
   // A record that is here already raises no event of its own; a writable socket does at once. One
   // that is not writable has a peer that does not take its replies, and gets no more of them.
-  bool ahead = reader_.HasRecord();
+  bool ahead = HasMore();
   if (ahead) events |= EPOLLOUT;
   ahead_since_.store(ahead ? Ticks() : 0, std::memory_order_release);
   epoll_event event{.events = events, .data = {.ptr = this}};
-  epoll_ctl(home_.read_set, EPOLL_CTL_MOD, fd_, &event);
+  epoll_ctl(home_.read_set, EPOLL_CTL_MOD, fd(), &event);
 }
 
 void Connection::TakeToken() {
@@ -60,7 +59,7 @@ void Connection::Rearm() {
 }
 
 void Connection::EndReading() {
-  epoll_ctl(home_.read_set, EPOLL_CTL_DEL, fd_, nullptr);
+  epoll_ctl(home_.read_set, EPOLL_CTL_DEL, fd(), nullptr);
   reader_.Drop(home_.pool);
   record_since_.store(0);
   EndChannel();
@@ -112,26 +111,9 @@ void Connection::RemovePending(size_t bytes) {
 }
 
 bool Connection::SendPieces(std::vector<iovec>& pieces, size_t& at) {
-  while (at < pieces.size()) {
-    msghdr message{};
-    message.msg_iov = pieces.data() + at;
-    message.msg_iovlen = std::min(pieces.size() - at, kPiecesPerSend);
-    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-    if (at + message.msg_iovlen < pieces.size()) flags |= MSG_MORE;
-    ssize_t sent = sendmsg(fd_, &message, flags);
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) Break();
-      return false;
-    }
-    auto left = static_cast<size_t>(sent);
-    while (at < pieces.size() && left >= pieces[at].iov_len) left -= pieces[at++].iov_len;
-    if (left > 0) {
-      pieces[at].iov_base = static_cast<std::byte*>(pieces[at].iov_base) + left;
-      pieces[at].iov_len -= left;
-    }
-  }
-  return true;
+  Stream::Sent sent = stream_.Send(pieces, at);
+  if (sent == Stream::Sent::kBroken) Break();
+  return sent == Stream::Sent::kAll;
 }
 
 bool Connection::Send(Reply& reply, std::vector<iovec>& pieces) {
@@ -167,10 +149,13 @@ void Connection::Flush() {
   while (queue_ && !queue_->empty() && !broken_) {
     Queued& next = queue_->front();
     size_t at = 0;
-    size_t left_before = next.pieces.front().iov_len;
+    size_t unsent_before = stream_.unsent();
+    size_t left_before = next.pieces.empty() ? 0 : next.pieces.front().iov_len;
     bool all = SendPieces(next.pieces, at);
     if (broken_) break;
-    if (at > 0 || next.pieces.front().iov_len != left_before) queued_since_.store(Ticks());
+    bool moved = all || at > 0 || next.pieces.front().iov_len != left_before ||
+                 stream_.unsent() != unsent_before;
+    if (moved) queued_since_.store(Ticks());
     if (!all) {
       next.pieces.erase(next.pieces.begin(), next.pieces.begin() + static_cast<ptrdiff_t>(at));
       break;
@@ -179,13 +164,95 @@ void Connection::Flush() {
     home_.pool.Give(std::move(next.reply.request));
     queue_->pop_front();
   }
-  if (queue_ && queue_->empty()) {
+  std::vector<iovec> none;
+  size_t at = 0;
+  if (queue_ && queue_->empty() && (broken_ || SendPieces(none, at) || broken_)) {
     home_.flush_set.Remove(*this);
     queue_.reset();
     queued_since_.store(0);
   }
   lock.unlock();
   if (done > 0) RemovePending(done);
+}
+
+void Connection::FlushLater() {
+  std::lock_guard lock(mutex_);
+  if (broken_ || queue_ || stream_.unsent() == 0) return;
+  queue_ = std::make_unique<std::deque<Queued>>();
+  queued_since_.store(Ticks());
+  home_.flush_set.Add(shared_from_this());
+}
+
+void Connection::StartTls(std::unique_ptr<tls::TlsStream> tls, bool rpc_with_tls) {
+  std::lock_guard lock(mutex_);
+  stream_.StartTls(std::move(tls));
+  rpc_with_tls_ = rpc_with_tls;
+  phase_ = Phase::kHandshake;
+}
+
+void Connection::Secure(std::shared_ptr<const Security> security) {
+  peer_.security = std::move(security);
+  phase_ = Phase::kOpen;
+}
+
+void Connection::SetAdmitted(std::shared_ptr<const Admission> admission) {
+  peer_.admission = std::move(admission);
+  admitted_.store(true);
+}
+
+void Connection::BeginQuestion(uint64_t when) {
+  std::lock_guard lock(mutex_);
+  question_ = std::make_unique<Question>();
+  question_->when = when;
+}
+
+bool Connection::asked() {
+  std::lock_guard lock(mutex_);
+  return question_ != nullptr;
+}
+
+Connection::Answer Connection::TakeAnswer(Record& record,
+                                          std::shared_ptr<const Admission>& admission,
+                                          std::string& why, uint64_t& when) {
+  std::lock_guard lock(mutex_);
+  if (!question_) return Answer::kNone;
+  if (question_->answer == Answer::kNone) {
+    if (broken_) {
+      why = "the connection ended first";
+    } else if (reader_.PutBack(std::move(record), home_.pool)) {
+      question_->parked = true;
+      asked_since_.store(Ticks());
+      return Answer::kLater;
+    } else {
+      why = "no memory is left for records in flight";
+    }
+    question_.reset();
+    return Answer::kRefused;
+  }
+  Answer answer = question_->answer;
+  when = question_->when;
+  admission = std::move(question_->admission);
+  why = std::move(question_->why);
+  question_.reset();
+  return answer;
+}
+
+void Connection::TakeVerdict(bool admit, std::shared_ptr<const Admission> admission,
+                             std::string why) {
+  std::lock_guard lock(mutex_);
+  if (!question_ || question_->answer != Answer::kNone) return;  // too late
+  question_->answer = admit ? Answer::kAdmitted : Answer::kRefused;
+  question_->admission = std::move(admission);
+  question_->why = std::move(why);
+  ReleaseParked();
+}
+
+// With mutex_ held.
+void Connection::ReleaseParked() {
+  if (!question_ || !question_->parked) return;
+  question_->parked = false;
+  asked_since_.store(0);
+  Arm();
 }
 
 // With mutex_ held. Queued replies are for nobody any more.
@@ -198,23 +265,29 @@ void Connection::Break() {
     }
     queue_->clear();
   }
-  shutdown(fd_, SHUT_RDWR);
+  shutdown(fd(), SHUT_RDWR);
   if (paused_.exchange(false)) Arm();
+  if (question_ && question_->answer == Answer::kNone) {
+    question_->answer = Answer::kRefused;
+    question_->why = "the connection ended before there was a verdict";
+  }
+  ReleaseParked();
 }
 
 void Connection::Kick() {
   std::lock_guard lock(mutex_);
+  if (!broken_) stream_.SayGoodbye();
   Break();
 }
 
 Monotonic::time_point Connection::StalledSince() const {
   Monotonic::rep oldest = kNone.time_since_epoch().count();
-  for (Monotonic::rep since : {record_since_.load(), queued_since_.load()}) {
+  for (Monotonic::rep since : {record_since_.load(), queued_since_.load(), asked_since_.load()}) {
     if (since != 0) oldest = std::min(oldest, since);
   }
   Monotonic::rep ahead = ahead_since_.load();
   if (ahead != 0 && ahead < oldest) {
-    pollfd writable{.fd = fd_, .events = POLLOUT, .revents = 0};
+    pollfd writable{.fd = fd(), .events = POLLOUT, .revents = 0};
     // Writable: it is this server that is slow, not the peer.
     if (poll(&writable, 1, 0) == 0) oldest = ahead;
   }

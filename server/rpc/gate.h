@@ -9,7 +9,8 @@
 namespace tarn::rpc {
 
 // The answer to one question of the server's; given once, from any thread, at once or later. One
-// that is dropped without an answer refuses. Cheap to move; keeps the connection's memory.
+// that is dropped without an answer refuses. Cheap to move; may outlive
+// the connection and the server.
 class Verdict {
  public:
   class Taker {
@@ -42,7 +43,8 @@ class Verdict {
 // Thread-safe. Admit is called by a worker, with the peer's security and address known, and must
 // not wait: what needs a slow look-up keeps the verdict (and a copy of what it needs of `peer`,
 // which is valid during the call only) and answers from a thread of its own. Meanwhile the
-// connection reads nothing and holds no worker; after kVerdictTimeout it is dropped.
+// connection reads nothing and holds no worker; after ServerOptions::send_timeout it
+// is dropped.
 class Gate {
  public:
   virtual ~Gate() = default;

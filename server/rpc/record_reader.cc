@@ -1,9 +1,6 @@
 #include "server/rpc/record_reader.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -17,16 +14,6 @@ uint32_t HeaderAt(const std::byte* at) {
   uint32_t raw = 0;
   std::memcpy(&raw, at, sizeof(raw));
   return xdr::SwapBig(raw);
-}
-
-// Bytes read; 0 at the end of the stream; -1 when nothing is there; -2 when the connection failed.
-ssize_t Receive(int fd, std::byte* into, size_t bytes) {
-  while (true) {
-    ssize_t got = recv(fd, into, bytes, MSG_DONTWAIT);
-    if (got >= 0) return got;
-    if (errno == EINTR) continue;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? -1 : -2;
-  }
 }
 
 }  // namespace
@@ -67,15 +54,15 @@ bool RecordReader::TakeAhead(std::byte* scratch, Record& record) {
   return true;
 }
 
-RecordReader::Status RecordReader::Read(int fd, size_t record_bytes_max, BufferPool& pool,
+RecordReader::Status RecordReader::Read(Stream& stream, size_t record_bytes_max, BufferPool& pool,
                                         std::byte* scratch, Record& record, std::string& why) {
-  if (partial_) return ReadLarge(fd, {}, record_bytes_max, pool, record, why);
+  if (partial_) return ReadLarge(stream, {}, record_bytes_max, pool, record, why);
   if (TakeAhead(scratch, record)) return Status::kRecord;
   size_t have = ahead().size();
   std::ranges::copy(ahead(), scratch);
   if (!HasRecord()) {
-    ssize_t got = Receive(fd, scratch + have, kScratchBytes - have);
-    if (got == -1) return Status::kAgain;
+    ssize_t got = stream.Receive(scratch + have, kScratchBytes - have);
+    if (got == Stream::kNothing) return Status::kAgain;
     if (got <= 0) return Status::kClosed;
     have += static_cast<size_t>(got);
   }
@@ -84,7 +71,7 @@ RecordReader::Status RecordReader::Read(int fd, size_t record_bytes_max, BufferP
   if (!large) return status;
   Keep({});
   partial_ = std::make_unique<Partial>();
-  return ReadLarge(fd, {scratch, have}, record_bytes_max, pool, record, why);
+  return ReadLarge(stream, {scratch, have}, record_bytes_max, pool, record, why);
 }
 
 RecordReader::Status RecordReader::TakeSmall(std::span<const std::byte> bytes,
@@ -142,18 +129,18 @@ bool RecordReader::BeginFragment(size_t record_bytes_max, BufferPool& pool, std:
   return true;
 }
 
-RecordReader::Status RecordReader::ReadLarge(int fd, std::span<const std::byte> bytes,
+RecordReader::Status RecordReader::ReadLarge(Stream& stream, std::span<const std::byte> bytes,
                                              size_t record_bytes_max, BufferPool& pool,
                                              Record& record, std::string& why) {
   Partial& p = *partial_;
-  auto pull = [fd, &bytes](std::byte* into, size_t wanted) -> ssize_t {
-    if (bytes.empty()) return Receive(fd, into, wanted);
+  auto pull = [&stream, &bytes](std::byte* into, size_t wanted) -> ssize_t {
+    if (bytes.empty()) return stream.Receive(into, wanted);
     size_t got = std::min(wanted, bytes.size());
     std::memcpy(into, bytes.data(), got);
     bytes = bytes.subspan(got);
     return static_cast<ssize_t>(got);
   };
-  while (p.fragment_left > 0 || !p.last) {
+  while (!p.whole()) {
     ssize_t got = 0;
     if (p.fragment_left > 0) {
       got = pull(p.buffer.data.get() + p.received, p.fragment_left);
@@ -166,14 +153,28 @@ RecordReader::Status RecordReader::ReadLarge(int fd, std::span<const std::byte> 
         return Status::kBad;
       }
     }
-    if (got == -1) return Status::kAgain;
+    if (got == Stream::kNothing) return Status::kAgain;
     if (got <= 0) return Status::kClosed;
   }
   record.large = std::move(p.buffer);
   record.bytes = {record.large.data.get(), p.received};
   partial_.reset();
-  Keep(bytes);
+  if (!bytes.empty()) Keep(bytes);
   return Status::kRecord;
+}
+
+bool RecordReader::PutBack(Record record, BufferPool& pool) {
+  auto whole = std::make_unique<Partial>();
+  whole->received = record.bytes.size();
+  whole->last = true;
+  whole->buffer = std::move(record.large);
+  if (!whole->buffer.data && !record.bytes.empty()) {
+    whole->buffer = pool.Take(record.bytes.size());
+    if (!whole->buffer.data) return false;
+    std::ranges::copy(record.bytes, whole->buffer.data.get());
+  }
+  partial_ = std::move(whole);
+  return true;
 }
 
 void RecordReader::Drop(BufferPool& pool) {

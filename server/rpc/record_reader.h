@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "server/rpc/buffer.h"
+#include "server/rpc/stream.h"
 #include "server/xdr/codec.h"
 
 namespace tarn::rpc {
@@ -32,16 +33,22 @@ class RecordReader {
 
   enum class Status { kRecord, kAgain, kClosed, kBad };
 
-  // One record of at most `record_bytes_max` from the non-blocking socket `fd`. kAgain: not all of
+  // One record of at most `record_bytes_max` from the stream. kAgain: not all of
   // it is there yet. kClosed: the peer has ended the stream. kBad: `why` says what the peer did
   // wrong. `scratch` holds kScratchBytes.
-  Status Read(int fd, size_t record_bytes_max, BufferPool& pool, std::byte* scratch, Record& record,
-              std::string& why);
+  Status Read(Stream& stream, size_t record_bytes_max, BufferPool& pool, std::byte* scratch,
+              Record& record, std::string& why);
+
+  // The record that Read just gave is not used now: the next Read gives it again. False, and it is
+  // lost, when there is no memory left for records.
+  bool PutBack(Record record, BufferPool& pool);
 
   // A whole record is here already, so that waiting for the socket could be for ever.
-  bool HasRecord() const { return HoldsRecord(ahead()); }
+  bool HasRecord() const { return partial_ ? partial_->whole() : HoldsRecord(ahead()); }
   // A record has begun and its end is missing.
-  bool InRecord() const { return partial_ != nullptr || (!ahead().empty() && !HasRecord()); }
+  bool InRecord() const { return (partial_ || !ahead().empty()) && !HasRecord(); }
+  // Nothing was received behind the last record.
+  bool empty() const { return !partial_ && ahead().empty(); }
   // Gives memory back to the pool; no Read after this.
   void Drop(BufferPool& pool);
 
@@ -54,6 +61,7 @@ class RecordReader {
     bool last = false;
     std::array<std::byte, 4> header{};
     uint32_t header_bytes = 0;
+    bool whole() const { return last && fragment_left == 0; }
   };
 
   static bool HoldsRecord(std::span<const std::byte> bytes);
@@ -64,7 +72,7 @@ class RecordReader {
   bool TakeAhead(std::byte* scratch, Record& record);
   Status TakeSmall(std::span<const std::byte> bytes, size_t record_bytes_max, Record& record,
                    bool& large);
-  Status ReadLarge(int fd, std::span<const std::byte> bytes, size_t record_bytes_max,
+  Status ReadLarge(Stream& stream, std::span<const std::byte> bytes, size_t record_bytes_max,
                    BufferPool& pool, Record& record, std::string& why);
   // Looks at a complete fragment header; false and `why` when it lies.
   bool BeginFragment(size_t record_bytes_max, BufferPool& pool, std::string& why);

@@ -26,6 +26,7 @@ Records Take(xdr::Opaque bytes, size_t piece) {
   int ends[2];
   FUZZ_REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
   RecordReader reader;
+  Stream stream(ends[1]);
   Records records;
   std::byte scratch[RecordReader::kScratchBytes];
   bool open = true;
@@ -33,7 +34,7 @@ Records Take(xdr::Opaque bytes, size_t piece) {
     while (open) {
       Record record;
       std::string why;
-      auto status = reader.Read(ends[1], kRecordBytesMax, pool, scratch, record, why);
+      auto status = reader.Read(stream, kRecordBytesMax, pool, scratch, record, why);
       if (status == RecordReader::Status::kAgain) return;
       if (status != RecordReader::Status::kRecord) {
         open = false;

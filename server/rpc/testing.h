@@ -192,14 +192,14 @@ class RawClient {
     int fd;
   };
   explicit RawClient(Adopt connected) : fd_(connected.fd), connected_(true) {}
-  ~RawClient() { close(fd_); }
+  virtual ~RawClient() { close(fd_); }
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
 
   bool connected() const { return connected_; }
   int fd() const { return fd_; }
 
-  bool Send(const Bytes& bytes) {
+  virtual bool Send(const Bytes& bytes) {
     for (size_t at = 0; at < bytes.size();) {
       ssize_t sent = send(fd_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
       if (sent <= 0) return false;
@@ -207,7 +207,7 @@ class RawClient {
     }
     return true;
   }
-  bool Receive(std::byte* into, size_t bytes) {
+  virtual bool Receive(std::byte* into, size_t bytes) {
     for (size_t at = 0; at < bytes;) {
       ssize_t got = recv(fd_, into + at, bytes - at, 0);
       if (got <= 0) return false;
@@ -228,7 +228,7 @@ class RawClient {
     return record;
   }
   // The server closed the connection without a further byte.
-  bool AtEnd() {
+  virtual bool AtEnd() {
     std::byte one{};
     return recv(fd_, &one, 1, 0) <= 0;
   }
@@ -262,8 +262,8 @@ inline ReplyShape Parse(const Bytes& record) {
 
 // A server of TestProgram on a port of its own.
 struct TestServer {
-  explicit TestServer(ServerOptions options = {}) {
-    auto started = Server::Start(options, program);
+  explicit TestServer(ServerOptions options = {}, Guard guard = {}) {
+    auto started = Server::Start(options, program, std::move(guard));
     EXPECT_TRUE(started.ok());
     server = std::move(*started);
     auto listener = server->Listen("127.0.0.1", 0, 77);
