@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# bench.sh tls [--rounds N]: TLS beside stunnel in front of the same server.
 # bench.sh [--rounds N] [--dir DIR] [--only names|cached|data] [--skip rows|alone] [--full]: Tarn
 # beside NFS-Ganesha (the distribution's, VFS): the same client, the same disk, alternating runs;
 # then what Tarn is measured for alone. Prints Markdown for docs/performance.md, in about a quarter
@@ -9,4 +10,8 @@ cd "$(dirname "$0")/.."
 hack/deps.sh build test
 cmake --preset release >/dev/null
 cmake --build build/release --target tarn-server tarn-bench | tail -n 1
+if [ "${1-}" = tls ]; then
+  shift
+  exec python3 tests/bench/tls.py "$@"
+fi
 exec python3 tests/bench/compare.py "$@"

@@ -18,6 +18,7 @@ cluster=(
 )
 test=(
   shellcheck user-mode-linux kmod iproute2 nfs-common nfs-ganesha nfs-ganesha-vfs fuse3 git curl
+  openssl stunnel4
   procps
 )
 

@@ -109,7 +109,14 @@ Result<void> Daemon::StartNfs() {
   TRY(nfs_, nfs4::Server::Start(nfs, manager_->exports(), engine_->records(), clock_));
   rpc::ServerOptions rpc;
   rpc.connections_max = connections_max_;
-  TRY(rpc_, rpc::Server::Start(rpc, *nfs_));
+  rpc::Guard guard;
+  if (options_.tls != TlsUse::kOff) {
+    auto tls = tls::ServerTls::Open(options_.tls_dir);
+    if (!tls.ok()) return Of("--tls-dir", tls.error());
+    guard.tls = std::move(tls).value();
+    guard.tls_required = options_.tls == TlsUse::kRequired;
+  }
+  TRY(rpc_, rpc::Server::Start(rpc, *nfs_, std::move(guard)));
   auto listener =
       rpc_->Listen(options_.listen.host, options_.listen.port, control::kDefaultListenerTag);
   if (!listener.ok()) return Of("--listen " + options_.listen.Text(), listener.error());

@@ -73,6 +73,25 @@ void AddEngine(Families& families, const vfs::EngineCounters& engine) {
   }
 }
 
+void AddTls(Families& families, const rpc::ServerCounters& rpc) {
+  const auto counter = MetricType::Counter;
+  families.Add(MetricType::Gauge, "tarn_tls_connections",
+               "Client connections that are open now and encrypted.",
+               static_cast<double>(rpc.tls_connections));
+  families.Add(MetricType::Gauge, "tarn_tls_handshakes_open", "TLS handshakes under way.",
+               static_cast<double>(rpc.handshakes_open));
+  families.Add(counter, "tarn_tls_handshakes_total", "TLS handshakes that were done.",
+               static_cast<double>(rpc.handshakes_done));
+  for (size_t i = 0; i < rpc::kHandshakeFailures; ++i) {
+    families.Add(counter, "tarn_tls_handshakes_failed_total", "TLS handshakes that failed.",
+                 static_cast<double>(rpc.handshakes_failed[i]),
+                 {{"reason", std::string(NameOf(static_cast<rpc::HandshakeFailure>(i)))}});
+  }
+  families.Add(counter, "tarn_connections_turned_away_total",
+               "Connections that were not admitted, or plain where TLS is required.",
+               static_cast<double>(rpc.turned_away));
+}
+
 }  // namespace
 
 std::string MetricsText(const Numbers& numbers) {
@@ -86,6 +105,7 @@ std::string MetricsText(const Numbers& numbers) {
                numbers.start_time);
   families.Add(gauge, "process_open_fds", "Open files.", OpenFiles());
   families.Add(gauge, "tarn_connections", "Client connections open now.", value(rpc.connections));
+  AddTls(families, rpc);
   families.Add(counter, "tarn_connections_accepted_total", "Connections accepted.",
                value(rpc.accepted));
   families.Add(counter, "tarn_connections_refused_total", "Connections above the limit.",

@@ -44,6 +44,7 @@ Result<Owner> ParseOwner(const std::string& text) {
 struct Raw {
   std::string listen = "0.0.0.0:2049";
   std::string prepare;
+  std::string tls;
   int64_t lease = 30;
   int64_t scrub_hours = 0;
   int64_t scrub_mib = 64;
@@ -65,6 +66,12 @@ void AddFlags(CLI::App& app, Options& options, Raw& raw) {
                  "ADDR:PORT of the control API with mutual TLS");
   app.add_option("--control-tls-dir", options.control_tls_dir,
                  "Directory with ca.crt, tls.crt and tls.key; re-read when they change");
+  app.add_option("--tls-dir", options.tls_dir,
+                 "Directory with ca.crt, tls.crt and tls.key of the NFS listeners; re-read when "
+                 "they change");
+  app.add_option("--tls", raw.tls,
+                 "off, optional (plain NFS too) or required, on the NFS listeners [optional with "
+                 "--tls-dir, else off]");
   app.add_option("--http-listen", options.http_listen,
                  "ADDR:PORT of /healthz, /readyz and /metrics");
   app.add_option("--lease", raw.lease, "NFS lease in seconds")->capture_default_str();
@@ -100,6 +107,24 @@ Result<void> CheckControl(Options& options) {
   return Ok();
 }
 
+Result<void> CheckTls(Options& options, const std::string& tls) {
+  if (tls.empty()) {
+    options.tls = options.tls_dir.empty() ? TlsUse::kOff : TlsUse::kOptional;
+  } else if (tls == "off") {
+    options.tls = TlsUse::kOff;
+  } else if (tls == "optional") {
+    options.tls = TlsUse::kOptional;
+  } else if (tls == "required") {
+    options.tls = TlsUse::kRequired;
+  } else {
+    return Error(Code::kInvalid, "--tls '" + tls + "': use off, optional or required");
+  }
+  if (options.tls != TlsUse::kOff && options.tls_dir.empty()) {
+    return Error(Code::kInvalid, "--tls " + tls + " needs --tls-dir DIR with the certificate");
+  }
+  return Ok();
+}
+
 Result<void> Check(Options& options, const Raw& raw) {
   if (options.data_dir.empty()) {
     return Error(Code::kInvalid,
@@ -121,6 +146,7 @@ Result<void> Check(Options& options, const Raw& raw) {
                                      "': it must be fs- and 8 to 40 lower-case hex digits");
   }
   TRY(CheckControl(options));
+  TRY(CheckTls(options, raw.tls));
   if (!options.http_listen.empty()) {
     TRY(HostPort http, ParseHostPort("--http-listen", options.http_listen));
     options.http_listen = http.Text();

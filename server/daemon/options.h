@@ -21,6 +21,9 @@ struct Owner {
   uint32_t gid = 0;
 };
 
+// TLS on the NFS listeners.
+enum class TlsUse { kOff, kOptional, kRequired };
+
 struct Options {
   std::string data_dir;
   std::string engine = "local";  // or "memory": nothing outlives the process; for tests
@@ -29,6 +32,8 @@ struct Options {
   std::string control_socket;  // filled in: DATA_DIR/control.sock
   std::string control_listen;
   std::string control_tls_dir;
+  std::string tls_dir;
+  TlsUse tls = TlsUse::kOff;
   std::string http_listen;
   std::chrono::seconds lease{30};
   std::chrono::hours scrub_every{0};    // 0: only when asked

@@ -38,6 +38,8 @@ TEST(Options, EachWrongFlagIsNamedInOneLineWithTheFix) {
       {{"--data-dir", "/d", "--control-listen", "1.2.3.4:1"}, "needs --control-tls-dir"},
       {{"--data-dir", "/d", "--control-tls-dir", "/t"}, "needs --control-listen"},
       {{"--data-dir", "/d", "--control-socket", "c.sock"}, "--control-socket"},
+      {{"--data-dir", "/d", "--tls", "always"}, "--tls 'always': use off, optional or required"},
+      {{"--data-dir", "/d", "--tls", "required"}, "--tls required needs --tls-dir"},
       {{"--data-dir", "/d", "--http-listen", "9401"}, "--http-listen '9401'"},
       {{"--data-dir", "/d", "--lease", "0"}, "--lease 0: use 1 to 3600 seconds"},
       {{"--data-dir", "/d", "--scrub-every", "-1"}, "--scrub-every -1: use 0 (never)"},
@@ -53,6 +55,17 @@ TEST(Options, EachWrongFlagIsNamedInOneLineWithTheFix) {
     EXPECT_THAT(command.error().message(), HasSubstr(message));
     EXPECT_THAT(command.error().message(), Not(HasSubstr("\n")));
   }
+}
+
+TEST(Options, TlsIsOptionalWhereThereIsACertificate) {
+  auto tls = [](std::vector<const char*> words) {
+    words.insert(words.begin(), {"--data-dir", "/d"});
+    return Parse(words).value().options.tls;
+  };
+  EXPECT_EQ(tls({}), TlsUse::kOff);
+  EXPECT_EQ(tls({"--tls-dir", "/t"}), TlsUse::kOptional);
+  EXPECT_EQ(tls({"--tls-dir", "/t", "--tls", "required"}), TlsUse::kRequired);
+  EXPECT_EQ(tls({"--tls-dir", "/t", "--tls", "off"}), TlsUse::kOff);
 }
 
 TEST(Options, ASocketPathThatIsTooLongIsRefusedAtStart) {

@@ -10,11 +10,13 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "api/control.grpc.pb.h"
 #include "common/grpc/channel.h"
 #include "common/grpc/testing/certificates.h"
 #include "server/daemon/testing/server_process.h"
+#include "tests/nfs/client/client.h"
 
 namespace tarn::daemon {
 namespace {
@@ -191,6 +193,31 @@ TEST_F(Process, TheControlApiOverTcpWantsACertificate) {
   std::string address = "127.0.0.1:" + std::to_string(server.control_port());
   EXPECT_TRUE(Create(rpcs::OpenChannel(address, dir_ / "client").value(), "one").ok());
   EXPECT_FALSE(Create(rpcs::OpenChannel(address, dir_ / "stranger").value(), "two").ok());
+}
+
+TEST_F(Process, NfsOverTlsWherePlainNfsIsRefused) {
+  rpcs::TestAuthority authority;
+  authority.Issue(dir_ / "tls");
+  ServerProcess server(
+      TARN_SERVER, Arguments({"--file-system-id", kFileSystem, "--tls-dir", dir_ / "tls", "--tls",
+                              "required", "--http-listen", "127.0.0.1:0"}));
+  ASSERT_TRUE(server.WaitServing()) << server.Output();
+  EXPECT_FALSE(NfsAnswers(server.nfs_port()));
+  nfs_client::ClientOptions options;
+  options.port = server.nfs_port();
+  for (bool rpc_with_tls : {false, true}) {
+    options.owner += "+";
+    std::ostringstream ca;
+    ca << std::ifstream(dir_ / "tls/ca.crt").rdbuf();
+    options.tls = tls::ClientTlsOptions{.ca_pem = ca.str(), .rpc_with_tls = rpc_with_tls};
+    auto client = nfs_client::Client::Mount(options);
+    ASSERT_TRUE(client.ok()) << rpc_with_tls << server.Output();
+    EXPECT_TRUE((*client)->Root().ok());
+  }
+  std::string metrics = HttpGet(server.http_port(), "/metrics");
+  EXPECT_THAT(metrics, HasSubstr("tarn_tls_handshakes_total 2\n"));
+  EXPECT_THAT(metrics, HasSubstr("tarn_connections_turned_away_total 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("tarn_tls_handshakes_failed_total{reason=\"deadline\"} 0\n"));
 }
 
 TEST_F(Process, ASecondProcessOnOneDirectoryIsRefused) {

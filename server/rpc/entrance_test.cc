@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "server/rpc/security.h"
-#include "server/rpc/tls_testing.h"
+#include "server/rpc/testing/tls.h"
 
 namespace tarn::rpc {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "server/rpc/tls_testing.h"
+#include "server/rpc/testing/tls.h"
 
 namespace tarn::rpc {
 namespace {

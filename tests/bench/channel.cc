@@ -1,7 +1,5 @@
 #include "tests/bench/channel.h"
 
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <cstring>
 
@@ -99,12 +97,11 @@ void Channel::Post(uint32_t slot, const nfs_client::Compound& compound) {
 }
 
 bool Channel::Flush() {
-  for (size_t at = 0; at < out_.size();) {
-    ssize_t sent =
-        send(client_.connection().fd(), out_.data() + at, out_.size() - at, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent <= 0) return Fail(std::string("send: ") + std::strerror(errno));
-    at += static_cast<size_t>(sent);
+  if (!out_.empty()) {
+    pieces_.assign(1, {out_.data(), out_.size()});
+    if (!client_.connection().Write(pieces_)) {
+      return Fail(std::string("send: ") + std::strerror(errno));
+    }
   }
   out_.clear();
   return problem_.empty();
@@ -124,7 +121,7 @@ bool Channel::ReceiveMore() {
   size_t wanted = kReadAhead;
   if (to_ >= kMarkBytes) wanted += (WordAt(in_.data()) & ~kLastFragment) - to_;
   wanted = std::min(wanted, in_.size() - to_);
-  ssize_t got = recv(client_.connection().fd(), in_.data() + to_, wanted, 0);
+  ssize_t got = client_.connection().Read(in_.data() + to_, wanted);
   if (got < 0 && errno == EINTR) return true;
   if (got <= 0) return Fail("the server closed the connection, or said nothing for too long");
   to_ += static_cast<size_t>(got);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
+#include <sstream>
 
 #include "common/version.h"
 #include "tests/bench/special.h"
@@ -46,6 +48,29 @@ bool SplitServer(const std::string& server, tarn::nfs_client::ClientOptions& opt
   return port > 0 && port < 65'536;
 }
 
+// PEM files named on the command line.
+struct TlsFiles {
+  std::string ca, certificate, key;
+  bool rpc_with_tls = false;
+};
+
+bool ReadFile(const std::string& path, std::string& text) {
+  if (path.empty()) return true;
+  std::ifstream in(path);
+  std::ostringstream all;
+  bool ok = static_cast<bool>(all << in.rdbuf());
+  text = all.str();
+  return ok;
+}
+
+bool ReadTls(const TlsFiles& files, tarn::nfs_client::ClientOptions& options) {
+  if (files.ca.empty()) return true;
+  auto& tls = options.tls.emplace();
+  tls.rpc_with_tls = files.rpc_with_tls;
+  return ReadFile(files.ca, tls.ca_pem) && ReadFile(files.certificate, tls.certificate_pem) &&
+         ReadFile(files.key, tls.key_pem);
+}
+
 int RunAll(const std::vector<std::string>& names, tarn::bench::RunOptions run,
            const tarn::bench::WorkloadOptions& workload, double seconds, bool json) {
   const std::string owner = run.client.owner;
@@ -79,6 +104,7 @@ int main(int argc, char** argv) {
   tarn::bench::WorkloadOptions workload;
   double seconds = 5;
   std::string local_file;
+  TlsFiles tls;
   bool json = false;
   std::string about = "Measures an NFS 4.1 server. Workloads:\n";
   for (const auto& known : tarn::bench::WorkloadNames()) {
@@ -106,6 +132,10 @@ int main(int argc, char** argv) {
   app.add_option("--file-bytes", workload.file_bytes, "of read and write")->capture_default_str();
   app.add_option("--io-bytes", workload.io_bytes, "of one READ or WRITE")->capture_default_str();
   app.add_flag("--sync", workload.sync, "WRITE with FILE_SYNC4");
+  app.add_option("--tls-ca", tls.ca, "PEM file: speak TLS to a server that it has signed");
+  app.add_option("--tls-cert", tls.certificate, "PEM file: the client's certificate");
+  app.add_option("--tls-key", tls.key, "PEM file: its key");
+  app.add_flag("--rpc-with-tls", tls.rpc_with_tls, "begin in the clear and ask for TLS (RFC 9289)");
   app.add_flag("--json", json, "a JSON object a line");
   CLI11_PARSE(app, argc, argv);
   if (!SplitServer(server, run.client) || run.connections == 0 || run.depth == 0 ||
@@ -113,6 +143,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr,
                  "tarn-bench: --server wants ADDRESS:PORT; counts and sizes must not be 0, "
                  "and --io-bytes not above --file-bytes\n");
+    return 2;
+  }
+  if (!ReadTls(tls, run.client)) {
+    std::fprintf(stderr, "tarn-bench: --tls-ca, --tls-cert, --tls-key: cannot read the file\n");
     return 2;
   }
   workload.connections = run.connections;

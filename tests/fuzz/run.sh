@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [SECONDS] [FUZZER...]: runs each fuzzer (server/**/*_fuzz.cc, or those named) for so many
+# run.sh [SECONDS] [FUZZER...]: runs each fuzzer (**/*_fuzz.cc, or those named) for so many
 # seconds (default 20), two at a time, and ends with "N passed, N failed".
 # Needs clang. What a fuzzer finds is kept in build/tests/fuzz/FUZZER/; to see it again:
 #   build/fuzz/fuzzers/FUZZER_fuzz build/tests/fuzz/FUZZER/crash-...
@@ -11,7 +11,7 @@ shift || true
 if [ $# -gt 0 ]; then
   fuzzers=("$@")
 else
-  mapfile -t fuzzers < <(git ls-files 'server/*_fuzz.cc' | sed -E 's#.*/(.*)_fuzz\.cc#\1#' | sort)
+  mapfile -t fuzzers < <(git ls-files '*_fuzz.cc' | sed -E 's#.*/(.*)_fuzz\.cc#\1#' | sort)
 fi
 logs=build/tests/fuzz
 mkdir -p "$logs"
@@ -49,6 +49,15 @@ issuers = {"issuers": [{"issuer": "i", "audience": "a", "jwks": {"keys": [key]}}
 token = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL2NsdXN0ZXIudGVzdCJ9.AAAA"
 for i, text in enumerate([token, json.dumps(claims), json.dumps(issuers)]):
     pathlib.Path(sys.argv[1], f"seed-{i}").write_bytes(bytes([i]) + text.encode())' ;;
+    identity_certificate) # the first byte: see identity_certificate_fuzz.cc
+      printf '\x00\x0c\x16fsap-0123456789abcdef0' >"$2/point"
+      printf '\x02\x0c\x14fs-0123456789abcdef0' >"$2/files"
+      printf '\x03\x30\x06\x0c\x01a\x0c\x01b' >"$2/client"
+      printf '\x01\x30\x16\x0c\x01A\x04\x01s\x17\x0d250615120000Z' >"$2/sigv4"
+      printf '\x04\x0c\x03abc' >"$2/token"
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null \
+        -subj /CN=x -addext 1.3.6.1.4.1.4843.7.1=ASN1:UTF8String:fsap-0123456789abcdef0 \
+        -outform DER 2>/dev/null | { printf '\xff' && cat; } >"$2/certificate" ;;
     record_reader) $make api/rpc.x rpc_msg 50 "$2" 0380000028 ;;
     policy) python3 -B server/policy/policyseeds.py "$2" ;;
     stateid | log_tail | rows) # lists of steps, any of which mean something

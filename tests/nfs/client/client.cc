@@ -38,6 +38,7 @@ Answer<std::unique_ptr<Client>> Client::Mount(const ClientOptions& options, bool
 bool Client::Reconnect() {
   auto connection = RpcConnection::Connect(options_.address, options_.port);
   if (!connection.ok()) return false;
+  if (options_.tls && !(*connection)->StartTls(*options_.tls, options_.address).ok()) return false;
   connection_ = std::move(*connection);
   connection_->SetIdentity(options_.identity);
   if (options_.callbacks && options_.minor >= 1) {

@@ -26,6 +26,7 @@ struct ClientOptions {
   // Takes callbacks: over its connections in 4.1, over a listener of its own in 4.0.
   bool callbacks = false;
   Identity identity;
+  std::optional<tls::ClientTlsOptions> tls;  // absent: in the clear
 };
 
 struct OpenRequest {

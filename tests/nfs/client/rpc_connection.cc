@@ -1,8 +1,10 @@
 #include "tests/nfs/client/rpc_connection.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -88,12 +90,33 @@ Result<void> RpcConnection::Send(uint32_t xid, uint32_t procedure,
   std::vector<iovec> pieces;
   head.Gather(pieces);
   for (const xdr::Encoder* piece : arguments) piece->Gather(pieces);
-  for (size_t at = 0; at < pieces.size();) {
+  return Write(pieces) ? Ok() : Result<void>(Lost("send"));
+}
+
+Result<void> RpcConnection::SendRaw(const Bytes& bytes) {
+  std::vector<iovec> pieces{{const_cast<std::byte*>(bytes.data()), bytes.size()}};
+  return Write(pieces) ? Ok() : Result<void>(Lost("send"));
+}
+
+bool RpcConnection::Await(short events) const {
+  pollfd wait{.fd = fd_, .events = events, .revents = 0};
+  return poll(&wait, 1, kTimeoutSeconds * 1000) == 1;
+}
+
+bool RpcConnection::Write(std::vector<iovec>& pieces) {
+  size_t at = 0;
+  while (tls_) {
+    auto sent = tls_->Send(pieces, at);
+    if (sent == tls::TlsStream::Sent::kAll) return true;
+    if (sent == tls::TlsStream::Sent::kBroken || !Await(POLLOUT)) return false;
+  }
+  while (at < pieces.size()) {
     msghdr message{};
     message.msg_iov = pieces.data() + at;
     message.msg_iovlen = std::min<size_t>(pieces.size() - at, 64);
     ssize_t sent = sendmsg(fd_, &message, MSG_NOSIGNAL);
-    if (sent <= 0) return Lost("send");
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return false;
     auto left = static_cast<size_t>(sent);
     while (at < pieces.size() && left >= pieces[at].iov_len) left -= pieces[at++].iov_len;
     if (left > 0) {
@@ -101,22 +124,59 @@ Result<void> RpcConnection::Send(uint32_t xid, uint32_t procedure,
       pieces[at].iov_len -= left;
     }
   }
+  return true;
+}
+
+ssize_t RpcConnection::Read(std::byte* into, size_t bytes) {
+  if (!tls_) return recv(fd_, into, bytes, 0);
+  while (true) {
+    ssize_t got = tls_->Receive(into, bytes);
+    if (got != tls::TlsStream::kNothing || !Await(POLLIN)) return got;
+  }
+}
+
+Result<void> RpcConnection::AskForTls() {
+  xdr::Encoder call;
+  call.Put(uint32_t{0});  // the record mark
+  call.Put(NextXid());
+  Encode(call, rpc::CALL);
+  Encode(call, rpc::call_body{.rpcvers = rpc::RPC_VERSION,
+                              .prog = nfs4::NFS4_PROGRAM,
+                              .vers = nfs4::NFS4_VERSION,
+                              .proc = 0,
+                              .cred = {.flavor = rpc::AUTH_TLS, .body = {}},
+                              .verf = {}});
+  call.PatchU32({0, 0, 0}, kLastFragment | static_cast<uint32_t>(call.size() - sizeof(uint32_t)));
+  TRY(SendRaw(call.Flatten()));
+  TRY(RpcReply reply, Receive());
+  if (reply.denied || reply.stat != rpc::SUCCESS || ahead_from_ != ahead_to_) {
+    return Error(Code::kUnavailable, "the server does not begin TLS when asked");
+  }
   return Ok();
 }
 
-Result<void> RpcConnection::SendRaw(const Bytes& bytes) {
-  for (size_t at = 0; at < bytes.size();) {
-    ssize_t sent = send(fd_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
-    if (sent <= 0) return Lost("send");
-    at += static_cast<size_t>(sent);
+Result<void> RpcConnection::StartTls(const tls::ClientTlsOptions& options,
+                                     const std::string& host) {
+  TRY(tls::Context context, tls::NewClientContext(options));
+  if (options.rpc_with_tls) TRY(AskForTls());
+  tls::Owned<SSL> ssl = tls::NewClientConnection(*context, host);
+  if (!ssl) return Error(Code::kUnavailable, "no memory is left for TLS");
+  fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
+  tls_ = std::make_unique<tls::TlsStream>(std::move(ssl), fd_);
+  std::string why = "the server stays silent";
+  while (true) {
+    auto step = tls_->Handshake(why);
+    if (step == tls::TlsStream::Step::kDone) return Ok();
+    if (step == tls::TlsStream::Step::kFailed || !Await(POLLIN)) {
+      return Error(Code::kUnavailable, "TLS handshake: " + why);
+    }
   }
-  return Ok();
 }
 
 bool RpcConnection::ReceiveExactly(std::byte* into, size_t bytes) {
   while (bytes > 0) {
     if (ahead_from_ == ahead_to_ && bytes >= kAheadBytes) {
-      ssize_t got = recv(fd_, into, bytes, 0);
+      ssize_t got = Read(into, bytes);
       if (got <= 0) return false;
       into += got;
       bytes -= static_cast<size_t>(got);
@@ -124,7 +184,7 @@ bool RpcConnection::ReceiveExactly(std::byte* into, size_t bytes) {
     }
     if (ahead_from_ == ahead_to_) {
       ahead_.resize(kAheadBytes);
-      ssize_t got = recv(fd_, ahead_.data(), ahead_.size(), 0);
+      ssize_t got = Read(ahead_.data(), ahead_.size());
       if (got <= 0) return false;
       ahead_from_ = 0;
       ahead_to_ = static_cast<size_t>(got);

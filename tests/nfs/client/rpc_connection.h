@@ -1,4 +1,5 @@
-// One blocking TCP connection that speaks ONC RPC (RFC 5531), right or wrong as it is told.
+// One blocking TCP connection that speaks ONC RPC (RFC 5531), right or wrong as it is told, in the
+// clear or through TLS.
 //
 // Threads: one sends and one receives at a time; they may be different ones.
 #pragma once
@@ -11,6 +12,8 @@
 
 #include "api/rpc.h"
 #include "common/result.h"
+#include "common/tls/tls_context.h"
+#include "common/tls/tls_stream.h"
 
 namespace tarn::nfs_client {
 
@@ -50,6 +53,9 @@ class RpcConnection {
   static Result<std::unique_ptr<RpcConnection>> Connect(const std::string& address, uint16_t port);
   // One that the server made.
   static std::unique_ptr<RpcConnection> Adopt(int fd);
+  // From now on all goes through TLS. With options.rpc_with_tls it asks for it first (RFC 9289).
+  // kUnavailable: the handshake failed, and why.
+  Result<void> StartTls(const tls::ClientTlsOptions& options, const std::string& host);
   ~RpcConnection();
   RpcConnection(const RpcConnection&) = delete;
   RpcConnection& operator=(const RpcConnection&) = delete;
@@ -66,6 +72,11 @@ class RpcConnection {
   // Takes and answers one call. kProtocol: something else came.
   Result<void> ServeCall();
   Result<void> SendRaw(const Bytes& bytes);
+  // All the pieces, which it changes. False: the connection failed.
+  bool Write(std::vector<iovec>& pieces);
+  // What is there, at most `bytes`; waits for the first byte. 0 or less: the connection ended or
+  // stayed silent.
+  ssize_t Read(std::byte* into, size_t bytes);
   uint32_t NextXid() { return ++xid_; }
   int fd() const { return fd_; }
 
@@ -76,7 +87,11 @@ class RpcConnection {
   Result<RawBytes> ReceiveRecord(bool& was_call);
   bool ReceiveExactly(std::byte* into, size_t bytes);
 
+  Result<void> AskForTls();
+  bool Await(short events) const;
+
   const int fd_;
+  std::unique_ptr<tls::TlsStream> tls_;
   uint32_t xid_ = 0;
   OnCallHandler on_call_;
   rpc::auth_flavor flavor_ = rpc::AUTH_NONE;
