@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <set>
 #include <thread>
@@ -152,6 +154,26 @@ TEST(Sealer, TheSameRecordIsNeverSealedTheSame) {
   std::set<std::string> seen;
   for (int i = 0; i < 1000; ++i) seen.insert((*sealer)->Seal("same", "place").value());
   EXPECT_EQ(seen.size(), 1000u);
+}
+
+TEST(Sealer, AChildTakesNoNonceOfItsParents) {
+  auto sealer = Sealer::Create(SecretBytes(std::string(32, 'k')));
+  ASSERT_TRUE(sealer.ok());
+  (void)(*sealer)->Seal("", "");  // has taken some for later
+  int out[2];
+  ASSERT_EQ(::pipe(out), 0);
+  pid_t child = ::fork();
+  if (child == 0) {
+    std::string sealed = (*sealer)->Seal("", "").value();
+    ::_exit(::write(out[1], sealed.data(), sealed.size()) > 0 ? 0 : 1);
+  }
+  std::string sealed = (*sealer)->Seal("", "").value();
+  std::string childs(sealed.size(), '\0');
+  EXPECT_EQ(::read(out[0], childs.data(), childs.size()), static_cast<ssize_t>(sealed.size()));
+  EXPECT_NE(childs, sealed);
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  ::close(out[0]);
+  ::close(out[1]);
 }
 
 TEST(Sealer, RefusesKeysOfAnotherLength) {

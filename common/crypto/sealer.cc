@@ -1,8 +1,10 @@
 #include "common/crypto/sealer.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 
 #include "common/crypto/context_pool.h"
@@ -25,6 +27,30 @@ unsigned char* Bytes(char* text) {
 }
 const unsigned char* Bytes(const char* text) {
   return reinterpret_cast<const unsigned char*>(text);
+}
+
+// A call of OpenSSL's generator costs more than sealing a short record, so a thread takes nonces
+// for many. A child of fork must not go on with its parent's.
+std::atomic<uint64_t> forks{0};
+[[maybe_unused]] const int counting_forks =
+    ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
+
+Result<void> TakeNonce(char* out) {
+  constexpr size_t kAtOnce = 32;
+  struct Pool {
+    std::array<std::byte, kAtOnce * Xaes256Gcm::kNonceBytes> bytes;
+    size_t used = sizeof(bytes);
+    uint64_t forks = 0;
+  };
+  thread_local Pool pool;
+  if (pool.used == pool.bytes.size() || pool.forks != forks.load()) {
+    TRY(FillRandom(pool.bytes));
+    pool.used = 0;
+    pool.forks = forks.load();
+  }
+  std::memcpy(out, pool.bytes.data() + pool.used, Xaes256Gcm::kNonceBytes);
+  pool.used += Xaes256Gcm::kNonceBytes;
+  return Ok();
 }
 
 // One thread's: AES with the long-lived key, and GCM whose key changes with each message.
@@ -171,7 +197,7 @@ Result<std::string> Sealer::Seal(std::string_view plain, std::string_view associ
   std::string sealed(plain.size() + kOverheadBytes, '\0');
   sealed[0] = kSealedVersion;
   char* nonce = sealed.data() + 1;
-  TRY(FillRandom(std::as_writable_bytes(std::span(nonce, Xaes256Gcm::kNonceBytes))));
+  TRY(TakeNonce(nonce));
   TRY(cipher_->Encrypt(nonce, plain, associated, nonce + Xaes256Gcm::kNonceBytes));
   return sealed;
 }

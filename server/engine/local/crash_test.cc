@@ -9,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "common/crypto/secret_bytes.h"
 #include "server/engine/local/crash/workload.h"
 #include "server/engine/local/local_engine.h"
 #include "server/engine/local/test_directory.h"
@@ -96,23 +97,28 @@ void VerifyRound(FileSystem& fs, const std::string& logs, uint64_t seed, uint64_
   EXPECT_EQ(*problems, 0u);
 }
 
-TEST(LocalCrash, WhatWasAcknowledgedSurvivesKill) {
-  constexpr uint64_t kRounds = 12;
+// `key`: empty, or of an encrypted file system.
+void KillOften(uint64_t rounds, const std::string& key) {
   TestDirectory directory;
   std::string data = directory.path() + "/data";
   std::string logs = directory.path() + "/logs";
   std::filesystem::create_directory(logs);
   std::mt19937_64 random(std::random_device{}());
   uint64_t operations = 0;
-  for (uint64_t round = 0; round < kRounds && !HasFailure(); ++round) {
+  for (uint64_t round = 0; round < rounds && !::testing::Test::HasFailure(); ++round) {
     {
-      Worker worker({"run", data, logs, std::to_string(round)});
+      std::vector<std::string> arguments{"run", data, logs, std::to_string(round)};
+      if (!key.empty()) arguments.push_back(key);
+      Worker worker(arguments);
       ASSERT_TRUE(worker.WaitUntilReady());
       std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 400));
       worker.Kill();
     }
     auto engine = OpenLocalEngine(Options(data));
     ASSERT_TRUE(engine.ok()) << engine.error().ToString();
+    if (!key.empty()) {
+      ASSERT_TRUE((*engine)->Unlock(1, SecretBytes(key)).ok());
+    }
     FileSystem& fs = **(*engine)->GetFileSystem(1);
     // All rounds so far: an older one must not suffer from a later crash.
     for (uint64_t i = round >= 2 ? round - 2 : 0; i <= round; ++i) {
@@ -120,6 +126,14 @@ TEST(LocalCrash, WhatWasAcknowledgedSurvivesKill) {
     }
   }
   EXPECT_GT(operations, 100u);
+}
+
+TEST(LocalCrash, WhatWasAcknowledgedSurvivesKill) {
+  KillOften(12, "");
+}
+
+TEST(LocalCrash, WhatWasAcknowledgedIsEncryptedAndSurvivesKill) {
+  KillOften(6, std::string(kKeyBytes, 'k'));
 }
 
 TEST(LocalCrash, AFullDiskLosesNothing) {

@@ -1,6 +1,8 @@
 // engine_local_worker: the process that tests of the local engine kill, or starve of disk.
 //
-//   engine_local_worker run DIR LOGS SEED   works in four threads until it is killed
+//   engine_local_worker run DIR LOGS SEED [KEY]
+//                                           works in four threads until it is killed; with a key
+//                                           of 32 letters, in an encrypted file system
 //   engine_local_worker full DIR            mounts a small tmpfs on DIR, in a mount namespace of
 //   its
 //                                           own, and shows that a full disk loses nothing
@@ -15,6 +17,7 @@
 #include <iostream>
 #include <thread>
 
+#include "common/crypto/secret_bytes.h"
 #include "common/log.h"
 #include "server/engine/local/crash/workload.h"
 #include "server/engine/local/local_engine.h"
@@ -76,7 +79,8 @@ void RunRealms(FileSystem& fs, FileId top, const std::string& name) {
   }
 }
 
-int Run(const std::string& directory, const std::string& logs, uint64_t seed) {
+int Run(const std::string& directory, const std::string& logs, uint64_t seed,
+        const SecretBytes& key) {
   auto engine = OpenLocalEngine(Small(directory));
   if (!engine) {
     std::cerr << engine.error().ToString() << "\n";
@@ -84,9 +88,10 @@ int Run(const std::string& directory, const std::string& logs, uint64_t seed) {
   }
   auto fs = (*engine)->GetFileSystem(1);
   if (!fs) {
-    REQUIRE((*engine)->CreateFileSystem().ok());
+    REQUIRE((*engine)->CreateFileSystem(key.empty() ? nullptr : &key).ok());
     fs = (*engine)->GetFileSystem(1);
   }
+  REQUIRE(key.empty() || (*engine)->Unlock(1, key).ok());
   FileSystem& files = **fs;
   auto top = files.RealmRoot(kRootRealm);
   REQUIRE(top.ok());
@@ -262,8 +267,11 @@ int main(int argc, char** argv) {
   std::string mode = argc > 1 ? argv[1] : "";
   // Not to standard output: that tells the test that we are ready, and it reads no more of it.
   if (!tarn::StartLogging("engine_local_worker", "info").ok()) return 1;
-  if (mode == "run" && argc == 5) return tarn::local::Run(argv[2], argv[3], std::stoull(argv[4]));
+  if (mode == "run" && (argc == 5 || argc == 6)) {
+    const tarn::SecretBytes key{std::string_view(argc == 6 ? argv[5] : "")};
+    return tarn::local::Run(argv[2], argv[3], std::stoull(argv[4]), key);
+  }
   if (mode == "full" && argc == 3) return tarn::local::Full(argv[2]);
-  std::cerr << "usage: engine_local_worker run DIR LOGS SEED | full DIR\n";
+  std::cerr << "usage: engine_local_worker run DIR LOGS SEED [KEY] | full DIR\n";
   return 2;
 }
