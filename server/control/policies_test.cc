@@ -9,7 +9,8 @@ using policy::Action;
 using testing::HasSubstr;
 
 constexpr const char* kReadOnly = R"({"Version": "2012-10-17", "Statement": [
-  {"Sid": "Read", "Effect": "Allow", "Principal": "*", "Action": "elasticfilesystem:ClientMount"}]})";
+  {"Sid": "Read", "Effect": "Allow", "Principal": "*",
+   "Action": "elasticfilesystem:ClientMount"}]})";
 constexpr const char* kDenyAll =
     R"({"Statement": {"Effect": "Deny", "Principal": "*", "Action": "*"}})";
 

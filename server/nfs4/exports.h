@@ -40,8 +40,8 @@ struct Export {
   bool delegations = false;
   // What file system policies call it (server/policy/arn.h); the second one is empty for the file
   // system itself.
-  std::string file_system_arn;
-  std::string access_point_arn;
+  std::string file_system_arn = {};
+  std::string access_point_arn = {};
 };
 
 class Exports {
