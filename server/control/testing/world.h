@@ -89,6 +89,7 @@ class FakeListeners : public rpc::Server {
     std::lock_guard lock(mutex_);
     tags.erase(id);
   }
+  size_t Recheck(const Keep& /*keep*/) override { return 0; }
   rpc::ServerCounters counters() const override { return {}; }
 
   void SetUnreachable(const std::string& address) {
