@@ -1,17 +1,9 @@
 // tarnctl against a real control service on a Unix socket, over the memory engine.
 #include <gmock/gmock.h>
-#include <grpcpp/impl/codegen/service_type.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <nlohmann/json.hpp>
-#include <sstream>
-
-#include "cli/commands.h"
+#include "cli/testing/tarnctl.h"
 #include "cli/text.h"
-#include "common/grpc/server.h"
-#include "server/control/service.h"
-#include "server/control/testing/world.h"
 
 namespace tarn::cli {
 namespace {
@@ -19,43 +11,6 @@ namespace {
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
-
-class Tarnctl : public control::World {
- protected:
-  Tarnctl() {
-    char name[] = "/tmp/tarn-cli-XXXXXX";
-    dir_ = mkdtemp(name);
-    service_ = control::NewService(*manager_);
-    server_ =
-        rpcs::Server::Start({{.endpoint = Socket(), .tls_dir = {}}}, {service_.get()}).value();
-  }
-  ~Tarnctl() override {
-    server_ = nullptr;
-    std::filesystem::remove_all(dir_);
-  }
-  std::string Socket() const { return "unix:" + dir_ + "/c.sock"; }
-
-  // Runs "tarnctl --server … words"; its exit code.
-  int Run(std::vector<std::string> words) {
-    words.insert(words.begin(), {"tarnctl", "--server", Socket()});
-    std::vector<const char*> argv;
-    for (const std::string& word : words) argv.push_back(word.c_str());
-    std::ostringstream out, err;
-    int code = RunTarnctl(static_cast<int>(argv.size()), argv.data(), out, err);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
-  }
-  nlohmann::json Json(std::vector<std::string> words) {
-    words.insert(words.end(), {"--output", "json"});
-    EXPECT_EQ(Run(words), 0) << err_;
-    return nlohmann::json::parse(out_);
-  }
-
-  std::string dir_, out_, err_;
-  std::unique_ptr<grpc::Service> service_;
-  std::unique_ptr<rpcs::Server> server_;
-};
 
 TEST_F(Tarnctl, FileSystemsFromCreationToDeletion) {
   EXPECT_EQ(Run({"fs", "list"}), 0);

@@ -22,6 +22,7 @@ void AddFileSystemCommands(CLI::App& app, Action& chosen);
 void AddMountTargetCommands(CLI::App& app, Action& chosen);
 void AddAccessPointCommands(CLI::App& app, Action& chosen);
 void AddLifecycleCommands(CLI::App& app, Action& chosen);
+void AddPolicyCommands(CLI::App& app, Action& chosen);
 void AddTagCommands(CLI::App& app, Action& chosen);
 void AddFsckCommand(CLI::App& app, Action& chosen);
 void AddScrubCommand(CLI::App& app, Action& chosen);

@@ -25,6 +25,7 @@ std::string Fix(const Error& error) {
   if (name == "FileSystemNotFound") return "tarnctl fs list shows those that are there";
   if (name == "AccessPointNotFound") return "tarnctl ap list shows those that are there";
   if (name == "MountTargetNotFound") return "tarnctl mt list shows those that are there";
+  if (name == "PolicyNotFound") return "tarnctl policy put " + id + " --file FILE sets one";
   if (name == "FileSystemAlreadyExists") return "tarnctl fs show " + id;
   if (name == "AccessPointAlreadyExists") return "tarnctl ap show " + id;
   if (name == "MountTargetConflict" && id.starts_with("fsmt-")) return "tarnctl mt show " + id;

@@ -38,6 +38,7 @@ int RunTarnctl(int argc, const char* const* argv, std::ostream& out, std::ostrea
   AddMountTargetCommands(app, chosen);
   AddAccessPointCommands(app, chosen);
   AddLifecycleCommands(app, chosen);
+  AddPolicyCommands(app, chosen);
   AddTagCommands(app, chosen);
   AddFsckCommand(app, chosen);
   AddScrubCommand(app, chosen);
