@@ -3,12 +3,15 @@
 namespace tarn::vfs {
 
 GatedFileSystem::Pass::Pass(const GatedFileSystem& gate) : gate_(gate) {
+  if (!gate_.open()) return;  // so that those who try again keep nobody who closes it waiting
+  counted_ = true;
   // In this order, as Close does the two in the other: one of both sees the other.
   gate_.running_.fetch_add(1);
   inner_ = gate_.inner_.load();
 }
 
 GatedFileSystem::Pass::~Pass() {
+  if (!counted_) return;
   if (gate_.running_.fetch_sub(1) > 1 || gate_.inner_.load() != nullptr) return;
   std::lock_guard lock(gate_.mutex_);
   gate_.drained_.notify_all();
@@ -80,28 +83,31 @@ Result<void> GatedFileSystem::Pin(FileId file) {
 }
 
 void GatedFileSystem::Unpin(FileId file) {
-  Pass pass(*this);
-  FileSystem* inner = pass.get();
-  {
-    std::lock_guard pins(pins_mutex_);
+  for (;;) {
+    Pass pass(*this);
+    std::unique_lock pins(pins_mutex_);
+    if (pass.get() == nullptr && open()) continue;  // since then
     auto found = pins_.find(file);
     if (found != pins_.end() && --found->second == 0) pins_.erase(found);
-    if (inner == nullptr) inner = inner_.load();  // it cannot close before the pass ends
-    if (inner == nullptr) missed_unpins_.push_back(file);
+    if (pass.get() == nullptr) {
+      missed_unpins_.push_back(file);
+      return;
+    }
+    pins.unlock();
+    return pass.get()->Unpin(file);
   }
-  if (inner != nullptr) inner->Unpin(file);
 }
 
 Result<void> GatedFileSystem::ReleaseOrphans() {
-  Pass pass(*this);
-  FileSystem* inner = pass.get();
-  {
-    std::lock_guard pins(pins_mutex_);
+  for (;;) {
+    Pass pass(*this);
+    std::unique_lock pins(pins_mutex_);
+    if (pass.get() == nullptr && open()) continue;  // since then
     released_ = true;
-    if (inner == nullptr) inner = inner_.load();
-    missed_release_ = inner == nullptr;
+    missed_release_ = pass.get() == nullptr;
+    pins.unlock();
+    return pass.get() != nullptr ? pass.get()->ReleaseOrphans() : Ok();
   }
-  return inner != nullptr ? inner->ReleaseOrphans() : Ok();
 }
 
 uint64_t GatedFileSystem::WriteVerifier() const {

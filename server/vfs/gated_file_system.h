@@ -44,7 +44,8 @@ class GatedFileSystem final : public FileSystem {
 
    private:
     const GatedFileSystem& gate_;
-    FileSystem* inner_;
+    FileSystem* inner_ = nullptr;
+    bool counted_ = false;
   };
 
   Result<FileId> RealmRoot(RealmId realm) override;

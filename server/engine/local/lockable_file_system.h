@@ -34,6 +34,9 @@ class LockableFileSystem {
   // Locked. `record`: as it is stored.
   LockableFileSystem(Context context, uint32_t number, const FileSystemRecord& record,
                      Origin origin);
+  ~LockableFileSystem() { context_.store.keys().Forget(number_); }
+  LockableFileSystem(const LockableFileSystem&) = delete;
+  LockableFileSystem& operator=(const LockableFileSystem&) = delete;
   vfs::GatedFileSystem& gate() { return gate_; }
 
   // As vfs::Engine's. What it answers on a load that failed says what is wrong with the data.
