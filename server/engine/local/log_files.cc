@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/engine/local/log_tail.h"
+#include "server/engine/local/retryable_files.h"
 
 namespace tarn::local {
 
@@ -183,6 +184,21 @@ class Table final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   Table(std::unique_ptr<FSWritableFile> below, LogFiles& logs)
       : FSWritableFileOwnerWrapper(std::move(below)), logs_(logs) {}
+  // RocksDB says so which tables it makes of memory, and which of other tables.
+  void SetIOPriority(rocksdb::Env::IOPriority priority) override {
+    compaction_ = priority == rocksdb::Env::IO_LOW;
+    FSWritableFileOwnerWrapper::SetIOPriority(priority);
+  }
+  IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
+    if (compaction_ && logs_.scarce()) return Scarce();
+    return FSWritableFileOwnerWrapper::Append(data, options, debug);
+  }
+  IOStatus Append(const Slice& data, const IOOptions& options,
+                  const rocksdb::DataVerificationInfo& verification,
+                  IODebugContext* debug) override {
+    if (compaction_ && logs_.scarce()) return Scarce();
+    return FSWritableFileOwnerWrapper::Append(data, options, verification, debug);
+  }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
     IOStatus settled = logs_.Settle();
     return settled.ok() ? target()->Sync(options, debug) : settled;
@@ -193,12 +209,20 @@ class Table final : public rocksdb::FSWritableFileOwnerWrapper {
   }
 
  private:
+  static IOStatus Scarce() {
+    IOStatus status = IOStatus::IOError(kDiskFull, "what is left is for the logs");
+    status.SetRetryable(true);
+    return status;
+  }
+
   LogFiles& logs_;
+  bool compaction_ = false;
 };
 
 }  // namespace
 
-LogFiles::LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below) : FileSystemWrapper(below) {}
+LogFiles::LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below, std::function<bool()> scarce)
+    : FileSystemWrapper(below), scarce_(std::move(scarce)) {}
 LogFiles::~LogFiles() = default;
 
 IOStatus LogFiles::failure() const {

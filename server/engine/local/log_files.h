@@ -16,12 +16,16 @@
 // records before it. A log that the disk never takes again therefore stops all changes until the
 // next start.
 //
+// A compaction on a nearly full disk writes until it fails, and again and again. It is not given
+// the last of the room, which the logs need so that removing still works.
+//
 // Threads: any.
 #pragma once
 
 #include <rocksdb/file_system.h>
 
 #include <atomic>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -33,7 +37,11 @@ class FilledLog;
 
 class LogFiles final : public rocksdb::FileSystemWrapper {
  public:
-  explicit LogFiles(const std::shared_ptr<rocksdb::FileSystem>& below);
+  // `scarce`: only the logs should get what is left of the disk. Asked for each piece of a
+  // compaction.
+  explicit LogFiles(
+      const std::shared_ptr<rocksdb::FileSystem>& below,
+      std::function<bool()> scarce = [] { return false; });
   ~LogFiles() override;
   const char* Name() const override { return "tarn.LogFiles"; }
 
@@ -51,12 +59,14 @@ class LogFiles final : public rocksdb::FileSystemWrapper {
   // Of the logs that RocksDB holds. Syncs `log`, after those before it that fail.
   void Sync(const FilledLog& log);
   rocksdb::IOStatus Close(FilledLog& log);
+  bool scarce() const { return scarce_(); }
 
  private:
   void Add(std::unique_ptr<rocksdb::FSWritableFile>* file);
   // Of those that fail, and of `last`, if any.
   rocksdb::IOStatus SyncThrough(const FilledLog* last);
 
+  const std::function<bool()> scarce_;
   mutable std::mutex mutex_;                    // for what follows, and held during syncs
   std::list<std::unique_ptr<FilledLog>> logs_;  // by age; closed ones while they fail
   rocksdb::IOStatus failure_;

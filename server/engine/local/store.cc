@@ -28,6 +28,7 @@ constexpr int kTablesOpenMax = 2000;                      // of the process's li
 constexpr std::chrono::milliseconds kRetryInterval{500};  // of RocksDB, after an error
 constexpr std::chrono::seconds kRecoveryWait{2};          // for it to be done
 constexpr std::chrono::milliseconds kRecoveryPoll{20};
+constexpr uint64_t kReserveForLogs = 8;  // this part of the reserve, see LogFiles
 // After a crash the logs are read before anything is served, at about 75 MB a second of processor.
 constexpr uint64_t kLogBytesMax = 96u << 20;
 constexpr const char* kTableNames[kTables] = {"default", "inodes", "names", "inline", "chunks",
@@ -164,7 +165,12 @@ Store::Store(const LocalOptions& options)
       disk_(*options.disk),
       ballast_(options.data_dir + "/ballast"),
       logs_(std::make_shared<LogFiles>(
-          NewManifestFiles(NewRetryableFiles(disk_.DatabaseEnv()->GetFileSystem())))),
+          NewManifestFiles(NewRetryableFiles(disk_.DatabaseEnv()->GetFileSystem())),
+          [this] {
+            Disk::Space space;
+            return disk_.GetSpace(options_.data_dir, &space) == 0 &&
+                   space.free < Reserve(space) / kReserveForLogs;
+          })),
       env_(rocksdb::NewCompositeEnv(logs_)),
       log_order_(std::make_unique<LogOrder>()) {}
 
@@ -342,11 +348,13 @@ void Store::Recover() {
   if (failed_full_) DropBallast();
   auto now = std::chrono::steady_clock::now();
   auto until = now + (now < wait_again_ ? std::chrono::seconds(0) : kRecoveryWait);
-  status = logs_->Settle();
-  if (status.ok()) status = db_->Resume();
-  while (status.IsBusy() && std::chrono::steady_clock::now() < until) {
+  for (;;) {
+    status = logs_->Settle();
+    if (status.ok()) status = db_->Resume();
+    // What has the space now may be a table that comes to nothing.
+    bool passes = status.IsBusy() || (failed_full_ && !status.ok());
+    if (!passes || std::chrono::steady_clock::now() >= until) break;
     std::this_thread::sleep_for(kRecoveryPoll);
-    status = db_->Resume();
   }
   if (status.ok()) {
     failed_ = false;
@@ -371,10 +379,15 @@ void Store::DropBallast() {
   disk_full_ = true;
 }
 
+// A small disk keeps a small part.
+uint64_t Store::Reserve(const Disk::Space& space) const {
+  return std::min(options_.reserve_bytes, space.total / 8);
+}
+
 bool Store::HasRoom(uint64_t bytes) const {
   Disk::Space space;
   if (disk_.GetSpace(options_.data_dir, &space) != 0) return true;  // a write will tell
-  uint64_t kept = std::min(options_.reserve_bytes, space.total / 8);
+  uint64_t kept = Reserve(space);
   return space.free > kept && space.free - kept >= bytes;
 }
 
@@ -383,8 +396,7 @@ void Store::CheckDisk() {
   Disk::Space space;
   if (disk_.GetSpace(options_.data_dir, &space) != 0) return;
   uint64_t free = space.free;
-  // A small disk keeps a small part.
-  uint64_t reserve = std::min(options_.reserve_bytes, space.total / 8);
+  uint64_t reserve = Reserve(space);
   uint64_t ballast = reserve / 2;
   // Enough stays free beside it that the disk does not count as full.
   if (ballast_bytes_ == 0 && ballast > 0 && free > reserve + ballast) {

@@ -117,6 +117,8 @@ class Store {
     return handles_[static_cast<size_t>(table)];
   }
   Error Translate(const rocksdb::Status& status) const;
+  // Bytes that are kept free for removing.
+  uint64_t Reserve(const Disk::Space& space) const;
   void DropBallast();
   Result<Ticket> SyncAll();
   Error Failed(const rocksdb::Status& status);
