@@ -96,6 +96,9 @@ class ControlApi {
                                          bool with_root) = 0;
   virtual Result<void> PutLifecycle(const std::string& address, const std::string& id,
                                     const LifecycleRules& rules) = 0;
+  // Makes the file system policy exactly this one; empty: none. kInvalid says what is wrong.
+  virtual Result<void> SetPolicy(const std::string& address, const std::string& id,
+                                 const std::string& policy) = 0;
   // Makes the tags of a file system or access point exactly these.
   virtual Result<void> SetTags(const std::string& address, const std::string& id,
                                const Tags& tags) = 0;

@@ -153,6 +153,27 @@ class GrpcControl : public ControlApi {
     return Call(address, &pb::Control::Stub::PutLifecycleConfiguration, request, response);
   }
 
+  Result<void> SetPolicy(const std::string& address, const std::string& id,
+                         const std::string& policy) override {
+    if (policy.empty()) {
+      pb::DeleteFileSystemPolicyRequest request;
+      request.set_file_system_id(id);
+      pb::Empty response;
+      return Call(address, &pb::Control::Stub::DeleteFileSystemPolicy, request, response);
+    }
+    // Looked at first: each change is a line in the server's audit log.
+    pb::DescribeFileSystemPolicyRequest describe;
+    describe.set_file_system_id(id);
+    pb::FileSystemPolicyDescription there;
+    auto found = Call(address, &pb::Control::Stub::DescribeFileSystemPolicy, describe, there);
+    if (found.ok() && there.policy() == policy) return Ok();
+    if (!found.ok() && found.error().api_name() != "PolicyNotFound") return found;
+    pb::PutFileSystemPolicyRequest request;
+    request.set_file_system_id(id);
+    request.set_policy(policy);
+    return Call(address, &pb::Control::Stub::PutFileSystemPolicy, request, there);
+  }
+
   Result<void> SetTags(const std::string& address, const std::string& id,
                        const Tags& tags) override {
     std::map<std::string, std::string> missing(tags.begin(), tags.end());

@@ -230,6 +230,27 @@ Result<void> FileSystemReconciler::Configure(const Json& fs, const std::string& 
   return Ok();
 }
 
+Result<void> FileSystemReconciler::ApplyPolicy(const Json& fs, const std::string& address,
+                                               StatusDraft& status) {
+  std::string policy = Str(Object(fs, "spec"), "policy");
+  bool applied = Object(fs, "status").value("policyApplied", false);
+  // A policy that was put by other means stays: removing it would open the file system.
+  if (policy.empty() && !applied) return Ok();
+  auto done = context_.control.SetPolicy(address, FileSystemIdOf(fs), policy);
+  if (done.ok()) {
+    status["policyApplied"] = !policy.empty();
+    status.RemoveCondition("PolicyApplied");
+    return Ok();
+  }
+  if (done.code() == Code::kUnavailable || done.code() == Code::kDeadlineExceeded) return done;
+  std::string message = "spec.policy: " + done.error().message();
+  if (!applied) return Error(done.code(), message);
+  // The one that was applied before stays in force, and the server goes on.
+  status.Condition("PolicyApplied", false, "Refused", message);
+  context_.events.Warning(fs, "PolicyRefused", message);
+  return Ok();
+}
+
 Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status) {
   std::string id = FileSystemIdOf(fs);
   ObjectName name = kube::NameOf(fs);
@@ -256,6 +277,7 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
     status.Waiting("ServerNotReady", WhyNotRunning(fs));
     return Outcome{kWhileWaiting};
   }
+  TRY(ApplyPolicy(fs, JoinHostPort(ip, kControlPort), status));
   TRY(Configure(fs, JoinHostPort(ip, kControlPort), status));
   TRY(PutInRegistry(context_, fs, ip));
   status.Ready("Available", "serves NFS at " + JoinHostPort(ip, kNfsPort));

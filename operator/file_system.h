@@ -35,6 +35,8 @@ class FileSystemReconciler {
   Result<void> EnsureClaimSize(const Json& fs, StatusDraft& status);
   Result<void> EnsureMonitor(const Json& fs);
   Result<void> Configure(const Json& fs, const std::string& address, StatusDraft& status);
+  // A server that has no policy yet is not found by anybody before it has that of spec.policy.
+  Result<void> ApplyPolicy(const Json& fs, const std::string& address, StatusDraft& status);
   std::string WhyNotRunning(const Json& fs);
 
   Result<Outcome> Delete(const Json& fs);

@@ -181,6 +181,61 @@ TEST_F(FileSystemTest, ItsVolumeGrows) {
       "10Gi");
 }
 
+TEST_F(FileSystemTest, ItsPolicyFollowsTheSpec) {
+  rig_.Start();
+  std::string id = rig_.MakeShared();
+  auto change = [&](const Json& policy) {
+    rig_.Change(kFileSystem, {{"metadata", {{"name", "shared"}, {"namespace", "default"}}},
+                              {"spec", {{"policy", policy}}}});
+  };
+  auto applied = [&] {
+    return Object(rig_.Get(kFileSystem, "shared"), "status").value("policyApplied", false);
+  };
+  rig_.control.PutPolicy(id, "by hand");
+  change("one");
+  ASSERT_TRUE(Eventually([&] { return rig_.control.policies()[id] == "one" && applied(); }));
+  change("wrong");
+  ASSERT_TRUE(Eventually([&] {
+    return rig_.Condition(kFileSystem, "shared", "PolicyApplied", "reason") == "Refused";
+  }));
+  EXPECT_THAT(rig_.Condition(kFileSystem, "shared", "PolicyApplied", "message"),
+              HasSubstr("spec.policy: policy: is no JSON"));
+  EXPECT_EQ(rig_.control.policies()[id], "one") << "it stays in force";
+  EXPECT_EQ(rig_.Condition(kFileSystem, "shared", "Ready"), "True");
+  change("two");
+  ASSERT_TRUE(Eventually([&] {
+    return rig_.control.policies()[id] == "two" &&
+           rig_.Condition(kFileSystem, "shared", "PolicyApplied").empty();
+  }));
+  change(nullptr);
+  ASSERT_TRUE(Eventually([&] { return rig_.control.policies().empty() && !applied(); }));
+}
+
+TEST_F(FileSystemTest, APolicyPutByOtherMeansStays) {
+  rig_.Start();
+  std::string id = rig_.MakeShared();
+  rig_.control.PutPolicy(id, "by hand");
+  rig_.Change(kFileSystem, {{"metadata", {{"name", "shared"}, {"namespace", "default"}}},
+                            {"spec", {{"tags", {{{"key", "a"}, {"value", "1"}}}}}}});
+  ASSERT_TRUE(Eventually([&] { return rig_.control.tags()[id].size() == 1; }));
+  EXPECT_EQ(rig_.control.policies()[id], "by hand");
+}
+
+TEST_F(FileSystemTest, WithAWrongFirstPolicyNobodyFindsIt) {
+  rig_.Start();
+  Json spec = SharedSpec();
+  spec["policy"] = "wrong";
+  rig_.Create(kFileSystem, {{"metadata", {{"name", "shared"}}}, {"spec", spec}});
+  rig_.SetServing("shared");
+  ASSERT_TRUE(Eventually([&] { return Reason() == "Invalid"; }));
+  std::string id = FileSystemIdOf(rig_.Get(kFileSystem, "shared"));
+  EXPECT_TRUE(rig_.RegistryEntry(id).is_null());
+  rig_.Change(kFileSystem, {{"metadata", {{"name", "shared"}, {"namespace", "default"}}},
+                            {"spec", {{"policy", "right"}}}});
+  EXPECT_TRUE(Eventually([&] { return rig_.RegistryEntry(id).is_object(); }));
+  EXPECT_EQ(rig_.control.policies()[id], "right");
+}
+
 TEST_F(FileSystemTest, DeletingGoesOnByItselfWhenNobodyUsesItAnyMore) {
   rig_.Start();
   std::string id = rig_.MakeShared();

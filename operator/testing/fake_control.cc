@@ -104,6 +104,16 @@ Result<void> FakeControl::PutLifecycle(const std::string&, const std::string& id
   return Ok();
 }
 
+Result<void> FakeControl::SetPolicy(const std::string&, const std::string& id,
+                                    const std::string& policy) {
+  std::lock_guard lock(mu_);
+  TRY(Enter());
+  if (policy == "wrong") return Error(Code::kInvalid, "policy: is no JSON");
+  policies_[id] = policy;
+  if (policy.empty()) policies_.erase(id);
+  return Ok();
+}
+
 Result<void> FakeControl::SetTags(const std::string&, const std::string& id, const Tags& tags) {
   std::lock_guard lock(mu_);
   TRY(Enter());
@@ -146,6 +156,16 @@ std::map<std::string, LifecycleRules> FakeControl::lifecycle() {
 std::map<std::string, Tags> FakeControl::tags() {
   std::lock_guard lock(mu_);
   return tags_;
+}
+
+std::map<std::string, std::string> FakeControl::policies() {
+  std::lock_guard lock(mu_);
+  return policies_;
+}
+
+void FakeControl::PutPolicy(const std::string& id, const std::string& policy) {
+  std::lock_guard lock(mu_);
+  policies_[id] = policy;
 }
 
 std::string FakeControl::throughput_mode() {

@@ -36,6 +36,8 @@ class FakeControl : public ControlApi {
                                  bool with_root) override;
   Result<void> PutLifecycle(const std::string& address, const std::string& id,
                             const LifecycleRules& rules) override;
+  Result<void> SetPolicy(const std::string& address, const std::string& id,
+                         const std::string& policy) override;
   Result<void> SetTags(const std::string& address, const std::string& id,
                        const Tags& tags) override;
 
@@ -48,6 +50,9 @@ class FakeControl : public ControlApi {
   void Lose(const std::string& access_point_id);
   std::map<std::string, LifecycleRules> lifecycle();
   std::map<std::string, Tags> tags();
+  // By file system, without those that have none. One that is "wrong" is refused.
+  std::map<std::string, std::string> policies();
+  void PutPolicy(const std::string& id, const std::string& policy);
   std::string throughput_mode();
   bool has_credentials();
   // Called before each call; an error of it is the call's. For crash tests.
@@ -68,6 +73,7 @@ class FakeControl : public ControlApi {
   std::map<std::string, AccessPoint> access_points_;
   std::map<std::string, LifecycleRules> lifecycle_;
   std::map<std::string, Tags> tags_;
+  std::map<std::string, std::string> policies_;
 };
 
 }  // namespace tarn::op

@@ -103,6 +103,26 @@ TEST_F(ControlTest, DescribesAndConfiguresItsFileSystem) {
   EXPECT_EQ(api_->PutLifecycle(address_, kId, {"AFTER_2_DAYS", "", ""}).code(), Code::kInvalid);
 }
 
+TEST_F(ControlTest, PoliciesAreMadeExactlyWhatIsAskedFor) {
+  Introduce(ca_);
+  const std::string first =
+      R"({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*"}})";
+  const std::string second =
+      R"({"Statement": {"Effect": "Allow", "Principal": {"ServiceAccount": "*"}, "Action": "*"}})";
+  control::v1::DescribeFileSystemPolicyRequest request;
+  request.set_file_system_id(kId);
+  for (const std::string& policy : {first, first, second}) {
+    ASSERT_TRUE(api_->SetPolicy(address_, kId, policy).ok());
+    EXPECT_EQ(manager_->DescribeFileSystemPolicy(request)->policy(), policy);
+  }
+  auto refused = api_->SetPolicy(address_, kId, "{}");
+  EXPECT_EQ(refused.code(), Code::kInvalid);
+  EXPECT_THAT(refused.error().message(), testing::HasSubstr("has no Statement"));
+  EXPECT_EQ(manager_->DescribeFileSystemPolicy(request)->policy(), second);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(api_->SetPolicy(address_, kId, "").ok());
+  EXPECT_EQ(manager_->DescribeFileSystemPolicy(request).code(), Code::kNotFound);
+}
+
 TEST_F(ControlTest, AnAccessPointIsMadeOnceAndFoundAgain) {
   Introduce(ca_);
   auto made = api_->CreateAccessPoint(address_, Spec());
