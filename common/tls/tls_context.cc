@@ -156,13 +156,20 @@ Result<std::shared_ptr<ServerTls>> ServerTls::Open(const std::string& dir) {
 }
 
 Context ServerTls::Current() {
-  std::lock_guard lock(mutex_);
-  auto now = std::chrono::steady_clock::now();
-  if (now - checked_ < kRefresh) return context_;
-  checked_ = now;
+  TlsPems before;
+  {
+    std::lock_guard lock(mutex_);
+    auto now = std::chrono::steady_clock::now();
+    if (now - checked_ < kRefresh) return context_;
+    checked_ = now;  // others go on with what there is
+    before = pems_;
+  }
   auto pems = ReadTlsDir(dir_);
-  if (pems.ok() && *pems == pems_) return context_;
-  Result<Context> next = pems.ok() ? NewServerContext(*pems) : Result<Context>(pems.error());
+  bool same = pems.ok() && *pems == before;
+  Result<Context> next = pems.ok() && !same ? NewServerContext(*pems) : Result<Context>(nullptr);
+  if (!pems.ok()) next = pems.error();
+  std::lock_guard lock(mutex_);
+  if (same) return context_;
   if (next.ok()) {
     context_ = std::move(next).value();
     pems_ = std::move(pems).value();
@@ -182,9 +189,10 @@ Owned<SSL> ServerTls::NewConnection() {
   return ssl;
 }
 
-std::optional<ParsedCertificate> ClientCertificate(const SSL& ssl) {
-  const Seen* seen = SeenOf(ssl);
-  return seen == nullptr ? std::nullopt : seen->certificate;
+std::optional<ParsedCertificate> TakeClientCertificate(SSL& ssl) {
+  std::unique_ptr<Seen> seen(SeenOf(ssl));
+  SSL_set_ex_data(&ssl, SeenIndex(), nullptr);
+  return seen ? std::move(seen->certificate) : std::nullopt;
 }
 
 std::string CertificateProblem(const SSL& ssl) {

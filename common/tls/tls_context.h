@@ -53,8 +53,9 @@ class ServerTls {
   Context context_;
 };
 
-// What ServerTls found in the client's certificate at the handshake; absent when it showed none.
-std::optional<ParsedCertificate> ClientCertificate(const SSL& ssl);
+// What ServerTls found in the client's certificate at the handshake; absent when it showed none,
+// and after it was taken.
+std::optional<ParsedCertificate> TakeClientCertificate(SSL& ssl);
 // Why the server refused the client's certificate; empty when it did not.
 std::string CertificateProblem(const SSL& ssl);
 

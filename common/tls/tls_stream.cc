@@ -80,7 +80,7 @@ ssize_t TlsStream::Pull(char* into, size_t bytes) {
     if (!lent.input) lent.input = std::make_unique_for_overwrite<char[]>(kInputBytes);
     // The last question got less than it asked for: there was no more, and there is an event when
     // there is.
-    if (drained_) return kNothing;
+    if (drained_ || budget_ < receive_bytes_) return kNothing;
     ssize_t got = 0;
     do {
       got = recv(fd_, lent.input.get(), receive_bytes_, MSG_DONTWAIT);
@@ -91,6 +91,7 @@ ssize_t TlsStream::Pull(char* into, size_t bytes) {
       return 0;
     }
     drained_ = static_cast<size_t>(got) < receive_bytes_;
+    budget_ -= static_cast<size_t>(got);
     input_ = lent.input.get();
     input_bytes_ = static_cast<size_t>(got);
   }
@@ -147,6 +148,7 @@ void TlsStream::NoteInput() {
 
 TlsStream::Step TlsStream::Handshake(std::string& why) {
   receive_bytes_ = kSmallInputBytes;
+  budget_ = kHandshakeBytesMax + kSmallInputBytes;
   drained_ = false;
   int done = 0;
   int error = SSL_ERROR_NONE;
@@ -194,6 +196,8 @@ TlsStream::Step TlsStream::FailHandshake(int error, std::string& why) {
 
 ssize_t TlsStream::Receive(std::byte* into, size_t bytes) {
   receive_bytes_ = bytes > kSmallInputBytes ? kInputBytes : kSmallInputBytes;
+  // Twice: what was asked for in TLS records that are small, and a record that began before.
+  budget_ = 2 * (bytes + receive_bytes_);
   drained_ = false;
   size_t done = 0;
   bool decrypted = false;  // and not yet given out

@@ -47,7 +47,8 @@ class TlsStream {
 
   static constexpr ssize_t kNothing = -1;  // now; ask again when the socket is readable
   static constexpr ssize_t kBroken = -2;
-  // Up to `bytes`; 0: the peer has said that it sends no more, or has closed.
+  // Up to `bytes`, and not much more is taken from the socket: a peer that sends what decrypts to
+  // nothing keeps nobody here. 0: the peer has said that it sends no more, or has closed.
   ssize_t Receive(std::byte* into, size_t bytes);
   // Bytes are here that the socket will raise no event for.
   bool HasBuffered() const { return has_buffered_; }
@@ -68,7 +69,7 @@ class TlsStream {
   // --- any thread ---
   // Bytes of ciphertext that wait for the socket to take them; Send does it, with no pieces too.
   size_t unsent();
-  const SSL& ssl() const { return *ssl_; }  // for what does not change after the handshake
+  SSL& ssl() { return *ssl_; }  // for what does not change after the handshake
 
  private:
   friend struct TlsBio;
@@ -94,6 +95,7 @@ class TlsStream {
   size_t ahead_at_ = 0;
   const char* input_ = nullptr;  // what Pull gives out next: in ahead_, or in this thread's memory
   size_t input_bytes_ = 0;
+  size_t budget_ = 0;         // what may still be taken from the socket in this call
   size_t receive_bytes_ = 0;  // how much to ask the socket for
   bool drained_ = false;      // the socket had nothing more to give
   bool at_end_ = false;

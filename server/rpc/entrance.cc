@@ -146,7 +146,7 @@ bool TcpServer::DriveHandshake(Connection& connection) {
   security->protocol = SSL_get_version(&tls.ssl());
   security->cipher = SSL_CIPHER_get_name(SSL_get_current_cipher(&tls.ssl()));
   security->rpc_with_tls = connection.rpc_with_tls();
-  security->certificate = tls::ClientCertificate(tls.ssl());
+  security->certificate = tls::TakeClientCertificate(tls.ssl());
   connection.Secure(std::move(security));
   return true;
 }
