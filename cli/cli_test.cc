@@ -4,6 +4,7 @@
 
 #include "cli/testing/tarnctl.h"
 #include "cli/text.h"
+#include "server/keys/testing/key_files.h"
 
 namespace tarn::cli {
 namespace {
@@ -28,6 +29,42 @@ TEST_F(Tarnctl, FileSystemsFromCreationToDeletion) {
   EXPECT_THAT(out_, HasSubstr("provisioned, 64 MiB/s"));
   EXPECT_EQ(Run({"fs", "delete", id}), 0);
   EXPECT_EQ(Json({"fs", "list"}).size(), 0u);
+}
+
+TEST_F(Tarnctl, KeysOfEncryptedFileSystems) {
+  EXPECT_EQ(Run({"key", "list"}), 0);
+  EXPECT_THAT(out_, HasSubstr("--key NAME=URI"));
+  EXPECT_EQ(Run({"fs", "create", "--encrypted"}), 1);
+  EXPECT_THAT(err_, HasSubstr("BadRequest"));
+  EXPECT_EQ(Run({"fs", "create", "--key", "main"}), 2);
+
+  keys::KeyFiles files;
+  files.Write("v1", std::string(32, 'a'));
+  auto ring = keys::KeyRing::Open({"main=file://" + files.path()}, "").value();
+  options_.keys = ring.get();
+  options_.keeper_threads = false;
+  server_ = nullptr;
+  Restart();
+  service_ = control::NewService(*manager_);
+  server_ = rpcs::Server::Start({{.endpoint = Socket(), .tls_dir = {}}}, {service_.get()}).value();
+  std::string id = Json({"fs", "create", "--encrypted", "--key", "main"})["fileSystemId"];
+  EXPECT_EQ(Run({"fs", "show", id}), 0);
+  EXPECT_THAT(out_, MatchesRegex("(.|\n)*Encrypted: +yes\nKey: +main\nKey version: +v1#(.|\n)*"));
+  EXPECT_EQ(Run({"key", "check", "main"}), 0);
+  EXPECT_THAT(out_, MatchesRegex("(.|\n)*State: +available\n(.|\n)*"));
+  files.Write("v2", std::string(32, 'b'));
+  EXPECT_EQ(Run({"key", "rewrap", id}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("version v2#"));
+  files.Remove("v1");
+  files.Remove("v2");
+  EXPECT_EQ(Run({"key", "check", "main"}), 1);
+  manager_->keeper().Step("main");
+  EXPECT_EQ(Run({"fs", "show", id}), 0);
+  EXPECT_THAT(out_, HasSubstr("taken away"));
+  EXPECT_EQ(Run({"key", "list"}), 0);
+  EXPECT_THAT(out_, HasSubstr("main (default)  lost"));
+  server_ = nullptr;
+  manager_ = nullptr;
 }
 
 TEST_F(Tarnctl, AFileSystemWithFilesIsNotDeletedByChance) {

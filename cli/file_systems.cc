@@ -32,7 +32,13 @@ void ShowFileSystem(Session& session, const pb::FileSystemDescription& fs) {
         {"Performance", fs.performance_mode()},
         {"Zone", fs.availability_zone_name()},
         {"Created", Moment(fs.creation_time())},
-        {"Creation token", fs.creation_token()}};
+        {"Creation token", fs.creation_token()},
+        {"Encrypted", fs.encrypted() ? "yes" : "no"}};
+    if (fs.encrypted()) {
+      facts.emplace_back("Key", fs.kms_key_id());
+      facts.emplace_back("Key version", fs.kms_key_version());
+    }
+    if (!fs.status_message().empty()) facts.emplace_back("Reason", fs.status_message());
     for (const auto& tag : fs.tags()) facts.emplace_back("Tag " + tag.key(), tag.value());
     PrintFacts(out, facts);
   });
@@ -100,6 +106,14 @@ void AddCreate(CLI::App& fs, Action& chosen) {
       "--provisioned",
       [flags](double mibps) { flags->request.set_provisioned_throughput_in_mibps(mibps); },
       "MiB/s of throughput mode provisioned");
+  auto* encrypted = create->add_flag_callback(
+      "--encrypted", [flags] { flags->request.set_encrypted(true); },
+      "Encrypt it at rest, for ever; with the server's default key, or that of --key");
+  create
+      ->add_option_function<std::string>(
+          "--key", [flags](const std::string& name) { flags->request.set_kms_key_id(name); },
+          "With --encrypted: one of the server's keys (tarnctl key list)")
+      ->needs(encrypted);
   create->add_option("--name", flags->name, "Its tag Name");
   create->add_option("--tag", flags->tags, "KEY=VALUE; may be repeated");
   create->callback([flags, &chosen] {

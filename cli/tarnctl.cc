@@ -42,6 +42,7 @@ int RunTarnctl(int argc, const char* const* argv, std::ostream& out, std::ostrea
   AddTagCommands(app, chosen);
   AddFsckCommand(app, chosen);
   AddScrubCommand(app, chosen);
+  AddKeyCommands(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {

@@ -5,7 +5,7 @@
 set -euo pipefail
 build=(
   build-essential cmake ninja-build ccache mold clang clang-format clang-tidy pkg-config python3 git
-  libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
+  libgrpc++-dev libprotobuf-dev libcurl4-openssl-dev protobuf-compiler protobuf-compiler-grpc
   libcpprest-dev libboost-dev libboost-system-dev
   libspdlog-dev libgtest-dev libgmock-dev libssl-dev nlohmann-json3-dev libyaml-dev
   libcivetweb-dev prometheus-cpp-dev libcli11-dev librocksdb-dev libisal-dev libnfs-dev libfuse3-dev

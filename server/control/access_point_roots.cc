@@ -45,6 +45,12 @@ Result<ExportPtr> Manager::FirstUse(std::string_view id) {
   vfs::FileSystem* engine = nullptr;
   {
     std::lock_guard lock(mutex_);
+    if (auto sealed = sealed_.find(std::string(id)); sealed != sealed_.end()) {
+      // Its root directory cannot be known yet: the answer is the one of the file system.
+      if (sealed->second->engine == nullptr) return AccessPointNotFound(id);
+      auto root = sealed->second->engine->RealmRoot(vfs::kRootRealm);
+      return root.ok() ? Error(Code::kUnavailable, "unlocked just now") : root.error();
+    }
     TRY(ap, FindAccessPoint(std::string(id)));
     engine = ap->file_system->engine;
   }
@@ -74,7 +80,7 @@ Result<ExportPtr> Manager::FirstUse(std::string_view id) {
   record.set_root_generation(root.generation);
   bool there = record.description().life_cycle_state() == "available" && fs.engine != nullptr;
   if (!there) return AccessPointNotFound(id);
-  TRY(store_.Put(record));
+  TRY(Put(fs, record));
   ap->record = std::move(record);
   PublishAccessPoint(*ap);
   return exports_.Find(number, ap->record.number());
@@ -143,7 +149,7 @@ Result<v1::AccessPointDescription> Manager::UpdateAccessPoint(
     realm = record.realm();
     record.mutable_description()->set_quota_bytes(request.quota_bytes());
     record.mutable_description()->set_quota_files(request.quota_files());
-    TRY(store_.Put(record));
+    TRY(Put(fs, record));
     ap->record = std::move(record);
   }
   if (realm != 0) TRY(ApplyQuota(fs, now.root_directory().path(), realm));
@@ -181,9 +187,9 @@ Result<v1::Empty> Manager::DeleteAccessPoint(const v1::DeleteAccessPointRequest&
       records::AccessPoint record = ap->record;
       record.mutable_description()->set_life_cycle_state("deleting");
       record.set_delete_root_directory(request.delete_root_directory());
-      TRY(store_.Put(record));
-      ap->record = std::move(record);
       FileSystem& fs = *ap->file_system;
+      TRY(Put(fs, record));
+      ap->record = std::move(record);
       exports_.RemoveName(fs.record.number(), request.access_point_id());
       exports_.Withdraw(fs.record.number(), ap->record.number());
     }

@@ -75,8 +75,11 @@ void ShowSpace(const vfs::SpaceInfo& space, v1::AccessPointDescription& descript
 Result<Manager::AccessPointPtr> Manager::FindAccessPoint(const std::string& id) {
   TRY(CheckId("access_point_id", kAccessPointPrefix, id));
   auto found = access_points_.find(id);
-  if (found == access_points_.end()) return AccessPointNotFound(id);
-  return found->second;
+  if (found != access_points_.end()) return found->second;
+  if (auto sealed = sealed_.find(id); sealed != sealed_.end()) {
+    TRY(CheckUnlocked(*sealed->second));
+  }
+  return AccessPointNotFound(id);
 }
 
 void Manager::Insert(const AccessPointPtr& ap) {
@@ -185,7 +188,7 @@ Result<Manager::AccessPointPtr> Manager::NewAccessPoint(
   description.set_name(NameTag(request.tags()));
   TRY(uint64_t number, store_.NextNumber());
   ap->record.set_number(number);
-  TRY(store_.Put(ap->record));
+  TRY(Put(*fs, ap->record));
   Insert(ap);
   return ap;
 }
@@ -239,6 +242,7 @@ Result<v1::DescribeAccessPointsResponse> Manager::DescribeAccessPoints(
     } else {
       if (!request.file_system_id().empty()) {
         TRY(FileSystemPtr fs, FindFileSystem(request.file_system_id()));
+        if (!fs->sealed.empty()) TRY(CheckUnlocked(*fs));
         all = &fs->access_points;
       }
       for (auto at = all->upper_bound(request.next_token()); at != all->end(); ++at) {

@@ -86,4 +86,8 @@ Error TooManyRequests(std::string message) {
   return {Code::kUnavailable, std::move(message), "TooManyRequests"};
 }
 
+Error DependencyTimeout(std::string message) {
+  return {Code::kUnavailable, std::move(message), "DependencyTimeout"};
+}
+
 }  // namespace tarn::control

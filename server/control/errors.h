@@ -32,5 +32,7 @@ Error FileSystemLimitExceeded(std::string message);
 Error AccessPointLimitExceeded(std::string message);
 Error ThroughputLimitExceeded(std::string message);
 Error TooManyRequests(std::string message);
+// Something that this server asks did not answer, or not in time; try again.
+Error DependencyTimeout(std::string message);
 
 }  // namespace tarn::control

@@ -29,8 +29,8 @@ Result<void> CheckCreate(const v1::CreateFileSystemRequest& request) {
   }
   TRY(CheckTags(request.tags()));
   TRY(CheckZone(request.availability_zone_name()));
-  if (request.encrypted()) {
-    return BadRequest("encrypted: encryption at rest is not supported yet, leave it out");
+  if (!request.kms_key_id().empty() && !request.encrypted()) {
+    return BadRequest("kms_key_id is for encrypted file systems: set encrypted too");
   }
   v1::CreateFileSystemRequest normal = Normalised(request);
   if (normal.performance_mode() == "maxIO" && !normal.availability_zone_name().empty()) {
@@ -55,6 +55,7 @@ Result<Manager::FileSystemPtr> Manager::FindAvailable(const std::string& id) {
   if (!fs->available()) {
     return WrongFileSystemState(id, fs->record.description().life_cycle_state());
   }
+  TRY(CheckUnlocked(*fs));
   return fs;
 }
 
@@ -70,11 +71,16 @@ void Manager::PublishRoot(FileSystem& fs, vfs::FileId root) {
 
 // A crash between the engine's creation and our record leaves an empty file system in the engine
 // that nothing names; it costs a few hundred bytes.
-Result<void> Manager::MakeInEngine(FileSystem& fs) {
-  TRY(uint32_t number, engine_.CreateFileSystem());
+Result<void> Manager::MakeInEngine(FileSystem& fs, const SecretBytes* data_key) {
+  TRY(uint32_t number, engine_.CreateFileSystem(data_key));
   TRY(fs.engine, engine_.GetFileSystem(number));
   TRY(vfs::FileId root, fs.engine->RealmRoot(vfs::kRootRealm));
   fs.record.set_number(number);
+  if (data_key != nullptr) {
+    TRY(fs.sealer, RecordSealer(*data_key));
+    fs.record.set_root_inode(root.inode);
+    fs.record.set_root_generation(root.generation);
+  }
   fs.record.mutable_description()->set_life_cycle_state("available");
   TRY(store_.Put(fs.record));
   PublishRoot(fs, root);
@@ -89,19 +95,31 @@ Result<v1::FileSystemDescription> Manager::Repeated(FileSystem& fs,
   if (!fs.available()) {
     return WrongFileSystemState(fs.id(), fs.record.description().life_cycle_state());
   }
+  TRY(CheckUnlocked(fs));
   return Describe(fs);
 }
 
 Result<v1::FileSystemDescription> Manager::CreateFileSystem(
     const v1::CreateFileSystemRequest& request) {
   TRY(CheckCreate(request));
+  std::string id = request.file_system_id();
+  if (id.empty()) id = MintId(kFileSystemPrefix);
+  std::optional<NewKey> key;
+  if (request.encrypted()) {
+    {
+      std::lock_guard lock(mutex_);
+      auto known = file_system_tokens_.find(request.creation_token());
+      if (known != file_system_tokens_.end()) {
+        return Repeated(*file_systems_.at(known->second), request);
+      }
+    }
+    TRY(key, MakeKey(id, request.kms_key_id()));
+  }
   std::lock_guard lock(mutex_);
   auto known = file_system_tokens_.find(request.creation_token());
   if (known != file_system_tokens_.end()) {
     return Repeated(*file_systems_.at(known->second), request);
   }
-  std::string id = request.file_system_id();
-  if (id.empty()) id = MintId(kFileSystemPrefix);
   if (auto taken = file_systems_.find(id); taken != file_systems_.end()) {
     return FileSystemAlreadyExists(id, taken->second->record.description().creation_token());
   }
@@ -124,8 +142,15 @@ Result<v1::FileSystemDescription> Manager::CreateFileSystem(
   description.set_owner_id(options_.owner_id);
   *description.mutable_tags() = request.tags();
   description.set_name(NameTag(request.tags()));
+  if (key) {
+    description.set_encrypted(true);
+    description.set_kms_key_id(key->name);
+    fs->record.set_data_key(key->blob);
+  }
+  // The wrapped key is in the record before the engine has a file system of it, so that there is
+  // none that nobody can unlock.
   TRY(store_.Put(fs->record));
-  auto made = MakeInEngine(*fs);
+  auto made = MakeInEngine(*fs, key ? &key->data_key : nullptr);
   if (!made.ok()) {
     // Nobody was told of it; when this fails too, the next start makes it.
     (void)store_.Delete(fs->record);
@@ -133,6 +158,7 @@ Result<v1::FileSystemDescription> Manager::CreateFileSystem(
   }
   file_systems_[id] = fs;
   file_system_tokens_[normal.creation_token()] = id;
+  if (key) keeper_->Add(id, key->name, key->blob, /*unlocked=*/true);
   return Describe(*fs);
 }
 
@@ -140,6 +166,7 @@ v1::FileSystemDescription Manager::Describe(const FileSystem& fs) {
   v1::FileSystemDescription description = fs.record.description();
   description.set_file_system_arn(ArnOf(fs));
   description.set_number_of_mount_targets(static_cast<uint32_t>(fs.mount_targets.size()));
+  DescribeEncryption(fs, description);
   if (fs.engine == nullptr) return description;
   auto space = fs.engine->GetSpace(vfs::kRootRealm);
   if (!space.ok()) return description;
@@ -243,6 +270,15 @@ Result<v1::Empty> Manager::DeleteFileSystem(const v1::DeleteFileSystemRequest& r
       fs->doomed.push_back(ap->record);
       Erase(ap);
     }
+    for (const AccessPointPtr& ap : fs->sealed) {
+      const std::string& id = ap->record.description().access_point_id();
+      fs->doomed.push_back(ap->record);
+      exports_.RemoveName(fs->record.number(), id);
+      exports_.Withdraw(fs->record.number(), ap->record.number());
+      sealed_.erase(id);
+    }
+    fs->sealed.clear();
+    keeper_->Remove(fs->id());
     exports_.Withdraw(fs->record.number(), 0);
     fs->engine = nullptr;
   }
@@ -275,7 +311,7 @@ bool Manager::FinishDelete(const FileSystemPtr& fs) {
   return true;
 }
 
-Result<void> Manager::EnsureDefaultFileSystem(const std::string& id) {
+Result<void> Manager::EnsureDefaultFileSystem(const std::string& id, const std::string& key) {
   TRY(CheckId("file_system_id", kFileSystemPrefix, id));
   bool there = false;
   {
@@ -286,10 +322,16 @@ Result<void> Manager::EnsureDefaultFileSystem(const std::string& id) {
     v1::CreateFileSystemRequest request;
     request.set_creation_token(id);
     request.set_file_system_id(id);
+    request.set_encrypted(!key.empty());
+    request.set_kms_key_id(key);
     TRY(CreateFileSystem(request));
   }
   std::lock_guard lock(mutex_);
-  TRY(FileSystemPtr fs, FindAvailable(id));
+  TRY(FileSystemPtr fs, FindFileSystem(id));
+  // A locked one is fine: it is served as soon as its key is there.
+  if (!fs->available()) {
+    return WrongFileSystemState(id, fs->record.description().life_cycle_state());
+  }
   if (!default_file_system_.empty() && default_file_system_ != id) {
     return MountTargetConflict("mount targets of '" + default_file_system_ +
                                    "' stand on the default listener: delete them first",

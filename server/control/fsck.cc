@@ -25,6 +25,10 @@ Result<v1::FsckReport> Manager::Fsck(const v1::FsckRequest& request) {
              fs->id() + ": not open, its state is " + fs->record.description().life_cycle_state());
       return;
     }
+    if (auto unlocked = CheckUnlocked(*fs); !unlocked.ok()) {
+      Report(report, fs->id() + ": not checked, " + unlocked.error().message());
+      return;
+    }
     Subject subject{fs->id(), fs->engine, {}};
     for (const auto& [ap_id, ap] : fs->access_points) subject.access_points.push_back(ap->record);
     subjects.push_back(std::move(subject));

@@ -23,8 +23,10 @@
 #include "common/clock.h"
 #include "common/result.h"
 #include "server/control/exports.h"
+#include "server/control/key_keeper.h"
 #include "server/control/limits.h"
 #include "server/control/scrubs.h"
+#include "server/control/sealed_records.h"
 #include "server/control/store.h"
 #include "server/policy/table.h"
 #include "server/rpc/server.h"
@@ -50,20 +52,25 @@ struct Options {
   uint64_t scrub_bytes_per_second = kScrubBytesPerSecond;
   // All is scrubbed so long after the last time, over restarts too. 0: only when asked.
   std::chrono::seconds scrub_every{0};
+  // The customer-managed keys; null: none. Must outlive the manager.
+  const keys::KeyRing* keys = nullptr;
+  KeeperOptions keeper;
+  bool keeper_threads = true;  // false: a test calls keeper().Step
 };
 
-class Manager {
+class Manager : private KeyOwner {
  public:
   // Reads all resources and finishes what a crash left half done. `engine` and `clock` must outlive
-  // it.
+  // it. Encrypted file systems are locked until the keeper has their keys; nobody waits for it.
   static Result<std::unique_ptr<Manager>> Open(vfs::Engine& engine, const Clock& clock,
                                                const Options& options);
-  ~Manager();
+  ~Manager() override;
 
   nfs4::Exports& exports() { return exports_; }
   // The file system policies in force, by the engine's number of the file system. That of a file
   // system stands here before its exports do.
   const policy::Table& policies() const { return policies_; }
+  KeyKeeper& keeper() { return *keeper_; }
 
   // Opens the listeners of mount targets on `server`; one that cannot be opened leaves its mount
   // target in the state error, and is tried again each second. `server` must live until
@@ -71,8 +78,9 @@ class Manager {
   void Serve(rpc::Server& server);
   void StopServing();
 
-  // The file system `id` exists (is made, with its id as token) and is behind the default listener.
-  Result<void> EnsureDefaultFileSystem(const std::string& id);
+  // The file system `id` exists (is made, with its id as token, and encrypted with `key` if that is
+  // given) and is behind the default listener.
+  Result<void> EnsureDefaultFileSystem(const std::string& id, const std::string& key = {});
 
   // Numbers for metrics: usage by file system id.
   struct FileSystemUsage {
@@ -87,6 +95,9 @@ class Manager {
       const v1::DescribeFileSystemsRequest&);
   Result<v1::FileSystemDescription> UpdateFileSystem(const v1::UpdateFileSystemRequest&);
   Result<v1::Empty> DeleteFileSystem(const v1::DeleteFileSystemRequest&);
+
+  Result<v1::DescribeKeysResponse> DescribeKeys(const v1::DescribeKeysRequest&);
+  Result<v1::FileSystemDescription> RewrapDataKey(const v1::RewrapDataKeyRequest&);
 
   Result<v1::MountTargetDescription> CreateMountTarget(const v1::CreateMountTargetRequest&);
   Result<v1::DescribeMountTargetsResponse> DescribeMountTargets(
@@ -135,11 +146,16 @@ class Manager {
     std::map<std::string, std::string> mount_targets;  // by zone, the id
     std::vector<records::AccessPoint> doomed;          // records to remove with the file system
     bool finishing = false;                            // somebody deletes it now
+    // Of an encrypted one: null while it is locked, and then those access points whose records
+    // cannot be read.
+    std::unique_ptr<Sealer> sealer;
+    std::vector<std::shared_ptr<AccessPoint>> sealed;
     // Making and removing root directories, one at a time. Taken before mutex_.
     std::mutex roots_mutex;
 
     const std::string& id() const { return record.description().file_system_id(); }
     bool available() const { return record.description().life_cycle_state() == "available"; }
+    bool encrypted() const { return record.description().encrypted(); }
   };
   struct MountTarget {
     records::MountTarget record;
@@ -157,7 +173,7 @@ class Manager {
   Result<void> LoadFileSystem(records::FileSystem record);
   void LoadAccessPoint(records::AccessPoint record);
   void LoadMountTarget(records::MountTarget record);
-  void ReapplyQuotas();
+  void ReapplyQuotas(const FileSystem* only = nullptr);
   void Housekeep();
   void RunHousekeeping();
 
@@ -170,7 +186,25 @@ class Manager {
   Result<FileSystemPtr> FindAvailable(const std::string& id);
   Result<AccessPointPtr> FindAccessPoint(const std::string& id);
 
-  Result<void> MakeInEngine(FileSystem& fs);
+  // Encryption (encryption.cc). The keeper's threads call these three; mutex_ is not held.
+  Result<void> UnlockFileSystem(const std::string& id, const SecretBytes& data_key) override;
+  void LockFileSystem(const std::string& id, vfs::LockReason reason) override;
+  Result<void> StoreRewrapped(const std::string& id, const std::string& blob) override;
+  struct NewKey {
+    std::string name;
+    std::string blob;
+    SecretBytes data_key;
+  };
+  // Not held: asks the provider.
+  Result<NewKey> MakeKey(const std::string& id, const std::string& name);
+  // Held from here on.
+  Result<void> CheckUnlocked(const FileSystem& fs);
+  void DescribeEncryption(const FileSystem& fs, v1::FileSystemDescription& description);
+  void AddSealed(const AccessPointPtr& ap);
+  Result<std::vector<AccessPointPtr>> OpenSealed(const FileSystem& fs, const Sealer& sealer);
+  Result<void> Put(const FileSystem& fs, const records::AccessPoint& record);
+
+  Result<void> MakeInEngine(FileSystem& fs, const SecretBytes* data_key);
   void PublishRoot(FileSystem& fs, vfs::FileId root);
   void EnforcePolicy(const FileSystem& fs);
   std::string ArnOf(const FileSystem& fs) const;
@@ -219,6 +253,7 @@ class Manager {
   Store store_;
   std::map<std::string, FileSystemPtr> file_systems_;
   std::map<std::string, AccessPointPtr> access_points_;
+  std::map<std::string, FileSystemPtr> sealed_;  // by access point: its record cannot be read yet
   std::map<std::string, MountTarget> mount_targets_;
   std::unordered_map<std::string, std::string> file_system_tokens_;   // token to id
   std::unordered_map<std::string, std::string> access_point_tokens_;  // token to id
@@ -226,6 +261,7 @@ class Manager {
   bool default_is_fixed_ = false;    // by EnsureDefaultFileSystem
   rpc::Server* server_ = nullptr;
 
+  std::unique_ptr<KeyKeeper> keeper_;
   Scrubs scrubs_;
   int64_t scrubbed_ = 0;  // when the last one of all ended; of the housekeeper
 

@@ -11,10 +11,15 @@ Manager::Manager(vfs::Engine& engine, const Clock& clock, const Options& options
       options_(options),
       exports_([this](std::string_view id) { return FirstUse(id); }),
       store_(engine.records()),
-      scrubs_(clock) {}
+      scrubs_(clock) {
+  static const keys::KeyRing kNoKeys;
+  keeper_ = std::make_unique<KeyKeeper>(options.keys != nullptr ? *options.keys : kNoKeys, clock,
+                                        options.keeper, static_cast<KeyOwner&>(*this));
+}
 
 Manager::~Manager() {
   StopServing();
+  keeper_ = nullptr;
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -30,6 +35,7 @@ Result<std::unique_ptr<Manager>> Manager::Open(vfs::Engine& engine, const Clock&
   std::unique_ptr<Manager> manager(new Manager(engine, clock, options));
   TRY(manager->Load());
   manager->housekeeper_ = std::thread([raw = manager.get()] { raw->RunHousekeeping(); });
+  if (options.keeper_threads) manager->keeper_->Start();
   return manager;
 }
 
@@ -60,10 +66,19 @@ Result<void> Manager::LoadFileSystem(records::FileSystem record) {
   auto& description = *fs->record.mutable_description();
   file_systems_[fs->id()] = fs;
   file_system_tokens_[description.creation_token()] = fs->id();
-  if (description.life_cycle_state() == "creating") return MakeInEngine(*fs);
   if (description.life_cycle_state() == "deleting") return Ok();
+  const bool encrypted = description.encrypted();
+  if (encrypted) {
+    keeper_->Add(fs->id(), description.kms_key_id(), fs->record.data_key(), /*unlocked=*/false);
+  }
+  if (description.life_cycle_state() == "creating") {
+    return encrypted ? Ok() : MakeInEngine(*fs, nullptr);  // that one is made when its key is there
+  }
   auto engine = engine_.GetFileSystem(fs->record.number());
-  auto root = engine.ok() ? (*engine)->RealmRoot(vfs::kRootRealm) : engine.error();
+  Result<vfs::FileId> root =
+      vfs::FileId{.inode = fs->record.root_inode(), .generation = fs->record.root_generation()};
+  if (!engine.ok()) root = engine.error();
+  if (engine.ok() && !encrypted) root = (*engine)->RealmRoot(vfs::kRootRealm);
   if (!root.ok()) {
     // One broken file system must not keep the others from being served.
     spdlog::error("file system {} cannot be opened: {}", fs->id(), root.error().ToString());
@@ -93,6 +108,7 @@ void Manager::LoadAccessPoint(records::AccessPoint record) {
   auto ap = std::make_shared<AccessPoint>();
   ap->record = std::move(record);
   ap->file_system = found->second;
+  if (!ap->record.sealed().empty()) return AddSealed(ap);
   Insert(ap);
 }
 
@@ -112,8 +128,14 @@ void Manager::LoadMountTarget(records::MountTarget record) {
 }
 
 // A crash may have come between the record of a quota and the engine's.
-void Manager::ReapplyQuotas() {
-  for (auto& [id, ap] : access_points_) {
+// Mutex not held.
+void Manager::ReapplyQuotas(const FileSystem* only) {
+  std::map<std::string, AccessPointPtr> access_points;
+  {
+    std::lock_guard lock(mutex_);
+    access_points = only == nullptr ? access_points_ : only->access_points;
+  }
+  for (auto& [id, ap] : access_points) {
     bool live = ap->record.description().life_cycle_state() == "available";
     if (!live || ap->record.realm() == 0 || ap->file_system->engine == nullptr) continue;
     auto applied = ApplyQuota(*ap->file_system, ap->record.description().root_directory().path(),

@@ -112,6 +112,8 @@ class Service final : public v1::Control::Service {
   TARN_OPERATION(TagResource, Empty)
   TARN_OPERATION(UntagResource, Empty)
   TARN_OPERATION(ListTagsForResource, ListTagsForResourceResponse)
+  TARN_OPERATION(DescribeKeys, DescribeKeysResponse)
+  TARN_OPERATION(RewrapDataKey, FileSystemDescription)
   TARN_OPERATION(Fsck, FsckReport)
   TARN_OPERATION(StartScrub, ScrubReport)
   TARN_OPERATION(DescribeScrub, ScrubReport)

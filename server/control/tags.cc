@@ -33,7 +33,11 @@ Result<void> Manager::ChangeTags(const std::string& id,
     TRY(change(*description.mutable_tags()));
     TRY(CheckTags(description.tags()));
     description.set_name(NameTag(description.tags()));
-    TRY(store_.Put(record));
+    if constexpr (std::is_same_v<decltype(record), records::AccessPoint>) {
+      TRY(Put(*target.file_system, record));
+    } else {
+      TRY(store_.Put(record));
+    }
     target.record = std::move(record);
     return Ok();
   };

@@ -87,6 +87,9 @@ Result<void> Daemon::StartHttp() {
 }
 
 Result<void> Daemon::OpenEngine() {
+  auto ring = keys::KeyRing::Open(options_.keys, options_.default_key);
+  if (!ring.ok()) return Of("--key, --default-key", ring.error());
+  keys_ = std::move(ring).value();
   auto engine = daemon::OpenEngine(options_.engine, options_.data_dir, engine_files_, clock_);
   if (!engine.ok()) return Of("--data-dir " + options_.data_dir, engine.error());
   engine_ = std::move(engine).value();
@@ -95,11 +98,15 @@ Result<void> Daemon::OpenEngine() {
   control.default_port = options_.listen.port;
   control.scrub_every = options_.scrub_every;
   control.scrub_bytes_per_second = options_.scrub_bytes_per_second;
+  control.keys = keys_.get();
+  control.keeper.check_every = options_.key_check_every;
+  control.keeper.unwrap_every = 2 * options_.key_check_every;
+  control.keeper.unavailable_max = options_.key_unavailable_max;
   auto manager = control::Manager::Open(*engine_, clock_, control);
   if (!manager.ok()) return Of("--data-dir " + options_.data_dir, manager.error());
   manager_ = std::move(manager).value();
   if (options_.file_system_id.empty()) return Ok();
-  auto made = manager_->EnsureDefaultFileSystem(options_.file_system_id);
+  auto made = manager_->EnsureDefaultFileSystem(options_.file_system_id, options_.file_system_key);
   return made.ok() ? Ok() : Of("--file-system-id", made.error());
 }
 
@@ -145,6 +152,7 @@ std::string Daemon::Metrics() {
   numbers.rpc = rpc_->counters();
   numbers.engine = engine_->counters();
   numbers.file_systems = manager_->Usage();
+  numbers.keys = manager_->keeper().Keys();
   numbers.nfs_clients = nfs_->clients();
   numbers.in_grace = nfs_->InGrace();
   numbers.start_time = std::chrono::duration<double>(started_).count();

@@ -10,6 +10,7 @@
 #include "common/result.h"
 #include "server/control/manager.h"
 #include "server/daemon/options.h"
+#include "server/keys/key_ring.h"
 #include "server/nfs4/server.h"
 #include "server/rpc/server.h"
 #include "server/vfs/file_system.h"
@@ -44,6 +45,7 @@ class Daemon {
   uint32_t engine_files_ = 0;
   uint16_t nfs_port_ = 0;
   // Made in this order, destroyed in the other.
+  std::unique_ptr<keys::KeyRing> keys_;
   std::unique_ptr<vfs::Engine> engine_;
   std::unique_ptr<control::Manager> manager_;
   std::unique_ptr<nfs4::Server> nfs_;

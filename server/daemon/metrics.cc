@@ -56,6 +56,36 @@ void AddUsage(Families& families, const Numbers& numbers) {
   }
 }
 
+void AddKeys(Families& families, const Numbers& numbers) {
+  using State = control::KeyKeeper::KeyState;
+  const auto add = [&](MetricType type, const char* name, const char* help, auto value) {
+    for (const State& key : numbers.keys) {
+      families.Add(type, name, help, static_cast<double>(value(key)), {{"key", key.name}});
+    }
+  };
+  const auto counter = MetricType::Counter;
+  const auto gauge = MetricType::Gauge;
+  add(counter, "tarn_key_checks_total", "Times that a key's provider was asked for it.",
+      [](const State& key) { return key.checks; });
+  add(counter, "tarn_key_check_failures_total", "Of those, the ones that failed.",
+      [](const State& key) { return key.failures; });
+  add(counter, "tarn_key_unwraps_total", "Data keys that a provider was asked to unwrap.",
+      [](const State& key) { return key.unwraps; });
+  add(counter, "tarn_key_unwrap_failures_total", "Of those, the ones that failed.",
+      [](const State& key) { return key.unwrap_failures; });
+  add(counter, "tarn_key_rewraps_total", "Data keys wrapped again by a newer version.",
+      [](const State& key) { return key.rewraps; });
+  add(gauge, "tarn_key_available", "1 when the last check of a key went well.",
+      [](const State& key) { return key.known && key.error.empty() ? 1 : 0; });
+  add(gauge, "tarn_key_unavailable_seconds",
+      "For how long a key's provider has been in trouble, or the key lost.",
+      [](const State& key) { return key.unavailable_seconds; });
+  add(gauge, "tarn_key_file_systems", "Encrypted file systems of a key.",
+      [](const State& key) { return key.file_systems; });
+  add(gauge, "tarn_key_locked_file_systems", "Of those, the ones that are locked.",
+      [](const State& key) { return key.locked; });
+}
+
 void AddEngine(Families& families, const vfs::EngineCounters& engine) {
   const auto counter = MetricType::Counter;
   families.Add(counter, "tarn_blocks_verified_total",
@@ -120,6 +150,7 @@ std::string MetricsText(const Numbers& numbers) {
                numbers.in_grace ? 1 : 0);
   AddEngine(families, numbers.engine);
   AddUsage(families, numbers);
+  AddKeys(families, numbers);
   return families.Text();
 }
 

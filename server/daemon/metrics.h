@@ -12,6 +12,7 @@ struct Numbers {
   rpc::ServerCounters rpc;
   vfs::EngineCounters engine;
   std::vector<control::Manager::FileSystemUsage> file_systems;
+  std::vector<control::KeyKeeper::KeyState> keys;
   size_t nfs_clients = 0;
   bool in_grace = false;
   double start_time = 0;  // seconds since 1970

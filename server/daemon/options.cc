@@ -17,6 +17,8 @@ constexpr int kLeaseSecondsMin = 1;
 constexpr int kLeaseSecondsMax = 3600;
 constexpr int64_t kScrubHoursMax = 8760;
 constexpr int64_t kScrubMibMax = 100'000;
+constexpr int64_t kKeyCheckSecondsMax = 30;
+constexpr int64_t kKeyMinutesMax = 525'600;
 
 bool IsNumericAddress(const std::string& host) {
   in6_addr buffer{};
@@ -48,7 +50,26 @@ struct Raw {
   int64_t lease = 30;
   int64_t scrub_hours = 0;
   int64_t scrub_mib = 64;
+  int64_t key_unavailable_minutes = 0;
+  int64_t key_check_seconds = 15;
 };
+
+void AddKeyFlags(CLI::App& app, Options& options, Raw& raw) {
+  app.add_option("--key", options.keys,
+                 "NAME=URI of a key for encryption at rest: file:///DIR, kmsv2:unix:///SOCKET or "
+                 "vault-transit:https://HOST:PORT/MOUNT/keys/NAME?token-file=FILE; repeatable");
+  app.add_option("--default-key", options.default_key,
+                 "The key of encrypted file systems that name none [the only one]");
+  app.add_option("--file-system-key", options.file_system_key,
+                 "Encrypt the file system of --file-system-id with this key when it is made");
+  app.add_option("--key-check-every", raw.key_check_seconds,
+                 "Seconds between two checks of a key; each file system's, twice that")
+      ->capture_default_str();
+  app.add_option("--key-unavailable-max", raw.key_unavailable_minutes,
+                 "Minutes to serve on while a key's provider cannot be reached; 0: for as long as "
+                 "the process lives")
+      ->capture_default_str();
+}
 
 void AddFlags(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--data-dir", options.data_dir,
@@ -80,6 +101,7 @@ void AddFlags(CLI::App& app, Options& options, Raw& raw) {
       ->capture_default_str();
   app.add_option("--scrub-rate", raw.scrub_mib, "What a scrub reads at most, in MiB a second")
       ->capture_default_str();
+  AddKeyFlags(app, options, raw);
   app.add_option("--prepare-data-dir", raw.prepare,
                  "UID:GID: make --data-dir, give it and all in it to that owner, and exit");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn or error")
@@ -125,6 +147,28 @@ Result<void> CheckTls(Options& options, const std::string& tls) {
   return Ok();
 }
 
+Result<void> CheckKeys(Options& options, const Raw& raw) {
+  if (!options.default_key.empty() && options.keys.empty()) {
+    return Error(Code::kInvalid, "--default-key needs --key NAME=URI");
+  }
+  if (!options.file_system_key.empty() && options.file_system_id.empty()) {
+    return Error(Code::kInvalid, "--file-system-key needs --file-system-id fs-...");
+  }
+  if (raw.key_check_seconds < 1 || raw.key_check_seconds > kKeyCheckSecondsMax) {
+    return Error(Code::kInvalid, "--key-check-every " + std::to_string(raw.key_check_seconds) +
+                                     ": use 1 to 30 seconds, so that a lost key locks within a "
+                                     "minute");
+  }
+  if (raw.key_unavailable_minutes < 0 || raw.key_unavailable_minutes > kKeyMinutesMax) {
+    return Error(Code::kInvalid, "--key-unavailable-max " +
+                                     std::to_string(raw.key_unavailable_minutes) +
+                                     ": use 0 (no end) to 525600 minutes");
+  }
+  options.key_check_every = std::chrono::seconds{raw.key_check_seconds};
+  options.key_unavailable_max = std::chrono::minutes{raw.key_unavailable_minutes};
+  return Ok();
+}
+
 Result<void> Check(Options& options, const Raw& raw) {
   if (options.data_dir.empty()) {
     return Error(Code::kInvalid,
@@ -147,6 +191,7 @@ Result<void> Check(Options& options, const Raw& raw) {
   }
   TRY(CheckControl(options));
   TRY(CheckTls(options, raw.tls));
+  TRY(CheckKeys(options, raw));
   if (!options.http_listen.empty()) {
     TRY(HostPort http, ParseHostPort("--http-listen", options.http_listen));
     options.http_listen = http.Text();

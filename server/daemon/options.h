@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 
@@ -38,6 +39,11 @@ struct Options {
   std::chrono::seconds lease{30};
   std::chrono::hours scrub_every{0};    // 0: only when asked
   uint64_t scrub_bytes_per_second = 0;  // filled in
+  std::vector<std::string> keys;        // NAME=URI
+  std::string default_key;
+  std::string file_system_key;                  // of file_system_id, when it is made
+  std::chrono::seconds key_unavailable_max{0};  // 0: as long as the process lives
+  std::chrono::seconds key_check_every{15};
   std::optional<Owner> prepare_data_dir;
   std::string log_level = "info";
 };

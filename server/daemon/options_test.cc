@@ -81,6 +81,24 @@ TEST(Options, AddressesOfBothFamilies) {
   EXPECT_EQ(ParseHostPort("--listen", "127.0.0.1:0")->port, 0);
 }
 
+TEST(Options, Keys) {
+  auto command = Parse({"--data-dir", "/d", "--key", "a=file:///a", "--key", "b=file:///b",
+                        "--default-key", "b", "--key-unavailable-max", "5"});
+  ASSERT_TRUE(command.ok()) << command.error().ToString();
+  EXPECT_EQ(command->options.keys.size(), 2u);
+  EXPECT_EQ(command->options.default_key, "b");
+  EXPECT_EQ(command->options.key_unavailable_max, std::chrono::minutes{5});
+  for (std::vector<const char*> words : {std::vector{"--default-key", "a"},
+                                         {"--file-system-key", "a"},
+                                         {"--key-check-every", "31"},
+                                         {"--key-check-every", "0"},
+                                         {"--key-unavailable-max", "-1"}}) {
+    std::vector<const char*> all{"--data-dir", "/d"};
+    all.insert(all.end(), words.begin(), words.end());
+    EXPECT_EQ(Parse(all).code(), Code::kInvalid) << words[0];
+  }
+}
+
 TEST(Options, PreparingNeedsNothingElse) {
   auto command = Parse({"--data-dir", "/d", "--prepare-data-dir", "1000:1001"});
   ASSERT_TRUE(command.ok());

@@ -17,7 +17,7 @@ programs=(common_test tls_test crypto_test xdr_test rpc_test vfs_test engine_mem
   engine_local_test nfs4_test nfs_test)
 # The distribution's gRPC is not instrumented: to ThreadSanitizer all that one of its threads hands
 # to another is a race.
-[ "$suite" = tsan ] || programs+=(control_test daemon_test)
+[ "$suite" = tsan ] || programs+=(control_test daemon_test keys_test)
 log=build/tests/$suite-build.log
 mkdir -p build/tests
 if ! { cmake --preset "$preset" &&

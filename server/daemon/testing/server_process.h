@@ -38,6 +38,7 @@ class ServerProcess {
   // All it wrote to stderr and stdout so far.
   std::string Output() const;
 
+  pid_t pid() const { return pid_; }
   uint16_t nfs_port() const { return PortAfter("serves NFS on 127.0.0.1:"); }
   uint16_t http_port() const { return PortAfter("http on port "); }
   uint16_t control_port() const { return PortAfter("control on port "); }

@@ -1,0 +1,60 @@
+// A key provider for tests: its versions are numbers, and it fails and hangs as it is told.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "server/keys/provider.h"
+
+namespace tarn::control {
+
+class FakeProvider : public keys::KeyProvider {
+ public:
+  std::optional<Error> wrap_error;
+  std::optional<Error> unwrap_error;
+  std::optional<Error> check_error;
+  bool wraps_rubbish = false;
+  int version = 1;
+  uint64_t unwraps = 0;
+  std::atomic<bool> hang{false};
+  std::atomic<bool> hanging{false};
+
+  Result<keys::Wrapped> Wrap(const SecretBytes& secret, const keys::Call& call) override {
+    TRY(Hang(call));
+    if (wrap_error) return *wrap_error;
+    std::string bytes(secret.view());
+    for (char& c : bytes) c = static_cast<char>(c ^ 0x5a);
+    if (wraps_rubbish) bytes.front() = 'r';
+    return keys::Wrapped{
+        .version = std::to_string(version), .ciphertext = std::move(bytes), .annotations = {}};
+  }
+  Result<SecretBytes> Unwrap(const keys::Wrapped& wrapped, const keys::Call& call) override {
+    ++unwraps;
+    TRY(Hang(call));
+    if (unwrap_error) return *unwrap_error;
+    std::string bytes = wrapped.ciphertext;
+    for (char& c : bytes) c = static_cast<char>(c ^ 0x5a);
+    return SecretBytes(bytes);
+  }
+  Result<std::string> Check(const keys::Call& call) override {
+    TRY(Hang(call));
+    if (check_error) return *check_error;
+    return std::to_string(version);
+  }
+  std::string Place() const override { return "fake"; }
+
+ private:
+  Result<void> Hang(const keys::Call& call) {
+    while (hang) {
+      hanging = true;
+      if (call.stop.stop_requested()) return Error(Code::kAborted, "stopped");
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return Ok();
+  }
+};
+
+}  // namespace tarn::control
