@@ -5,7 +5,6 @@
 namespace tarn::control {
 namespace {
 
-using policy::Action;
 using testing::HasSubstr;
 
 constexpr const char* kReadOnly = R"({"Version": "2012-10-17", "Statement": [

@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <random>
 
+#include "common/sanitized.h"
 #include "server/policy/testing/cases.h"
 
 namespace tarn::policy {
 namespace {
 
-constexpr int kPolicies = 500;
+constexpr int kPolicies = kSanitized ? 50 : 500;
 constexpr int kRequestsEach = 8;
 
 // Statements and requests from few words, so that they meet often.
