@@ -29,7 +29,7 @@ LAYERS = {
     "server/nfs4/": SERVER_BASE + ["server/rpc/", "server/vfs/", "server/engine/"],
     "server/control/": SERVER_BASE
     + ["common/grpc/", "server/rpc/", "server/vfs/", "server/engine/", "server/nfs4/",
-       "server/policy/"],
+       "server/keys/", "server/policy/"],
     "server/": SERVER_BASE + ["common/grpc/", "server/"],
     "csi/": LOWEST + ["common/grpc/", "api/", "operator/kube/"],
     "operator/": LOWEST + ["common/grpc/", "api/"],
