@@ -14,7 +14,6 @@ namespace tarn::local {
 namespace {
 
 using namespace vfs;  // NOLINT(google-build-using-namespace)
-using ::testing::Each;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 

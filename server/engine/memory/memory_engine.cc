@@ -65,16 +65,20 @@ class MemoryEngine : public vfs::Engine {
   vfs::RecordStore& records() override { return records_; }
 
   Result<uint32_t> CreateFileSystem(const SecretBytes* key) override {
-    Held held{std::make_unique<MemoryFileSystem>(clock_), nullptr, {}};
+    SecretBytes key_check;
     if (key != nullptr) {
       if (key->size() != vfs::kKeyBytes) return WrongKey("has not 32 bytes");
-      held.gate = std::make_unique<Gate>(Gate::LockedError(kNotThere), true);
-      TRY(held.key_check, CheckOf(*key));
-      held.gate->Open(*held.files, false);
+      TRY(key_check, CheckOf(*key));
     }
     std::lock_guard lock(mutex_);
     uint32_t number = next_number_++;
-    file_systems_.emplace(number, std::move(held));
+    Held& held = file_systems_[number];
+    held.files = std::make_unique<MemoryFileSystem>(clock_);
+    if (key != nullptr) {
+      held.key_check = std::move(key_check);
+      held.gate = std::make_unique<Gate>(Gate::LockedError(kNotThere), true);
+      held.gate->Open(*held.files, false);
+    }
     return number;
   }
 

@@ -38,7 +38,7 @@ T Must(Result<T> result) {
   if (!result) Die(result.error().ToString());
   return std::move(*result);
 }
-void Must(Result<void> result) {
+void Must(const Result<void>& result) {
   if (!result) Die(result.error().ToString());
 }
 
@@ -136,8 +136,9 @@ class Bench {
         Must(fs_->Remove(kRoot, directory, name(thread, i)));
       }
     });
+    const int plain_files = threads * (kFilesPerThread / 10);
     std::printf("%d threads: create %.0f/s (ratio to plain create and fsync %.2f)\n", threads,
-                files / create, files / create / (files / 10 / plain));
+                files / create, files / create / (plain_files / plain));
     std::printf("%d threads: remove %.0f/s\n", threads, files / remove);
     std::printf("getattr %.2f us, lookup %.2f us, list with attributes %.2f us an entry\n",
                 get / kGets * 1e6, lookup / files * 1e6, list / files * 1e6);
@@ -167,9 +168,10 @@ class Bench {
           ::close(fd);
         }
       });
+      const int plain_files = threads_ * (each / 4);
       std::printf("%d threads: create, write %zu, commit: %.0f/s (ratio to plain %.2f)\n", threads_,
                   bytes, each * threads_ / engine,
-                  (each * threads_ / engine) / (each / 4 * threads_ / plain));
+                  (each * threads_ / engine) / (plain_files / plain));
     }
   }
 
