@@ -16,6 +16,8 @@ import compare
 from servers import BIN, FILE_SYSTEM, Server, free_port
 
 MIB = 1 << 20
+TOKEN_OID = '2.25.270936704681565692540009643390145467597'
+TOKEN_BYTES = 1200
 STUNNEL = '''
 foreground = quiet
 pid =
@@ -37,6 +39,19 @@ def make_certificates(directory):
          '-days', '2', '-subj', '/CN=bench', '-addext', 'subjectAltName=IP:127.0.0.1'],
         capture_output=True, check=True)
     shutil.copy(f'{directory}/tls.crt', f'{directory}/ca.crt')
+
+
+def make_client_certificate(directory):
+    """What a pod's mount shows: an access point, a ServiceAccount token of the usual size."""
+    subprocess.run(
+        ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+         '-nodes', '-keyout', f'{directory}/client.key', '-out', f'{directory}/client.crt',
+         '-days', '2', '-subj', '/CN=client',
+         '-addext', '1.3.6.1.4.1.4843.7.1=ASN1:UTF8String:fsap-0123456789abcdef0',
+         '-addext', f'{TOKEN_OID}=ASN1:UTF8String:{"t" * TOKEN_BYTES}'],
+        capture_output=True, check=True)
+    return ['--tls-ca', f'{directory}/ca.crt', '--tls-cert', f'{directory}/client.crt',
+            '--tls-key', f'{directory}/client.key']
 
 
 class TlsTarn(Server):
@@ -104,10 +119,11 @@ def idle_bytes(directory, count, options):
     """Of the server's memory, for each idle NFS client."""
     server = TlsTarn(directory)
     try:
+        arguments = options(directory)
         before = server.resident_bytes()
         with subprocess.Popen(
                 [os.path.join(BIN, 'tarn-bench'), 'idle', '--server', f'127.0.0.1:{server.port}',
-                 '--connections', str(count), *options],
+                 '--connections', str(count), *arguments],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE) as held:
             held.stdout.readline()
             time.sleep(1)
@@ -136,11 +152,12 @@ def main():
     if args.idle:
         each = {}
         for name, options in (('plain', lambda d: []),
-                              ('TLS', lambda d: ['--tls-ca', f'{d}/ca.crt'])):
+                              ('TLS', lambda d: ['--tls-ca', f'{d}/ca.crt']),
+                              ('TLS with a certificate', make_client_certificate)):
             with tempfile.TemporaryDirectory(prefix='bench-tls-') as directory:
-                each[name] = idle_bytes(directory, args.idle, options(directory))
-        print(f'\nAn idle NFS client: plain {each["plain"]:,.0f} bytes, TLS {each["TLS"]:,.0f} '
-              '(of which the connection is a part).')
+                each[name] = idle_bytes(directory, args.idle, options)
+        told = ', '.join(f'{name} {value:,.0f} bytes' for name, value in each.items())
+        print(f'\nAn idle NFS client with its connection: {told}.')
     return 0
 
 
