@@ -29,6 +29,7 @@ struct FileSystemFacts {
   int64_t size_timestamp = 0;  // seconds since 1970
   std::string throughput_mode;
   double provisioned_mibps = 0;
+  std::string status_message = {};  // why the state is error
 };
 
 struct AccessPointUser {

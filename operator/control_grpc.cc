@@ -47,7 +47,8 @@ class GrpcControl : public ControlApi {
                            d.size_in_bytes().value_in_archive(),
                            d.size_in_bytes().timestamp(),
                            d.throughput_mode(),
-                           d.provisioned_throughput_in_mibps()};
+                           d.provisioned_throughput_in_mibps(),
+                           d.status_message()};
   }
 
   Result<void> UpdateThroughput(const std::string& address, const std::string& id,

@@ -210,6 +210,11 @@ Result<void> FileSystemReconciler::Configure(const Json& fs, const std::string& 
   TRY(FileSystemFacts facts, context_.control.DescribeFileSystem(address, id));
   SetSize(facts, context_.now_seconds(), kSizeAgeSeconds, status);
   status["lifeCycleState"] = facts.life_cycle_state.empty() ? "available" : facts.life_cycle_state;
+  if (facts.life_cycle_state == "error") {
+    // Such as a key that was taken away; the server takes no settings then.
+    status.Waiting("FileSystemError", facts.status_message);
+    return Ok();
+  }
   const Json& spec = Object(fs, "spec");
   std::string mode = Str(spec, "throughputMode");
   double mibps = spec.value("provisionedThroughputInMiBps", 0.0);
@@ -280,6 +285,7 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   TRY(ApplyPolicy(fs, JoinHostPort(ip, kControlPort), status));
   TRY(Configure(fs, JoinHostPort(ip, kControlPort), status));
   TRY(PutInRegistry(context_, fs, ip));
+  if (status["lifeCycleState"] == "error") return Outcome{kWhileWaiting};
   status.Ready("Available", "serves NFS at " + JoinHostPort(ip, kNfsPort));
   return Outcome{kRefresh};
 }

@@ -14,6 +14,7 @@ const char* kVolumeDir = "/var/lib/tarn";
 const char* kDataDir = "/var/lib/tarn/data";
 const char* kControlSocket = "/var/lib/tarn/data/control.sock";  // the server's default
 const char* kTlsDir = "/etc/tarn/tls";
+const char* kKeyDir = "/etc/tarn/key";
 // RocksDB's recovery of a large log takes its time; only then does the liveness probe begin.
 constexpr int kMaxStartSeconds = 600;
 constexpr int kGraceSeconds = 30;
@@ -40,6 +41,19 @@ std::string ImageOf(const Settings& settings, const Json& server) {
   return image.empty() ? settings.server_image : image;
 }
 
+// The Secret with the key that an encrypted one is made with; empty: it is not encrypted.
+std::string KeySecretOf(const Json& fs) {
+  const Json& spec = Object(fs, "spec");
+  return Bool(spec, "encrypted", false) ? Str(spec, "kmsKeyID") : "";
+}
+
+// `optional`: a Secret that is gone takes the key away from the running server, too, and does not
+// keep a pod from starting, which then says what it lacks.
+Json KeyVolume(const std::string& secret) {
+  return {{"name", "key"},
+          {"secret", {{"secretName", secret}, {"defaultMode", 0440}, {"optional", true}}}};
+}
+
 Json ServerContainer(const Settings& settings, const Json& fs) {
   const Json& server = Object(Object(fs, "spec"), "server");
   std::string log_level = Str(server, "logLevel");
@@ -52,6 +66,13 @@ Json ServerContainer(const Settings& settings, const Json& fs) {
                Flag("log-level", log_level.empty() ? "info" : log_level)};
   if (int64_t lease = Int(server, "leaseSeconds"); lease > 0) {
     args.push_back(Flag("lease", std::to_string(lease)));
+  }
+  Json mounts = {{{"name", "data"}, {"mountPath", kVolumeDir}},
+                 {{"name", "control-tls"}, {"mountPath", kTlsDir}, {"readOnly", true}}};
+  if (std::string key = KeySecretOf(fs); !key.empty()) {
+    args.push_back(Flag("key", key + "=file://" + kKeyDir));
+    args.push_back(Flag("file-system-key", key));
+    mounts.push_back({{"name", "key"}, {"mountPath", kKeyDir}, {"readOnly", true}});
   }
   Json resources = Object(server, "resources");
   if (resources.empty()) resources = {{"requests", {{"cpu", "50m"}, {"memory", "128Mi"}}}};
@@ -71,9 +92,7 @@ Json ServerContainer(const Settings& settings, const Json& fs) {
           {"readinessProbe", Probe("/readyz", 2, 3)},
           {"securityContext", Restricted()},
           {"resources", resources},
-          {"volumeMounts",
-           {{{"name", "data"}, {"mountPath", kVolumeDir}},
-            {{"name", "control-tls"}, {"mountPath", kTlsDir}, {"readOnly", true}}}}};
+          {"volumeMounts", mounts}};
 }
 
 // The one container that runs as root, and only for as long as it takes to give a host's directory
@@ -141,6 +160,7 @@ Json PodSpec(const Settings& settings, const Json& fs) {
                 {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
               {"containers", {ServerContainer(settings, fs)}},
               {"volumes", {tls}}};
+  if (std::string key = KeySecretOf(fs); !key.empty()) pod["volumes"].push_back(KeyVolume(key));
   if (!host.empty()) {
     pod["initContainers"] = {PrepareContainer(settings, fs)};
     pod["volumes"].push_back(

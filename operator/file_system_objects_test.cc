@@ -115,6 +115,21 @@ TEST(FileSystemStatefulSet, FollowsServerSettings) {
   EXPECT_EQ(FileSystemBudget(fs)["spec"]["maxUnavailable"], 0);
 }
 
+TEST(FileSystemStatefulSet, MountsTheKeyOfAnEncryptedOne) {
+  Json fs =
+      FileSystem({{"storage", {{"size", "1Gi"}}}, {"encrypted", true}, {"kmsKeyID", "my-key"}});
+  Json pod = PodOf(FileSystemStatefulSet(kSettings, fs, Json()));
+  std::vector<std::string> args = pod["containers"][0]["args"];
+  EXPECT_THAT(args, Contains("--key=my-key=file:///etc/tarn/key"));
+  EXPECT_THAT(args, Contains("--file-system-key=my-key"));
+  EXPECT_EQ(pod["containers"][0]["volumeMounts"][2],
+            Json({{"name", "key"}, {"mountPath", "/etc/tarn/key"}, {"readOnly", true}}));
+  Json secret = pod["volumes"][1]["secret"];
+  EXPECT_EQ(secret["secretName"], "my-key");
+  EXPECT_EQ(secret["optional"], true);
+  EXPECT_EQ(secret["defaultMode"], 0440);
+}
+
 TEST(FileSystemObjects, OnlyWhatCanBeMadeAnewGoesWithItsOwner) {
   Json fs = FileSystem({{"storage", {{"size", "1Gi"}}}});
   EXPECT_FALSE(

@@ -136,6 +136,18 @@ TEST_F(FileSystemTest, AServerThatDoesNotAnswerIsAConditionUntilItDoes) {
   EXPECT_EQ(rig_.control.throughput_mode(), "bursting");
 }
 
+TEST_F(FileSystemTest, ALockedFileSystemIsNotReadyAndSaysWhy) {
+  rig_.Start();
+  rig_.MakeShared();
+  rig_.control.SetError("locked: its key 'k' was taken away");
+  rig_.Change(kFileSystem, {{"metadata", {{"name", "shared"}, {"namespace", "default"}}},
+                            {"spec", {{"throughputMode", "bursting"}}}});
+  EXPECT_TRUE(Eventually([&] { return Reason() == "FileSystemError"; }));
+  EXPECT_THAT(rig_.Condition(kFileSystem, "shared", "Ready", "message"), HasSubstr("taken away"));
+  rig_.control.SetError("");
+  EXPECT_TRUE(Eventually([&] { return Reason() == "Available"; }));
+}
+
 TEST_F(FileSystemTest, SomebodyElsesServiceIsNotTakenOver) {
   rig_.Create(kService, {{"metadata", {{"name", "shared"}}}, {"spec", {{"clusterIP", "1.2.3.4"}}}});
   rig_.Start();

@@ -18,7 +18,8 @@ Result<FileSystemFacts> FakeControl::DescribeFileSystem(const std::string&, cons
   std::lock_guard lock(mu_);
   TRY(Enter());
   FileSystemFacts facts;
-  facts.life_cycle_state = "available";
+  facts.life_cycle_state = error_.empty() ? "available" : "error";
+  facts.status_message = error_;
   facts.size_bytes = facts.size_in_standard = size_;
   facts.throughput_mode = mode_;
   facts.provisioned_mibps = mibps_;
@@ -126,6 +127,11 @@ Result<void> FakeControl::SetTags(const std::string&, const std::string& id, con
 void FakeControl::SetDown(bool down) {
   std::lock_guard lock(mu_);
   down_ = down;
+}
+
+void FakeControl::SetError(const std::string& why) {
+  std::lock_guard lock(mu_);
+  error_ = why;
 }
 
 void FakeControl::SetSize(uint64_t bytes) {

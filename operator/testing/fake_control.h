@@ -43,6 +43,8 @@ class FakeControl : public ControlApi {
 
   // From now on no server answers.
   void SetDown(bool down);
+  // Why file systems are in the state error; empty: they are available.
+  void SetError(const std::string& why);
   // The size that servers tell.
   void SetSize(uint64_t bytes);
   std::map<std::string, AccessPoint> access_points();
@@ -65,6 +67,7 @@ class FakeControl : public ControlApi {
   std::function<Result<void>()> gate_;
   bool down_ = false;
   bool roots_deleted_ = false;
+  std::string error_;
   ClientPems pems_;
   uint64_t size_ = 0;
   std::string mode_ = "elastic";
