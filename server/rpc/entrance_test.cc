@@ -275,7 +275,7 @@ TEST_P(RpcEntrance, RpcWithTls) {
 
 TEST_P(RpcEntrance, RpcWithTlsNeedsVersion13AndOurProtocol) {
   TlsServer server;
-  auto asks = [&server](TlsClient& client) {
+  auto asks = [](TlsClient& client) {
     client.RawClient::Send(Marked(CallBytes({.credential = kTls})));
     Bytes reply(36);
     return client.RawClient::Receive(reply.data(), reply.size());
