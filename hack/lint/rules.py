@@ -27,6 +27,7 @@ LAYERS = {
     "server/engine/": LOWEST + ["server/vfs/"],
     "server/policy/": LOWEST,
     "server/keys/": SERVER_BASE + ["common/grpc/"],
+    "server/identity/": LOWEST,
     "server/nfs4/": SERVER_BASE + ["server/rpc/", "server/vfs/", "server/engine/"],
     "server/control/": SERVER_BASE
     + ["common/grpc/", "server/rpc/", "server/vfs/", "server/engine/", "server/nfs4/",

@@ -48,6 +48,16 @@ std::vector<ExportPtr> ExportTable::FileSystems() {
   return roots;
 }
 
+bool ExportTable::AnyAccessPoint(uint32_t file_system,
+                                 const std::function<bool(const std::string& name)>& visit) {
+  std::shared_lock lock(names_mutex_);
+  auto at = names_.lower_bound({file_system, std::string()});
+  for (; at != names_.end() && at->first.first == file_system; ++at) {
+    if (visit(at->first.second)) return true;
+  }
+  return false;
+}
+
 void ExportTable::AddName(uint32_t file_system, const std::string& name, uint64_t number) {
   std::unique_lock lock(names_mutex_);
   names_[{file_system, name}] = number;

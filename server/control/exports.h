@@ -32,6 +32,10 @@ class ExportTable : public nfs4::Exports {
   Result<ExportPtr> Find(uint32_t file_system, uint64_t number) override;
   std::vector<ExportPtr> FileSystems() override;
 
+  // The names of a file system's access points, one after the other, until `visit` is true; whether
+  // it was. `visit` must not come back here.
+  bool AnyAccessPoint(uint32_t file_system,
+                      const std::function<bool(const std::string& name)>& visit);
   // The name leads to the number, whose export may come later (at first use).
   void AddName(uint32_t file_system, const std::string& name, uint64_t number);
   void RemoveName(uint32_t file_system, const std::string& name);

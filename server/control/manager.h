@@ -66,7 +66,7 @@ class Manager : private KeyOwner {
                                                const Options& options);
   ~Manager() override;
 
-  nfs4::Exports& exports() { return exports_; }
+  ExportTable& exports() { return exports_; }
   // The file system policies in force, by the engine's number of the file system. That of a file
   // system stands here before its exports do.
   const policy::Table& policies() const { return policies_; }

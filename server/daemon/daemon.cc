@@ -61,6 +61,7 @@ Daemon::~Daemon() {
   rpc_ = nullptr;
   nfs_ = nullptr;
   service_ = nullptr;
+  access_ = nullptr;
   manager_ = nullptr;
   engine_ = nullptr;
 }
@@ -110,13 +111,27 @@ Result<void> Daemon::OpenEngine() {
   return made.ok() ? Ok() : Of("--file-system-id", made.error());
 }
 
+Result<void> Daemon::StartAccess() {
+  access::AccessControl::Issuers issuers;
+  if (!options_.token_issuers.empty()) {
+    auto file = identity::IssuersFile::Open(options_.token_issuers);
+    if (!file.ok()) return Of("--token-issuers", file.error());
+    issuers_ = std::move(file).value();
+    issuers = [this] { return issuers_->Current(); };
+  }
+  access_ = std::make_unique<access::AccessControl>(manager_->exports(), manager_->policies(),
+                                                    std::move(issuers), clock_);
+  return Ok();
+}
+
 Result<void> Daemon::StartNfs() {
   nfs4::ServerOptions nfs;
   nfs.lease = options_.lease;
-  TRY(nfs_, nfs4::Server::Start(nfs, manager_->exports(), engine_->records(), clock_));
+  TRY(StartAccess());
+  TRY(nfs_, nfs4::Server::Start(nfs, *access_, engine_->records(), clock_));
   rpc::ServerOptions rpc;
   rpc.connections_max = connections_max_;
-  rpc::Guard guard;
+  rpc::Guard guard{.tls = nullptr, .gate = access_.get()};
   if (options_.tls != TlsUse::kOff) {
     auto tls = tls::ServerTls::Open(options_.tls_dir);
     if (!tls.ok()) return Of("--tls-dir", tls.error());

@@ -8,8 +8,10 @@
 #include "common/grpc/server.h"
 #include "common/http_endpoint.h"
 #include "common/result.h"
+#include "server/access/access_control.h"
 #include "server/control/manager.h"
 #include "server/daemon/options.h"
+#include "server/identity/issuers_file.h"
 #include "server/keys/key_ring.h"
 #include "server/nfs4/server.h"
 #include "server/rpc/server.h"
@@ -33,6 +35,7 @@ class Daemon {
   Result<void> Run();
   Result<void> StartHttp();
   Result<void> OpenEngine();
+  Result<void> StartAccess();
   Result<void> StartNfs();
   Result<void> StartControl();
   std::string Metrics();
@@ -48,6 +51,8 @@ class Daemon {
   std::unique_ptr<keys::KeyRing> keys_;
   std::unique_ptr<vfs::Engine> engine_;
   std::unique_ptr<control::Manager> manager_;
+  std::unique_ptr<identity::IssuersFile> issuers_;
+  std::unique_ptr<access::AccessControl> access_;
   std::unique_ptr<nfs4::Server> nfs_;
   std::unique_ptr<rpc::Server> rpc_;
   std::unique_ptr<grpc::Service> service_;

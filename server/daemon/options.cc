@@ -93,6 +93,9 @@ void AddFlags(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--tls", raw.tls,
                  "off, optional (plain NFS too) or required, on the NFS listeners [optional with "
                  "--tls-dir, else off]");
+  app.add_option("--token-issuers", options.token_issuers,
+                 "File with the issuers of the ServiceAccount tokens that count; re-read when it "
+                 "changes");
   app.add_option("--http-listen", options.http_listen,
                  "ADDR:PORT of /healthz, /readyz and /metrics");
   app.add_option("--lease", raw.lease, "NFS lease in seconds")->capture_default_str();

@@ -1,5 +1,6 @@
 #include "server/nfs4/compound.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "common/log.h"
@@ -28,6 +29,12 @@ constexpr uint32_t kXidsRemembered = 1024;
 // the first byte, and the last ones stay. Neighbours get different places either way.
 uint32_t PlaceOf(uint32_t xid) {
   return (xid + __builtin_bswap32(xid)) % kXidsRemembered;
+}
+
+void SquashRoot(vfs::Caller& caller) {
+  if (caller.uid == 0) caller.uid = kSquashedId;
+  if (caller.gid == 0) caller.gid = kSquashedId;
+  std::replace(caller.gids.begin(), caller.gids.end(), 0U, kSquashedId);
 }
 
 }  // namespace
@@ -84,7 +91,10 @@ nfsstat4 Compound::Admit(nfs_opnum4 number, uint32_t index) {
   }
   if (op.run == nullptr || minor > op.minor_max) return NFS4ERR_NOTSUPP;
   if (minor == 0 && to.size() > kReplyBytesMax40) return NFS4ERR_RESOURCE;
-  if (op.needs_file && !current) return NFS4ERR_NOFILEHANDLE;
+  if (op.needs_file) {
+    if (!current) return NFS4ERR_NOFILEHANDLE;
+    NFS_TRY(MayUseCurrent(op.passing));
+  }
   if (slot_ && op.changes) return CheckReplySize(number);
   return NFS4_OK;
 }
@@ -207,12 +217,28 @@ void Compound::Finish() {
   if (replay_key_) services.replays.Finish(*replay_key_, to.Flatten(reply_at_));
 }
 
+void Compound::AskForRights(const Export& exported) {
+  rights_ = services.exports.RightsOf(call.peer, exported);
+  rights_to_ = &exported;
+}
+
+nfsstat4 Compound::MayEnter(const Export& exported) {
+  const Rights& rights = RightsTo(exported);
+  return rights.mount || rights.pass ? NFS4_OK : NFS4ERR_ACCESS;
+}
+
+nfsstat4 Compound::MayPassCurrent(bool passing) {
+  bool at_root = current.id == exported().root;
+  return passing && at_root && RightsTo(exported()).pass ? NFS4_OK : NFS4ERR_ACCESS;
+}
+
 const vfs::Caller& Compound::CallerFor(const CurrentFile& file) {
   const Export& exported = *file.exported;
   if (caller_of_ == &exported) return caller_;
   caller_of_ = &exported;
+  const Rights& rights = RightsTo(exported);
   caller_.realm = exported.realm;
-  caller_.read_only = exported.read_only;
+  caller_.read_only = exported.read_only || !rights.write;
   if (exported.user) {
     caller_.uid = exported.user->uid;
     caller_.gid = exported.user->gid;
@@ -222,6 +248,7 @@ const vfs::Caller& Compound::CallerFor(const CurrentFile& file) {
     caller_.gid = call.credential.gid;
     caller_.gids = call.credential.gids;
   }
+  if (!rights.root) SquashRoot(caller_);
   return caller_;
 }
 
@@ -242,7 +269,7 @@ nfsstat4 Compound::Attributes(vfs::Attributes& attributes) {
 }
 
 nfsstat4 Compound::RootExport(std::shared_ptr<const Export>& root) {
-  auto found = services.exports.Root(call.peer.listener);
+  auto found = services.exports.RootFor(call.peer);
   if (!found.ok()) return found.code() == Code::kNotFound ? NFS4ERR_STALE : ToStatus(found);
   root = *std::move(found);
   return NFS4_OK;

@@ -78,8 +78,15 @@ class Compound {
   }
   // Fresh attributes, or those of the engine. NFS4ERR_STALE and the like.
   nfsstat4 Attributes(vfs::Attributes& attributes);
-  // The root export of the listener that the call came by.
+  // The root export of the connection that the call came by. Whether it may enter is not asked.
   nfsstat4 RootExport(std::shared_ptr<const Export>& root);
+  // What the connection may do there.
+  const Rights& RightsTo(const Export& exported) {
+    if (rights_to_ != &exported) AskForRights(exported);
+    return rights_;
+  }
+  // NFS4ERR_ACCESS: neither use it nor pass through its root.
+  nfsstat4 MayEnter(const Export& exported);
   // What keys clients of this call's file system and minor version.
   std::string ClientKey(xdr::Opaque owner);
 
@@ -124,6 +131,13 @@ class Compound {
   void RunAll();
   void RunOne(nfs_opnum4 number, uint32_t index);
   nfsstat4 Admit(nfs_opnum4 number, uint32_t index);
+  void AskForRights(const Export& exported);
+  // Of an operation on the current file: `passing`, it may be done on a root that is passed
+  // through.
+  nfsstat4 MayUseCurrent(bool passing) {
+    return RightsTo(exported()).mount ? NFS4_OK : MayPassCurrent(passing);
+  }
+  nfsstat4 MayPassCurrent(bool passing);
   nfsstat4 CheckReplySize(nfs_opnum4 number);
   // Names the operation to the engine, so that after a restart it is not done twice.
   void TagCaller(uint32_t index);
@@ -143,6 +157,8 @@ class Compound {
   std::optional<RestartTold> restart_told_;
   std::vector<Delegations::Change> changes_;  // of the operation that runs
   std::optional<ReplayCache::Key> replay_key_;
+  const Export* rights_to_ = nullptr;
+  Rights rights_;
   const Export* caller_of_ = nullptr;
   vfs::Caller caller_;
 };

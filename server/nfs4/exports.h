@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "server/rpc/program.h"
 #include "server/vfs/file_system.h"
 
 namespace tarn::nfs4 {
@@ -44,6 +45,19 @@ struct Export {
   std::string access_point_arn = {};
 };
 
+// What a connection may do in an export.
+struct Rights {
+  bool mount = true;  // use it at all; else NFS4ERR_ACCESS
+  bool write = true;  // else all of it is read-only: NFS4ERR_ROFS
+  bool root = true;   // else root is squashed
+  // Without `mount`, of a file system: its root may be passed through, into an access point.
+  bool pass = false;
+  bool operator==(const Rights&) const = default;
+};
+
+// Who root is where it is squashed, as with EFS.
+inline constexpr uint32_t kSquashedId = 65534;
+
 class Exports {
  public:
   virtual ~Exports() = default;
@@ -60,6 +74,14 @@ class Exports {
   // The root exports of all file systems that are served now: when the grace period after a restart
   // ends, the NFS server releases the orphans that the last run left in them.
   virtual std::vector<std::shared_ptr<const Export>> FileSystems() = 0;
+
+  // What PUTROOTFH gives a connection. One that is bound to an access point sees nothing else.
+  virtual Result<std::shared_ptr<const Export>> RootFor(const rpc::Peer& peer) {
+    return Root(peer.listener);
+  }
+  // Asked by each compound that enters the export, so that a right that was taken away is gone at
+  // once: to be quick. Waits for nobody.
+  virtual Rights RightsOf(const rpc::Peer& /*peer*/, const Export& /*exported*/) { return {}; }
 };
 
 }  // namespace tarn::nfs4

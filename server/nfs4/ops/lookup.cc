@@ -9,10 +9,12 @@ nfsstat4 Lookup(Compound& c, const LOOKUP4args& args) {
   std::shared_ptr<const Export> entered;
   NFS_TRY(FindAccessPoint(c, args.objname, entered));
   if (entered) {
+    NFS_TRY(c.MayEnter(*entered));
     vfs::FileId root = entered->root;
     c.SetCurrent(std::move(entered), root);
     return NFS4_OK;
   }
+  if (!c.RightsTo(c.exported()).mount) return NFS4ERR_ACCESS;
   auto found = c.engine().Lookup(c.caller(), c.current.id, args.objname);
   if (!found.ok()) {
     // Symlinks have an error of their own, so that a client that walks a path can follow them.

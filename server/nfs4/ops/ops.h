@@ -21,6 +21,7 @@ struct Operation {
   bool no_seqid = false;                 // 4.0: no owner's seqid protects it from that
   bool once = false;                     // over a restart too, by vfs::ReplayTag
   bool quick = false;                    // never waits for a disk that has the file in its cache
+  bool passing = false;                  // also where a root is only passed through, see Rights
   bool keeps_fresh = false;              // Compound::fresh stays true over it
 };
 

@@ -27,6 +27,10 @@ constexpr Operation Reads(Operation op) {
   op.keeps_fresh = true;
   return op;
 }
+constexpr Operation Passing(Operation op) {
+  op.passing = true;
+  return op;
+}
 constexpr Operation Quick(Operation op) {
   op.quick = true;
   return op;
@@ -63,10 +67,10 @@ void AddFiles(Table& t) {
   t[3] = Quick(Reads(On("ACCESS", With<ACCESS4args, Access>)));
   t[5] = On("COMMIT", With<COMMIT4args, Commit>);
   t[6] = Once(Changes(On("CREATE", With<CREATE4args, Create>)));
-  t[9] = Quick(Reads(On("GETATTR", With<GETATTR4args, GetAttr>)));
-  t[10] = Quick(Reads(On("GETFH", GetFh)));
+  t[9] = Quick(Reads(Passing(On("GETATTR", With<GETATTR4args, GetAttr>))));
+  t[10] = Quick(Reads(Passing(On("GETFH", GetFh))));
   t[11] = Once(Changes(On("LINK", With<LINK4args, Link>)));
-  t[15] = Quick(On("LOOKUP", With<LOOKUP4args, Lookup>));
+  t[15] = Quick(Passing(On("LOOKUP", With<LOOKUP4args, Lookup>)));
   t[16] = Quick(On("LOOKUPP", LookupP));
   t[17] = Quick(On("NVERIFY", With<NVERIFY4args, NVerify>));
   t[19] = On("OPENATTR", With<OPENATTR4args, OpenAttr>);
@@ -84,7 +88,7 @@ void AddFiles(Table& t) {
   t[34] = Changes(On("SETATTR", With<SETATTR4args, SetAttr>));
   t[37] = Quick(On("VERIFY", With<VERIFY4args, Verify>));
   t[38] = Quick(On("WRITE", With<WRITE4args, ops::Write>));  // says itself when not
-  t[52] = Quick(From(1, On("SECINFO_NO_NAME", With<SECINFO_NO_NAME4args, SecInfoNoName>)));
+  t[52] = Quick(From(1, Passing(On("SECINFO_NO_NAME", With<SECINFO_NO_NAME4args, SecInfoNoName>))));
 }
 
 void AddState(Table& t) {

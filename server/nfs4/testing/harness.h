@@ -4,6 +4,7 @@
 // Threads: a Harness may be called from several; the result of a Reply lives as long as the Reply.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,8 +25,20 @@ class TableExports : public Exports {
   Result<std::shared_ptr<const Export>> Enter(uint32_t file_system, std::string_view name) override;
   Result<std::shared_ptr<const Export>> Find(uint32_t file_system, uint64_t number) override;
   std::vector<std::shared_ptr<const Export>> FileSystems() override { return {root_}; }
+  // Of everybody, in all exports or in the one of that number.
+  void SetRights(const Rights& rights) {
+    rights_ = rights;
+    rights_of_.clear();
+  }
+  void SetRights(const Rights& rights, uint64_t number) { rights_of_[number] = rights; }
+  Rights RightsOf(const rpc::Peer&, const Export& exported) override {
+    auto found = rights_of_.find(exported.number);
+    return found == rights_of_.end() ? rights_ : found->second;
+  }
 
  private:
+  Rights rights_;
+  std::map<uint64_t, Rights> rights_of_;
   std::shared_ptr<const Export> root_;
   std::vector<std::pair<std::string, std::shared_ptr<const Export>>> points_;
 };

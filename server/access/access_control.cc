@@ -1,0 +1,136 @@
+#include "server/access/access_control.h"
+
+#include <chrono>
+#include <utility>
+
+#include "common/log.h"
+#include "server/rpc/security.h"
+
+namespace tarn::access {
+namespace {
+
+using nfs4::Rights;
+using ExportPtr = std::shared_ptr<const nfs4::Export>;
+
+constexpr int64_t kTimeStepSeconds = 1;  // how long a decision holds that depends on the time
+
+const Connection& ConnectionOf(const rpc::Peer& peer, std::optional<Connection>& none) {
+  if (peer.admission) return static_cast<const Connection&>(*peer.admission);
+  // A caller inside this process, without a gate before it.
+  return none.emplace(Facts{});
+}
+
+std::string NameOf(const Facts& facts) {
+  return facts.account_name.empty() ? "an anonymous client" : facts.account_name;
+}
+
+}  // namespace
+
+Result<void> AccessControl::CheckBinding(const rpc::Peer& peer,
+                                         const tls::CertificateIdentity& claims) {
+  if (!claims.file_system_id && !claims.access_point_id) return Ok();
+  TRY(ExportPtr root, exports_.Root(peer.listener));
+  std::string id(policy::IdOfArn(root->file_system_arn));
+  if (claims.file_system_id && *claims.file_system_id != id) {
+    return Error(Code::kDenied, "its certificate is for " + *claims.file_system_id +
+                                    ", and this mount target is of " + id);
+  }
+  auto same = [&](const std::string& name) { return name == claims.access_point_id; };
+  if (claims.access_point_id && !exports_.AnyAccessPoint(root->file_system, same)) {
+    return Error(Code::kDenied,
+                 id + " has no access point " + *claims.access_point_id + ", of its certificate");
+  }
+  return Ok();
+}
+
+Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& peer) {
+  Facts facts{.source_ip = IpAddress::Parse(peer.address),
+              .secure_transport = peer.security != nullptr};
+  if (!peer.security || !peer.security->certificate) {
+    return std::make_shared<Connection>(std::move(facts));
+  }
+  const tls::CertificateIdentity& claims = peer.security->certificate->identity;
+  TRY(CheckBinding(peer, claims));
+  facts.access_point = claims.access_point_id.value_or("");
+  if (claims.token) {
+    // Before TLS 1.3 certificates pass in the clear, and a token that others have read is no proof.
+    if (peer.security->protocol != "TLSv1.3") {
+      return Error(Code::kUnauthenticated, "a token counts only over TLS 1.3");
+    }
+    auto issuers = issuers_ ? issuers_() : nullptr;
+    if (!issuers) return Error(Code::kUnauthenticated, "no issuer of tokens is trusted here");
+    auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now());
+    TRY(facts.account, issuers->Verify(*claims.token, now));
+    facts.account_name = facts.account->name_space + "/" + facts.account->name;
+    if (!facts.account->pod.empty()) {
+      facts.pod_name = facts.account->name_space + "/" + facts.account->pod;
+    }
+  }
+  return std::make_shared<Connection>(std::move(facts));
+}
+
+void AccessControl::Admit(const rpc::Peer& peer, rpc::Verdict verdict) {
+  auto connection = Identify(peer);
+  if (!connection) return verdict.Refuse(connection.error().message());
+  verdict.Admit(*std::move(connection));
+}
+
+Result<ExportPtr> AccessControl::RootFor(const rpc::Peer& peer) {
+  TRY(ExportPtr root, exports_.Root(peer.listener));
+  std::optional<Connection> none;
+  const std::string& bound = ConnectionOf(peer, none).facts().access_point;
+  if (bound.empty()) return root;
+  return exports_.Enter(root->file_system, bound);
+}
+
+Rights AccessControl::RightsOf(const rpc::Peer& peer, const nfs4::Export& exported) {
+  std::optional<Connection> none;
+  const Connection& connection = ConnectionOf(peer, none);
+  uint64_t generation = policies_.generation();
+  auto known = connection.Recall(exported, generation);
+  if (known && known->until == 0) return known->rights;
+  int64_t now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now()).count();
+  if (known && now < known->until) return known->rights;
+  policy::PolicyPtr policy = policies_.Find(exported.file_system);
+  bool by_time = policy && policy->depends_on_time();
+  Connection::Decided decided{.file_system = exported.file_system,
+                              .number = exported.number,
+                              .generation = generation,
+                              .until = by_time ? now + kTimeStepSeconds : 0,
+                              .rights = Decide(connection, exported, policy.get(), now)};
+  auto before = connection.Keep(decided);
+  if (!decided.rights.mount && (!before || before->mount)) {
+    spdlog::info(
+        "{} at {} may not mount {}", NameOf(connection.facts()), peer.address,
+        exported.access_point_arn.empty() ? exported.file_system_arn : exported.access_point_arn);
+  }
+  return decided.rights;
+}
+
+Rights AccessControl::Decide(const Connection& connection, const nfs4::Export& exported,
+                             const policy::Policy* policy, int64_t now) {
+  const Facts& facts = connection.facts();
+  if (!facts.access_point.empty() &&
+      policy::IdOfArn(exported.access_point_arn) != facts.access_point) {
+    return Rights{.mount = false, .write = false, .root = false, .pass = false};
+  }
+  policy::Request request{.service_account = facts.account_name,
+                          .pod = facts.pod_name,
+                          .groups = {},
+                          .source_ip = facts.source_ip,
+                          .secure_transport = facts.secure_transport,
+                          .file_system_arn = exported.file_system_arn,
+                          .access_point_arn = exported.access_point_arn,
+                          .now_seconds = now};
+  policy::Rights allowed = policy::Decide(policy, request);
+  Rights rights{.mount = allowed.mount(), .write = allowed.write(), .root = allowed.root()};
+  if (rights.mount || exported.number != 0) return rights;
+  rights.pass = exports_.AnyAccessPoint(exported.file_system, [&](const std::string& name) {
+    std::string arn = policy::AccessPointArnBeside(exported.file_system_arn, name);
+    request.access_point_arn = arn;
+    return policy::Decide(policy, request).mount();
+  });
+  return rights;
+}
+
+}  // namespace tarn::access

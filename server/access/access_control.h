@@ -1,0 +1,74 @@
+// AccessControl: who may do what, decided once a connection and again when a policy changes.
+//
+// Between the NFS server and what it serves: it shows the exports of server/control as one
+// connection may see them. Of the layers that must all allow, these are its own:
+//   identity     a ServiceAccount token in the client's certificate is verified; one that is not
+//                genuine ends the connection. No token: an anonymous client.
+//   binding      a certificate that names a file system is for that one alone; one that names an
+//                access point leads into that one, and nothing else can be reached.
+//   policy       the file system's policy (server/policy), asked with all of that.
+// The mode bits are the engine's affair.
+//
+// A running connection keeps the identity that it began with, also when its token expires
+// meanwhile: a control plane that is down ends no mount.
+//
+// Threads: any. `exports`, `policies` and `clock` must outlive it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/tls/identity_certificate.h"
+#include "server/access/connection.h"
+#include "server/control/exports.h"
+#include "server/identity/token_issuers.h"
+#include "server/nfs4/exports.h"
+#include "server/policy/table.h"
+#include "server/rpc/gate.h"
+
+namespace tarn::access {
+
+class AccessControl final : public nfs4::Exports, public rpc::Gate {
+ public:
+  // Whose tokens count now; null: nobody's. Called at the beginning of connections that show one.
+  using Issuers = std::function<std::shared_ptr<const identity::TokenIssuers>()>;
+  AccessControl(control::ExportTable& exports, const policy::Table& policies, Issuers issuers,
+                const Clock& clock)
+      : exports_(exports), policies_(policies), issuers_(std::move(issuers)), clock_(clock) {}
+
+  // --- rpc::Gate ---
+  void Admit(const rpc::Peer& peer, rpc::Verdict verdict) override;
+
+  // --- nfs4::Exports ---
+  Result<std::shared_ptr<const nfs4::Export>> Root(uint64_t listener) override {
+    return exports_.Root(listener);
+  }
+  Result<std::shared_ptr<const nfs4::Export>> Enter(uint32_t file_system,
+                                                    std::string_view name) override {
+    return exports_.Enter(file_system, name);
+  }
+  Result<std::shared_ptr<const nfs4::Export>> Find(uint32_t file_system, uint64_t number) override {
+    return exports_.Find(file_system, number);
+  }
+  std::vector<std::shared_ptr<const nfs4::Export>> FileSystems() override {
+    return exports_.FileSystems();
+  }
+  Result<std::shared_ptr<const nfs4::Export>> RootFor(const rpc::Peer& peer) override;
+  nfs4::Rights RightsOf(const rpc::Peer& peer, const nfs4::Export& exported) override;
+
+ private:
+  Result<std::shared_ptr<Connection>> Identify(const rpc::Peer& peer);
+  Result<void> CheckBinding(const rpc::Peer& peer, const tls::CertificateIdentity& claims);
+  nfs4::Rights Decide(const Connection& connection, const nfs4::Export& exported,
+                      const policy::Policy* policy, int64_t now);
+
+  control::ExportTable& exports_;
+  const policy::Table& policies_;
+  const Issuers issuers_;
+  const Clock& clock_;
+};
+
+}  // namespace tarn::access

@@ -1,0 +1,252 @@
+// Who may do what, over real sockets: the control API's resources, policies, certificates, tokens.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "server/access/access_control.h"
+#include "server/control/manager.h"
+#include "server/engine/memory/memory_engine.h"
+#include "server/identity/testing/token_maker.h"
+#include "server/nfs4/server.h"
+#include "server/policy/presets.h"
+#include "server/rpc/server.h"
+#include "server/rpc/testing/tls.h"
+#include "tests/nfs/client/client.h"
+
+namespace tarn::access {
+namespace {
+
+namespace v1 = control::v1;
+using nfs_client::Client;
+using nlohmann::json;
+using rpc::testing::ClientKey;
+using tls::CertificateIdentity;
+
+class AccessTest : public ::testing::Test {
+ protected:
+  AccessTest() {
+    issuers_ = identity::TokenIssuers::Parse(cluster_.File()).value();
+    manager_ = control::Manager::Open(*engine_, SystemClock(), {}).value();
+    access_ = std::make_unique<AccessControl>(
+        manager_->exports(), manager_->policies(), [this] { return issuers_; }, SystemClock());
+    nfs_ = nfs4::Server::Start({}, *access_, engine_->records(), SystemClock()).value();
+    rpc_ =
+        rpc::Server::Start({}, *nfs_, {.tls = certificates_.Open(), .gate = access_.get()}).value();
+    port_ = rpc_->Listen("127.0.0.1", 0, control::kDefaultListenerTag)->port;
+    manager_->Serve(*rpc_);
+    v1::CreateFileSystemRequest request;
+    request.set_creation_token("fs");
+    fs_ = manager_->CreateFileSystem(request)->file_system_id();
+    v1::CreateMountTargetRequest target;
+    target.set_file_system_id(fs_);
+    EXPECT_TRUE(manager_->CreateMountTarget(target).ok());
+  }
+  ~AccessTest() override {
+    manager_->StopServing();
+    rpc_ = nullptr;
+  }
+
+  std::string MakeAccessPoint(const std::string& name, uint32_t uid = 1000) {
+    v1::CreateAccessPointRequest request;
+    request.set_file_system_id(fs_);
+    request.set_client_token(name);
+    request.mutable_root_directory()->set_path("/" + name);
+    auto& creation = *request.mutable_root_directory()->mutable_creation_info();
+    creation.set_owner_uid(uid);
+    creation.set_owner_gid(uid);
+    creation.set_permissions("0755");
+    request.mutable_posix_user()->set_uid(uid);
+    request.mutable_posix_user()->set_gid(uid);
+    return manager_->CreateAccessPoint(request)->access_point_id();
+  }
+  void PutPolicy(const std::string& policy) {
+    v1::PutFileSystemPolicyRequest request;
+    request.set_file_system_id(fs_);
+    request.set_policy(policy);
+    auto put = manager_->PutFileSystemPolicy(request);
+    ASSERT_TRUE(put.ok()) << put.error().ToString();
+  }
+  void PutPreset(const policy::Preset& preset) { PutPolicy(policy::MakePolicy(preset).value()); }
+
+  // A token as the cluster gives one now.
+  json Claims(const std::string& name_space, const std::string& account, int64_t seconds = 600) {
+    json claims = cluster_.Claims(name_space, account);
+    auto now = std::chrono::duration_cast<std::chrono::seconds>(SystemClock().Now()).count();
+    claims["nbf"] = claims["iat"] = now - 10;
+    claims["exp"] = now + seconds;
+    return claims;
+  }
+  std::string Token(const std::string& name_space, const std::string& account) {
+    return cluster_.Sign(Claims(name_space, account));
+  }
+
+  nfs_client::ClientOptions Plain() {
+    nfs_client::ClientOptions options;
+    options.port = port_;
+    options.owner = "client " + std::to_string(++clients_);
+    return options;
+  }
+  nfs_client::ClientOptions Tls(const CertificateIdentity& identity = {}) {
+    ClientKey key(identity);
+    auto options = Plain();
+    options.address = "127.0.0.1";
+    options.tls = tls::ClientTlsOptions{
+        .ca_pem = certificates_.ca(), .certificate_pem = key.certificate, .key_pem = key.key};
+    return options;
+  }
+  nfs_client::ClientOptions As(const std::string& token, const std::string& access_point = "") {
+    CertificateIdentity identity;
+    identity.file_system_id = fs_;
+    identity.token = token;
+    if (!access_point.empty()) identity.access_point_id = access_point;
+    return Tls(identity);
+  }
+  static std::unique_ptr<Client> Connect(const nfs_client::ClientOptions& options) {
+    auto client = Client::Mount(options);
+    EXPECT_EQ(client.status, nfs4::NFS4_OK);
+    return std::move(client.value);
+  }
+  // Not even a client id.
+  static bool TurnedAway(const nfs_client::ClientOptions& options) {
+    return Client::Mount(options).status == nfs_client::kNoAnswer;
+  }
+  static nfs4::nfsstat4 RootOf(Client& client) { return client.Root().status; }
+  static nfs4::nfsstat4 MakeIn(Client& client, const std::string& name) {
+    auto root = client.Root();
+    return root.status != nfs4::NFS4_OK ? root.status : client.Mkdir(*root, name).status;
+  }
+
+  identity::TokenMaker cluster_;
+  rpc::testing::TlsDir certificates_;
+  std::shared_ptr<const identity::TokenIssuers> issuers_;
+  std::unique_ptr<vfs::Engine> engine_ = engine::NewMemoryEngine(SystemClock());
+  std::unique_ptr<control::Manager> manager_;
+  std::unique_ptr<AccessControl> access_;
+  std::unique_ptr<nfs4::Server> nfs_;
+  std::unique_ptr<rpc::Server> rpc_;
+  std::string fs_;
+  uint16_t port_ = 0;
+  int clients_ = 0;
+};
+
+TEST_F(AccessTest, WithoutAPolicyEverybodyMayDoEverything) {
+  auto plain = Connect(Plain());
+  EXPECT_EQ(MakeIn(*plain, "plain"), nfs4::NFS4_OK);
+  auto encrypted = Connect(Tls());
+  EXPECT_EQ(MakeIn(*encrypted, "encrypted"), nfs4::NFS4_OK);
+}
+
+TEST_F(AccessTest, APolicyCountsForRunningConnectionsAtOnce) {
+  auto plain = Connect(Plain());
+  auto encrypted = Connect(Tls());
+  EXPECT_EQ(MakeIn(*plain, "one"), nfs4::NFS4_OK);
+  PutPreset({.enforce_tls = true});
+  EXPECT_EQ(MakeIn(*plain, "two"), nfs4::NFS4ERR_ACCESS);
+  EXPECT_EQ(MakeIn(*encrypted, "two"), nfs4::NFS4_OK);
+  PutPreset({.read_only = true});
+  EXPECT_EQ(RootOf(*plain), nfs4::NFS4_OK);
+  EXPECT_EQ(MakeIn(*plain, "three"), nfs4::NFS4ERR_ROFS);
+  PutPreset({.deny_root = true});
+  EXPECT_EQ(MakeIn(*plain, "three"), nfs4::NFS4ERR_ACCESS);  // the root directory is root's
+  v1::DeleteFileSystemPolicyRequest request;
+  request.set_file_system_id(fs_);
+  ASSERT_TRUE(manager_->DeleteFileSystemPolicy(request).ok());
+  EXPECT_EQ(MakeIn(*plain, "three"), nfs4::NFS4_OK);
+}
+
+// The three pods of one claim: one writes, one reads, one is not let in.
+TEST_F(AccessTest, NamespacesHaveRightsOfTheirOwn) {
+  PutPreset({.enforce_tls = true, .writers = {"a/*"}, .readers = {"b/reader"}});
+  std::string point = MakeAccessPoint("shared");
+  auto a = Connect(As(Token("a", "anybody"), point));
+  auto b = Connect(As(Token("b", "reader"), point));
+  auto c = Connect(As(Token("c", "anybody"), point));
+  EXPECT_EQ(MakeIn(*a, "made"), nfs4::NFS4_OK);
+  EXPECT_EQ(MakeIn(*b, "other"), nfs4::NFS4ERR_ROFS);
+  EXPECT_EQ(b->Walk("made").status, nfs4::NFS4_OK);
+  EXPECT_EQ(RootOf(*c), nfs4::NFS4ERR_ACCESS);
+  auto other = Connect(As(Token("b", "writer"), point));
+  EXPECT_EQ(RootOf(*other), nfs4::NFS4ERR_ACCESS);
+  auto anonymous = Connect(Tls());
+  EXPECT_EQ(RootOf(*anonymous), nfs4::NFS4ERR_ACCESS);
+}
+
+TEST_F(AccessTest, ACertificateLeadsIntoItsAccessPointAlone) {
+  std::string one = MakeAccessPoint("one");
+  std::string two = MakeAccessPoint("two");
+  CertificateIdentity identity;
+  identity.file_system_id = fs_;
+  identity.access_point_id = one;
+  auto bound = Connect(Tls(identity));
+  auto root = bound->Root();
+  ASSERT_EQ(root.status, nfs4::NFS4_OK);
+  EXPECT_EQ(bound->GetAttributes(*root)->owner, "1000");
+  EXPECT_EQ(bound->LookupParent(*root).status, nfs4::NFS4ERR_NOENT);
+  EXPECT_EQ(bound->Walk(two).status, nfs4::NFS4ERR_NOENT);
+  ASSERT_EQ(bound->Mkdir(*root, "mine").status, nfs4::NFS4_OK);
+  // Handles that somebody else was given: of the file system's root, and of a sibling's.
+  auto outside = Connect(Plain());
+  auto top = outside->Root();
+  auto sibling = outside->Walk(two);
+  ASSERT_EQ(sibling.status, nfs4::NFS4_OK);
+  EXPECT_EQ(bound->GetAttributes(*top).status, nfs4::NFS4ERR_ACCESS);
+  EXPECT_EQ(bound->GetAttributes(*sibling).status, nfs4::NFS4ERR_ACCESS);
+  EXPECT_EQ(bound->Lookup(*top, two).status, nfs4::NFS4ERR_ACCESS);
+  EXPECT_EQ(outside->Walk(one + "/mine").status, nfs4::NFS4_OK);
+}
+
+TEST_F(AccessTest, ACertificateForAnotherFileSystemIsTurnedAway) {
+  CertificateIdentity identity;
+  identity.file_system_id = "fs-00000000000000001";
+  EXPECT_TRUE(TurnedAway(Tls(identity)));
+  identity.file_system_id = fs_;
+  identity.access_point_id = "fsap-00000000000000001";
+  EXPECT_TRUE(TurnedAway(Tls(identity)));
+  identity.access_point_id = MakeAccessPoint("point");
+  EXPECT_FALSE(TurnedAway(Tls(identity)));
+}
+
+TEST_F(AccessTest, ATokenThatIsNotGenuineIsTurnedAway) {
+  identity::TokenMaker stranger;
+  EXPECT_FALSE(TurnedAway(As(Token("a", "web"))));
+  EXPECT_TRUE(TurnedAway(As(stranger.Sign(Claims("a", "web")))));
+  EXPECT_TRUE(TurnedAway(As(cluster_.Sign(Claims("a", "web", -60)))));
+  EXPECT_TRUE(TurnedAway(As("not a token")));
+  issuers_ = nullptr;
+  EXPECT_TRUE(TurnedAway(As(Token("a", "web"))));
+  EXPECT_FALSE(TurnedAway(Tls()));
+}
+
+TEST_F(AccessTest, ARunningConnectionOutlivesItsToken) {
+  PutPreset({.writers = {"a/*"}});
+  auto client = Connect(As(cluster_.Sign(Claims("a", "web", 1 - identity::kClockSkew.count()))));
+  EXPECT_EQ(RootOf(*client), nfs4::NFS4_OK);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+  EXPECT_EQ(RootOf(*client), nfs4::NFS4_OK);
+}
+
+// Where only access points may be mounted, a client without a certificate still walks to them.
+TEST_F(AccessTest, ARootLeadsOnlyToAccessPointsThatMayBeMounted) {
+  std::string point = MakeAccessPoint("point");
+  auto plain = Connect(Plain());
+  ASSERT_EQ(MakeIn(*plain, "hidden"), nfs4::NFS4_OK);
+  PutPreset({.only_by_access_points = true});
+  auto root = plain->Root();
+  EXPECT_EQ(root.status, nfs4::NFS4_OK);
+  EXPECT_EQ(plain->Lookup(*root, "hidden").status, nfs4::NFS4ERR_ACCESS);
+  EXPECT_EQ(plain->Walk(point).status, nfs4::NFS4_OK);
+  PutPreset({.enforce_identity = true});
+  EXPECT_EQ(RootOf(*plain), nfs4::NFS4ERR_ACCESS) << "no access point may be mounted either";
+}
+
+TEST_F(AccessTest, RootOfAnAccessPointNeedsRootAccess) {
+  PutPreset({.deny_root = true});
+  std::string point = MakeAccessPoint("root", 0);
+  auto client = Connect(Plain());
+  auto root = client->Walk(point);
+  ASSERT_EQ(root.status, nfs4::NFS4_OK);
+  EXPECT_EQ(client->Mkdir(*root, "new").status, nfs4::NFS4ERR_ACCESS);
+}
+
+}  // namespace
+}  // namespace tarn::access

@@ -1,0 +1,59 @@
+// Connection: what is known of one connection for good, and what it may do, as decided last.
+//
+// Made at its beginning by AccessControl, carried by rpc::Peer. Threads: any.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+
+#include "common/ip_address.h"
+#include "server/identity/service_account.h"
+#include "server/nfs4/exports.h"
+#include "server/rpc/program.h"
+
+namespace tarn::access {
+
+// Who is at the other end, and how it came. Nothing of it changes.
+struct Facts {
+  std::optional<IpAddress> source_ip = std::nullopt;
+  bool secure_transport = false;
+  std::optional<identity::ServiceAccount> account = std::nullopt;  // verified
+  std::string account_name = {};  // "namespace/name"; empty: anonymous
+  std::string pod_name = {};      // "namespace/name"; empty: not known
+  std::string access_point = {};  // "fsap-…" that it is bound to; empty: none
+};
+
+class Connection final : public rpc::Admission {
+ public:
+  explicit Connection(Facts facts) : facts_(std::move(facts)) {}
+  const Facts& facts() const { return facts_; }
+
+  // Of one decision about one export: valid while the policies have this generation and, if it is
+  // not 0, until this second.
+  struct Decided {
+    uint32_t file_system = 0;  // 0: none
+    uint64_t number = 0;       // of the export
+    uint64_t generation = 0;
+    int64_t until = 0;  // seconds since 1970
+    nfs4::Rights rights;
+  };
+  // The last decision by the policies of this generation, if there is one.
+  std::optional<Decided> Recall(const nfs4::Export& exported, uint64_t generation) const;
+  // What was decided of this export before, if anything.
+  std::optional<nfs4::Rights> Keep(const Decided& decided) const;
+
+ private:
+  // Exports that one connection uses by turns: the file system and an access point, mostly.
+  static constexpr size_t kDecidedMax = 8;
+
+  const Facts facts_;
+  mutable std::shared_mutex mutex_;
+  mutable std::array<Decided, kDecidedMax> decided_;  // guarded by mutex_
+  mutable size_t next_ = 0;                           // guarded by mutex_
+};
+
+}  // namespace tarn::access

@@ -1,0 +1,64 @@
+#include "server/identity/issuers_file.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "server/identity/testing/token_maker.h"
+
+namespace tarn::identity {
+namespace {
+
+class IssuersFileTest : public ::testing::Test {
+ protected:
+  IssuersFileTest() {
+    std::string name = ::testing::TempDir() + "/tarn-issuers-XXXXXX";
+    path_ = std::string(mkdtemp(name.data())) + "/issuers.json";
+  }
+  ~IssuersFileTest() override {
+    std::filesystem::remove_all(std::filesystem::path(path_).parent_path());
+  }
+  void Write(const std::string& text) {
+    std::ofstream(path_ + ".new") << text;
+    std::filesystem::rename(path_ + ".new", path_);
+  }
+  static void WaitUntilLookedAt() {
+    std::this_thread::sleep_for(IssuersFile::kRefresh + std::chrono::milliseconds(50));
+  }
+  static bool Knows(const TokenIssuers& issuers, const TokenMaker& maker) {
+    return issuers.Verify(maker.Sign(maker.Claims("shop", "web")), std::chrono::seconds(2000)).ok();
+  }
+  std::string path_;
+};
+
+TEST_F(IssuersFileTest, IsReadAgainWhenItChanges) {
+  TokenMaker before, after;
+  Write(before.File());
+  auto file = IssuersFile::Open(path_);
+  ASSERT_TRUE(file.ok()) << file.error().ToString();
+  EXPECT_TRUE(Knows(*(*file)->Current(), before));
+  Write(after.File());
+  WaitUntilLookedAt();
+  EXPECT_TRUE(Knows(*(*file)->Current(), after));
+  EXPECT_FALSE(Knows(*(*file)->Current(), before));
+  // What makes no sense does not take away what did.
+  Write("{");
+  WaitUntilLookedAt();
+  EXPECT_TRUE(Knows(*(*file)->Current(), after));
+  std::filesystem::remove(path_);
+  WaitUntilLookedAt();
+  EXPECT_TRUE(Knows(*(*file)->Current(), after));
+}
+
+TEST_F(IssuersFileTest, AFileThatMakesNoSenseAtTheStartIsAnError) {
+  EXPECT_NE(IssuersFile::Open(path_).error().message().find(path_), std::string::npos);
+  Write("{}");
+  auto file = IssuersFile::Open(path_);
+  EXPECT_EQ(file.code(), Code::kInvalid);
+  EXPECT_NE(file.error().message().find(path_), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tarn::identity
