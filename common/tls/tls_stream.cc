@@ -157,12 +157,12 @@ TlsStream::Step TlsStream::Handshake(std::string& why) {
     ERR_clear_error();
     done = SSL_do_handshake(ssl_.get());
     error = SSL_get_error(ssl_.get(), done);
+    if (done == 1) handshaking_ = false;
     SendBatch(false);
     wants_to_send_ = !unsent_.empty();
   }
   NoteInput();
   if (done == 1) {
-    handshaking_ = false;
     has_buffered_ = input_bytes_ > 0 || !drained_;
     return Step::kDone;
   }

@@ -62,6 +62,8 @@ Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& pee
     auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now());
     TRY(facts.account, issuers->Verify(*claims.token, now));
     facts.account_name = facts.account->name_space + "/" + facts.account->name;
+    facts.groups = {"system:serviceaccounts", "system:serviceaccounts:" + facts.account->name_space,
+                    "system:authenticated"};
     if (!facts.account->pod.empty()) {
       facts.pod_name = facts.account->name_space + "/" + facts.account->pod;
     }
@@ -99,7 +101,7 @@ Rights AccessControl::RightsOf(const rpc::Peer& peer, const nfs4::Export& export
                               .until = by_time ? now + kTimeStepSeconds : 0,
                               .rights = Decide(connection, exported, policy.get(), now)};
   auto before = connection.Keep(decided);
-  if (!decided.rights.mount && (!before || before->mount)) {
+  if (!decided.rights.mount && (!before || before->mount) && denials_log_.Take()) {
     spdlog::info(
         "{} at {} may not mount {}", NameOf(connection.facts()), peer.address,
         exported.access_point_arn.empty() ? exported.file_system_arn : exported.access_point_arn);
@@ -116,7 +118,7 @@ Rights AccessControl::Decide(const Connection& connection, const nfs4::Export& e
   }
   policy::Request request{.service_account = facts.account_name,
                           .pod = facts.pod_name,
-                          .groups = {},
+                          .groups = facts.groups,
                           .source_ip = facts.source_ip,
                           .secure_transport = facts.secure_transport,
                           .file_system_arn = exported.file_system_arn,

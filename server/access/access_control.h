@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/log_ration.h"
 #include "common/tls/identity_certificate.h"
 #include "server/access/connection.h"
 #include "server/control/exports.h"
@@ -69,6 +70,7 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
   const policy::Table& policies_;
   const Issuers issuers_;
   const Clock& clock_;
+  LogRation denials_log_;
 };
 
 }  // namespace tarn::access

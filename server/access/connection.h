@@ -9,6 +9,7 @@
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <vector>
 
 #include "common/ip_address.h"
 #include "server/identity/service_account.h"
@@ -22,9 +23,10 @@ struct Facts {
   std::optional<IpAddress> source_ip = std::nullopt;
   bool secure_transport = false;
   std::optional<identity::ServiceAccount> account = std::nullopt;  // verified
-  std::string account_name = {};  // "namespace/name"; empty: anonymous
-  std::string pod_name = {};      // "namespace/name"; empty: not known
-  std::string access_point = {};  // "fsap-…" that it is bound to; empty: none
+  std::string account_name = {};         // "namespace/name"; empty: anonymous
+  std::vector<std::string> groups = {};  // as Kubernetes puts every ServiceAccount into them
+  std::string pod_name = {};             // "namespace/name"; empty: not known
+  std::string access_point = {};         // "fsap-…" that it is bound to; empty: none
 };
 
 class Connection final : public rpc::Admission {

@@ -93,7 +93,7 @@ nfsstat4 Compound::Admit(nfs_opnum4 number, uint32_t index) {
   if (minor == 0 && to.size() > kReplyBytesMax40) return NFS4ERR_RESOURCE;
   if (op.needs_file) {
     if (!current) return NFS4ERR_NOFILEHANDLE;
-    NFS_TRY(MayUseCurrent(op.passing));
+    if (!op.gives_up) NFS_TRY(MayUseCurrent(op.passing));
   }
   if (slot_ && op.changes) return CheckReplySize(number);
   return NFS4_OK;

@@ -76,6 +76,17 @@ TEST_F(RightsTest, WithoutMountNothingIsReached) {
   EXPECT_EQ(Look("file"), NFS4_OK);
 }
 
+// What it holds must not keep others out.
+TEST_F(RightsTest, WithoutMountAnOpenIsStillClosed) {
+  std::string handle;
+  stateid4 open = client_.OpenFile("other", handle);
+  harness_.exports->SetRights({.mount = false, .write = true, .root = true});
+  READ4args read{.stateid = open, .offset = 0, .count = 10};
+  EXPECT_EQ(client_.Run({PutFh(Keep(handle)), Op(OP_READ, read)}).status(), NFS4ERR_ACCESS);
+  CLOSE4args close{.seqid = 0, .open_stateid = open};
+  EXPECT_EQ(client_.Run({PutFh(Keep(handle)), Op(OP_CLOSE, close)}).status(), NFS4_OK);
+}
+
 TEST_F(RightsTest, WithoutWriteAllIsReadOnly) {
   harness_.exports->SetRights({.mount = true, .write = false, .root = true});
   EXPECT_EQ(Look("file"), NFS4_OK);

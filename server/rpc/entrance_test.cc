@@ -235,6 +235,24 @@ TEST_P(RpcEntrance, PlainCallsAreTooWeakWhereTlsIsRequired) {
   EXPECT_TRUE(client.Handshake() && client.Ping());
 }
 
+// An answer that was held back for the next record of one who is turned away with it.
+TEST_P(RpcEntrance, WhoIsTurnedAwayLeavesNothingToOthers) {
+  ServerOptions options;
+  options.workers_min = options.workers_max = 1;
+  TlsServer server(options, true);
+  for (int i = 0; i < 20; ++i) {
+    // No valid probe, so it is denied as an unknown flavor is; and behind it what is no call.
+    Bytes both = Marked(CallBytes({.xid = 666, .procedure = 1, .credential = kTls}));
+    Bytes no_call = Marked(Bytes(12, std::byte{1}));
+    both.insert(both.end(), no_call.begin(), no_call.end());
+    RawClient attacker(server.port);
+    ASSERT_TRUE(attacker.Send(both));
+    EXPECT_EQ(Denied(attacker.ReceiveRecord()), AUTH_BADCRED);
+    TlsClient client(server.port, server.client());
+    ASSERT_TRUE(client.Handshake() && client.Ping());
+  }
+}
+
 void ExpectStartTls(const Bytes& record) {
   ReplyShape reply = Parse(record);
   ASSERT_TRUE(reply.ok);

@@ -227,7 +227,6 @@ std::shared_ptr<CallChannel> TcpServer::Dial(const std::string& address, uint16_
   auto connection = std::make_shared<Connection>(home_, fd, std::move(peer), kNoListener);
   std::shared_ptr<CallChannel> channel = connection->Channel();
   connection->Open();
-  connection->SetAdmitted(nullptr);
   std::lock_guard lock(mutex_);
   if (connections_.size() >= options_.connections_max) return nullptr;
   connections_.emplace(connection->peer().connection, connection);

@@ -10,6 +10,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "common/log_ration.h"
 #include "common/waiting.h"
 #include "server/rpc/call_header.h"
 #include "server/rpc/connection.h"
@@ -33,25 +34,6 @@ struct Epoll {
   }
   Epoll(const Epoll&) = delete;
   Epoll& operator=(const Epoll&) = delete;
-};
-
-// Keeps a flood of clients from filling the log.
-class LogRation {
- public:
-  static constexpr int kLinesPerSecond = 10;
-  // True when a line may be written now.
-  bool Take() {
-    auto second = std::chrono::floor<std::chrono::seconds>(Monotonic::now());
-    std::lock_guard lock(mutex_);
-    if (second != second_) lines_ = 0;
-    second_ = second;
-    return ++lines_ <= kLinesPerSecond;
-  }
-
- private:
-  std::mutex mutex_;
-  std::chrono::time_point<Monotonic, std::chrono::seconds> second_;
-  int lines_ = 0;
 };
 
 // What one worker keeps from call to call, and counts. On lines of its own: no two workers share.
@@ -184,6 +166,8 @@ class TcpServer : public Server {
   // The next record, `again` if this turn had one before. False when the token is given away.
   bool ServeOne(Connection& connection, Desk& desk, bool again);
   bool Run(Connection& connection, Desk& desk);
+  // On a connection that the server opened. False when it is gone.
+  bool TakeOurReply(Connection& connection, Desk& desk);
   bool Hold(Connection& connection, Desk& desk);
   void SendReply(Connection& connection, Desk& desk);
   // Puts the call's reply into desk.reply; false when the bytes are no call.

@@ -125,7 +125,12 @@ inline bool TcpServer::ServeOne(Connection& connection, Desk& desk, bool again) 
   switch (status) {
     case RecordReader::Status::kRecord:
       if (again) connection.NoteInARow(true);
-      if (!connection.admitted() && !Enter(connection, desk)) return false;
+      if (!connection.admitted()) {
+        // Whoever is turned away may leave with an answer that was held back.
+        desk.SendHeld(connection);
+        if (connection.listener_id() == kNoListener) return TakeOurReply(connection, desk);
+        if (!Enter(connection, desk)) return false;
+      }
       return Run(connection, desk);
     case RecordReader::Status::kAgain:
       if (again) connection.NoteInARow(false);
@@ -142,7 +147,18 @@ inline bool TcpServer::ServeOne(Connection& connection, Desk& desk, bool again) 
   return false;
 }
 
+// The server opened the connection, to call its peer: it takes no calls there, since nobody asked
+// who the peer is.
+bool TcpServer::TakeOurReply(Connection& connection, Desk& desk) {
+  bool taken = connection.TakeReply(desk.record.bytes);
+  pool_.Give(std::move(desk.record.large));
+  connection.NoteReading(connection.InRecord());
+  if (!taken) Drop(connection, desk, "what it sent answers no call that was made to it");
+  return taken;
+}
+
 void TcpServer::Serve(Connection& connection, Desk& desk) {
+  desk.held.clear();  // nothing of one connection ever goes to another
   connection.TakeToken();
   // Once it is armed again another worker may end it.
   std::shared_ptr<Connection> alive = connection.shared_from_this();

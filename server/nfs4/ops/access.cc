@@ -22,6 +22,7 @@ nfsstat4 Access(Compound& c, const ACCESS4args& args) {
     if ((allowed & vfs::kMayRead) != 0) granted |= ACCESS4_XAREAD | ACCESS4_XALIST;
     if (vfs::CheckXattrChange(c.caller(), file).ok()) granted |= ACCESS4_XAWRITE;
   }
+  if (!c.RightsTo(c.exported()).mount) granted &= ACCESS4_LOOKUP;  // it is passed through
   supported &= args.access;
   Encode(c.to, ACCESS4resok{.supported = supported, .access = granted & supported});
   return NFS4_OK;

@@ -22,6 +22,7 @@ struct Operation {
   bool once = false;                     // over a restart too, by vfs::ReplayTag
   bool quick = false;                    // never waits for a disk that has the file in its cache
   bool passing = false;                  // also where a root is only passed through, see Rights
+  bool gives_up = false;                 // also by who lost the right to be there
   bool keeps_fresh = false;              // Compound::fresh stays true over it
 };
 

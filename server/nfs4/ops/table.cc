@@ -31,6 +31,10 @@ constexpr Operation Passing(Operation op) {
   op.passing = true;
   return op;
 }
+constexpr Operation GivesUp(Operation op) {
+  op.gives_up = true;
+  return op;
+}
 constexpr Operation Quick(Operation op) {
   op.quick = true;
   return op;
@@ -64,7 +68,7 @@ constexpr Operation Alone(Operation op) {
 
 void AddFiles(Table& t) {
   using namespace ops;
-  t[3] = Quick(Reads(On("ACCESS", With<ACCESS4args, Access>)));
+  t[3] = Passing(Quick(Reads(On("ACCESS", With<ACCESS4args, Access>))));
   t[5] = On("COMMIT", With<COMMIT4args, Commit>);
   t[6] = Once(Changes(On("CREATE", With<CREATE4args, Create>)));
   t[9] = Quick(Reads(Passing(On("GETATTR", With<GETATTR4args, GetAttr>))));
@@ -93,12 +97,12 @@ void AddFiles(Table& t) {
 
 void AddState(Table& t) {
   using namespace ops;
-  t[4] = Sequenced(On("CLOSE", With<CLOSE4args, Close>));
+  t[4] = GivesUp(Sequenced(On("CLOSE", With<CLOSE4args, Close>)));
   t[7] = Free("DELEGPURGE", With<DELEGPURGE4args, DelegPurge>);
-  t[8] = On("DELEGRETURN", With<DELEGRETURN4args, DelegReturn>);
+  t[8] = GivesUp(On("DELEGRETURN", With<DELEGRETURN4args, DelegReturn>));
   t[12] = Sequenced(On("LOCK", With<LOCK4args, Lock>));
   t[13] = Quick(On("LOCKT", With<LOCKT4args, LockT>));
-  t[14] = Sequenced(On("LOCKU", With<LOCKU4args, LockU>));
+  t[14] = GivesUp(Sequenced(On("LOCKU", With<LOCKU4args, LockU>)));
   t[18] = Once(Sequenced(On("OPEN", With<OPEN4args, Open>)));
   t[20] = Only40(Sequenced(On("OPEN_CONFIRM", With<OPEN_CONFIRM4args, OpenConfirm>)));
   t[21] = Sequenced(On("OPEN_DOWNGRADE", With<OPEN_DOWNGRADE4args, OpenDowngrade>));
@@ -125,7 +129,7 @@ void Add42(Table& t) {
   t[60] = From(2, Once(Changes(On("COPY", With<COPY4args, Copy>))));
   t[62] = From(2, Once(Changes(On("DEALLOCATE", With<DEALLOCATE4args, Deallocate>))));
   t[63] = From(2, Quick(On("IO_ADVISE", With<IO_ADVISE4args, IoAdvise>)));
-  t[66] = From(2, Quick(On("OFFLOAD_CANCEL", With<OFFLOAD_CANCEL4args, OffloadCancel>)));
+  t[66] = From(2, GivesUp(Quick(On("OFFLOAD_CANCEL", With<OFFLOAD_CANCEL4args, OffloadCancel>))));
   t[67] = From(2, Quick(On("OFFLOAD_STATUS", With<OFFLOAD_STATUS4args, OffloadStatus>)));
   t[68] = From(2, On("READ_PLUS", With<READ_PLUS4args, ReadPlus>));
   t[69] = From(2, Quick(On("SEEK", With<SEEK4args, Seek>)));
