@@ -156,10 +156,14 @@ void Manager::LockFileSystem(const std::string& id, vfs::LockReason reason) {
   }
 }
 
-Result<void> Manager::StoreRewrapped(const std::string& id, const std::string& blob) {
+Result<void> Manager::StoreRewrapped(const std::string& id, const std::string& before,
+                                     const std::string& blob) {
   std::lock_guard lock(mutex_);
   TRY(FileSystemPtr fs, FindFileSystem(id));
   if (fs->record.description().life_cycle_state() == "deleting") return Ok();
+  if (fs->record.data_key() != before) {
+    return Error(Code::kAborted, "file system " + id + " has another data key meanwhile");
+  }
   records::FileSystem record = fs->record;
   record.set_data_key(blob);
   TRY(store_.Put(record));

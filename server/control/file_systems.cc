@@ -50,11 +50,16 @@ Result<Manager::FileSystemPtr> Manager::FindFileSystem(const std::string& id) {
   return found->second;
 }
 
-Result<Manager::FileSystemPtr> Manager::FindAvailable(const std::string& id) {
+Result<Manager::FileSystemPtr> Manager::FindMade(const std::string& id) {
   TRY(FileSystemPtr fs, FindFileSystem(id));
   if (!fs->available()) {
     return WrongFileSystemState(id, fs->record.description().life_cycle_state());
   }
+  return fs;
+}
+
+Result<Manager::FileSystemPtr> Manager::FindAvailable(const std::string& id) {
+  TRY(FileSystemPtr fs, FindMade(id));
   TRY(CheckUnlocked(*fs));
   return fs;
 }
@@ -73,16 +78,22 @@ void Manager::PublishRoot(FileSystem& fs, vfs::FileId root) {
 // that nothing names; it costs a few hundred bytes.
 Result<void> Manager::MakeInEngine(FileSystem& fs, const SecretBytes* data_key) {
   TRY(uint32_t number, engine_.CreateFileSystem(data_key));
-  TRY(fs.engine, engine_.GetFileSystem(number));
-  TRY(vfs::FileId root, fs.engine->RealmRoot(vfs::kRootRealm));
-  fs.record.set_number(number);
+  TRY(vfs::FileSystem * made, engine_.GetFileSystem(number));
+  TRY(vfs::FileId root, made->RealmRoot(vfs::kRootRealm));
+  decltype(fs.sealer) sealer;
+  // Nothing says "available" before the record does.
+  records::FileSystem record = fs.record;
+  record.set_number(number);
   if (data_key != nullptr) {
-    TRY(fs.sealer, RecordSealer(*data_key));
-    fs.record.set_root_inode(root.inode);
-    fs.record.set_root_generation(root.generation);
+    TRY(sealer, RecordSealer(*data_key));
+    record.set_root_inode(root.inode);
+    record.set_root_generation(root.generation);
   }
-  fs.record.mutable_description()->set_life_cycle_state("available");
-  TRY(store_.Put(fs.record));
+  record.mutable_description()->set_life_cycle_state("available");
+  TRY(store_.Put(record));
+  fs.record = std::move(record);
+  fs.engine = made;
+  fs.sealer = std::move(sealer);
   PublishRoot(fs, root);
   return Ok();
 }

@@ -302,13 +302,18 @@ Result<void> KeyKeeper::Rewrap(const std::string& id) {
   const keys::Call call{.timeout = keys::kCallTimeout, .stop = stop_.get_token()};
   TRY(std::string again, keys::RewrapDataKey(*key.provider, blob, call));
   // The old blob is given up only for one that was seen to work.
-  TRY(keys::UnwrapDataKey(*key.provider, id, again, call));
+  TRY(SecretBytes before, keys::UnwrapDataKey(*key.provider, id, blob, call));
+  TRY(SecretBytes after, keys::UnwrapDataKey(*key.provider, id, again, call));
+  if (before.view() != after.view()) {
+    return Error(Code::kCorrupt, "wrapped again, the data key of file system " + id +
+                                     " is another one: the old blob is kept");
+  }
   TRY(std::string version, keys::VersionOfBlob(again));
-  TRY(owner_.StoreRewrapped(id, again));
+  TRY(owner_.StoreRewrapped(id, blob, again));
   std::lock_guard lock(mutex_);
   ++key.state.rewraps;
   const auto found = subjects_.find(id);
-  if (found != subjects_.end()) found->second.blob = again;
+  if (found != subjects_.end() && found->second.blob == blob) found->second.blob = again;
   spdlog::info("file system {}: its data key is wrapped by version {} of key {} now", id, version,
                name);
   return Ok();

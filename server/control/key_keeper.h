@@ -46,7 +46,10 @@ class KeyOwner {
   virtual Result<void> UnlockFileSystem(const std::string& id, const SecretBytes& data_key) = 0;
   virtual void LockFileSystem(const std::string& id, vfs::LockReason reason) = 0;
   // The data key is wrapped anew. An error leaves the old blob, which is as good as before.
-  virtual Result<void> StoreRewrapped(const std::string& id, const std::string& blob) = 0;
+  // kAborted: the file system has another blob than `before`. It may have been deleted, and made
+  // again under the same id.
+  virtual Result<void> StoreRewrapped(const std::string& id, const std::string& before,
+                                      const std::string& blob) = 0;
 };
 
 class KeyKeeper {

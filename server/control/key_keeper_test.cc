@@ -44,7 +44,8 @@ class KeyKeeperTest : public testing::Test, public KeyOwner {
     const bool taken = reason == vfs::LockReason::kKeyTakenAway;
     events_.push_back((taken ? "take away " : "lock ") + id);
   }
-  Result<void> StoreRewrapped(const std::string& id, const std::string& blob) override {
+  Result<void> StoreRewrapped(const std::string& id, const std::string&,
+                              const std::string& blob) override {
     if (!store_error.ok()) return store_error;
     events_.push_back("rewrap " + id + " " + keys::VersionOfBlob(blob).value());
     return Ok();

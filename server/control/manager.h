@@ -183,13 +183,15 @@ class Manager : private KeyOwner {
 
   // All below: mutex_ is held, unless said otherwise.
   Result<FileSystemPtr> FindFileSystem(const std::string& id);
-  Result<FileSystemPtr> FindAvailable(const std::string& id);
+  Result<FileSystemPtr> FindMade(const std::string& id);       // maybe locked
+  Result<FileSystemPtr> FindAvailable(const std::string& id);  // and not locked
   Result<AccessPointPtr> FindAccessPoint(const std::string& id);
 
   // Encryption (encryption.cc). The keeper's threads call these three; mutex_ is not held.
   Result<void> UnlockFileSystem(const std::string& id, const SecretBytes& data_key) override;
   void LockFileSystem(const std::string& id, vfs::LockReason reason) override;
-  Result<void> StoreRewrapped(const std::string& id, const std::string& blob) override;
+  Result<void> StoreRewrapped(const std::string& id, const std::string& before,
+                              const std::string& blob) override;
   struct NewKey {
     std::string name;
     std::string blob;

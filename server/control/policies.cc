@@ -41,7 +41,7 @@ void Manager::EnforcePolicy(const FileSystem& fs) {
 Result<v1::FileSystemPolicyDescription> Manager::PutFileSystemPolicy(
     const v1::PutFileSystemPolicyRequest& request) {
   std::lock_guard lock(mutex_);
-  TRY(FileSystemPtr fs, FindAvailable(request.file_system_id()));
+  TRY(FileSystemPtr fs, FindMade(request.file_system_id()));
   TRY(policy::PolicyPtr compiled, policy::Policy::Compile(request.policy(), ArnOf(*fs)));
   if (!request.bypass_policy_lockout_safety_check() &&
       !compiled->EverAllows(policy::Action::kMount)) {
@@ -70,7 +70,7 @@ Result<v1::FileSystemPolicyDescription> Manager::DescribeFileSystemPolicy(
 Result<v1::Empty> Manager::DeleteFileSystemPolicy(
     const v1::DeleteFileSystemPolicyRequest& request) {
   std::lock_guard lock(mutex_);
-  TRY(FileSystemPtr fs, FindAvailable(request.file_system_id()));
+  TRY(FileSystemPtr fs, FindMade(request.file_system_id()));
   if (fs->record.policy().empty()) return v1::Empty();
   records::FileSystem record = fs->record;
   record.clear_policy();

@@ -19,13 +19,13 @@ Manager::Manager(vfs::Engine& engine, const Clock& clock, const Options& options
 
 Manager::~Manager() {
   StopServing();
-  keeper_ = nullptr;
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
     wake_.notify_all();
   }
-  if (housekeeper_.joinable()) housekeeper_.join();
+  if (housekeeper_.joinable()) housekeeper_.join();  // it asks the keeper
+  keeper_ = nullptr;
   // An access point and its file system hold each other.
   for (auto& [id, fs] : file_systems_) fs->access_points.clear();
 }

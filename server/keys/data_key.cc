@@ -70,7 +70,8 @@ Result<SecretBytes> UnwrapDataKey(KeyProvider& provider, std::string_view file_s
   TRY(SecretBytes payload, provider.Unwrap(wrapped, call));
   const std::string_view view = payload.view();
   if (view.size() != kPayloadBytes || view.front() != kFormat) {
-    return Error(Code::kCorrupt, provider.Place() + " unwrapped what is no data key");
+    // Nonsense of the provider's says nothing of the key.
+    return Error(Code::kUnavailable, provider.Place() + " unwrapped what is no data key");
   }
   if (view.substr(1 + kDataKeyBytes) != Binding(file_system)) {
     return Error(Code::kCorrupt, "the stored data key is another file system's, not that of " +

@@ -26,6 +26,8 @@ constexpr uint64_t kFastGrowth = kFillAhead / 2;
 // What a log keeps in memory before it is synced unasked. What comes while that fails is kept too:
 // the store takes no changes then, so that this is little.
 constexpr size_t kKeptMax = kUnsyncedMax / 2;
+// What a compaction may always write.
+constexpr uint64_t kSmallTable = 2u << 20;
 
 const std::string& Filler() {
   static const std::string filler(kFillBytes, '\xff');
@@ -190,13 +192,13 @@ class Table final : public rocksdb::FSWritableFileOwnerWrapper {
     FSWritableFileOwnerWrapper::SetIOPriority(priority);
   }
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
-    if (compaction_ && logs_.scarce()) return Scarce();
+    if (TakesTooMuch(data)) return Scarce();
     return FSWritableFileOwnerWrapper::Append(data, options, debug);
   }
   IOStatus Append(const Slice& data, const IOOptions& options,
                   const rocksdb::DataVerificationInfo& verification,
                   IODebugContext* debug) override {
-    if (compaction_ && logs_.scarce()) return Scarce();
+    if (TakesTooMuch(data)) return Scarce();
     return FSWritableFileOwnerWrapper::Append(data, options, verification, debug);
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
@@ -215,8 +217,15 @@ class Table final : public rocksdb::FSWritableFileOwnerWrapper {
     return status;
   }
 
+  // A small one may be what frees the space.
+  bool TakesTooMuch(const Slice& data) {
+    written_ += data.size();
+    return compaction_ && written_ > kSmallTable && logs_.scarce();
+  }
+
   LogFiles& logs_;
   bool compaction_ = false;
+  uint64_t written_ = 0;
 };
 
 }  // namespace

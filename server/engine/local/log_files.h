@@ -16,8 +16,9 @@
 // records before it. A log that the disk never takes again therefore stops all changes until the
 // next start.
 //
-// A compaction on a nearly full disk writes until it fails, and again and again. It is not given
-// the last of the room, which the logs need so that removing still works.
+// A compaction on a nearly full disk writes until it fails, and again and again. A large one is not
+// given the last of the room, which the logs need so that removing still works; unless RocksDB
+// holds up writes for it.
 //
 // Threads: any.
 #pragma once

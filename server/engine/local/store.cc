@@ -412,13 +412,17 @@ void Store::CheckDisk() {
 
 void Store::ReclaimSpace(std::atomic<bool>& stop) {
   if (reclaimed_at_ == written_ || failed()) return;
-  reclaimed_at_ = written_;
+  Ticket now = written_;
   std::vector<rocksdb::ColumnFamilyHandle*> all(handles_.begin(), handles_.end());
   if (!db_->Flush(rocksdb::FlushOptions(), all).ok()) return;
   rocksdb::CompactRangeOptions compact;
   compact.canceled = &stop;
   compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-  for (auto* handle : handles_) (void)db_->CompactRange(compact, handle, nullptr, nullptr);
+  bool done = true;
+  for (auto* handle : handles_) {
+    done = db_->CompactRange(compact, handle, nullptr, nullptr).ok() && done;
+  }
+  if (done) reclaimed_at_ = now;
 }
 
 Result<vfs::ScrubCounts> Store::Scrub(const vfs::ScrubPace& pace,
