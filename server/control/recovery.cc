@@ -27,7 +27,10 @@ Manager::~Manager() {
   if (housekeeper_.joinable()) housekeeper_.join();  // it asks the keeper
   keeper_ = nullptr;
   // An access point and its file system hold each other.
-  for (auto& [id, fs] : file_systems_) fs->access_points.clear();
+  for (auto& [id, fs] : file_systems_) {
+    fs->access_points.clear();
+    fs->sealed.clear();
+  }
 }
 
 Result<std::unique_ptr<Manager>> Manager::Open(vfs::Engine& engine, const Clock& clock,
