@@ -1,11 +1,11 @@
 #include "common/tls/tls_context.h"
 
-#include <arpa/inet.h>
 #include <openssl/x509v3.h>
 
 #include <array>
 #include <cstring>
 
+#include "common/ip_address.h"
 #include "common/log.h"
 
 namespace tarn::tls {
@@ -230,12 +230,10 @@ Owned<SSL> NewClientConnection(SSL_CTX& context, const std::string& host) {
   if (!ssl) return ssl;
   SSL_set_connect_state(ssl.get());
   if (host.empty()) return ssl;
-  in6_addr numeric{};
-  bool address = inet_pton(AF_INET, host.c_str(), &numeric) == 1 ||
-                 inet_pton(AF_INET6, host.c_str(), &numeric) == 1;
-  bool ok = address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host.c_str()) == 1
-                    : SSL_set1_host(ssl.get(), host.c_str()) == 1 &&
-                          SSL_set_tlsext_host_name(ssl.get(), host.c_str()) == 1;
+  bool ok = IpAddress::Parse(host)
+                ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host.c_str()) == 1
+                : SSL_set1_host(ssl.get(), host.c_str()) == 1 &&
+                      SSL_set_tlsext_host_name(ssl.get(), host.c_str()) == 1;
   if (!ok) ssl.reset();
   return ssl;
 }

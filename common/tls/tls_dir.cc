@@ -1,30 +1,25 @@
 #include "common/tls/tls_dir.h"
 
-#include <fstream>
-#include <sstream>
-
+#include "common/files.h"
 #include "common/tls/openssl.h"
 
 namespace tarn::tls {
 namespace {
 
-Result<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) {
-    return Error(Code::kInvalid, "cannot read " + path +
-                                     ": a TLS directory holds ca.crt, tls.crt and tls.key in PEM");
-  }
-  return text.str();
+Result<std::string> ReadPem(const std::string& path) {
+  auto text = ReadSmallFile(path);
+  if (text && !text->empty()) return text;
+  return Error(Code::kInvalid, "cannot read " + path +
+                                   ": a TLS directory holds ca.crt, tls.crt and tls.key in PEM");
 }
 
 }  // namespace
 
 Result<TlsPems> ReadTlsDir(const std::string& dir) {
   TlsPems pems;
-  TRY(pems.ca, ReadFile(dir + "/ca.crt"));
-  TRY(pems.certificate, ReadFile(dir + "/tls.crt"));
-  TRY(pems.key, ReadFile(dir + "/tls.key"));
+  TRY(pems.ca, ReadPem(dir + "/ca.crt"));
+  TRY(pems.certificate, ReadPem(dir + "/tls.crt"));
+  TRY(pems.key, ReadPem(dir + "/tls.key"));
   if (!ParseCertificate(pems.ca)) {
     return Error(Code::kInvalid, dir + "/ca.crt is no PEM certificate");
   }

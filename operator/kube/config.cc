@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "common/files.h"
 #include "operator/kube/text.h"
 
 namespace tarn::kube {
@@ -114,7 +115,7 @@ Result<ClusterConfig> InClusterConfig(const std::string& directory) {
 }
 
 Result<ClusterConfig> LoadKubeconfig(const std::string& path, const std::string& scratch_dir) {
-  TRY(std::string text, ReadFile(path));
+  TRY(std::string text, ReadSmallFile(path));
   TRY(json config, ParseYaml(path, text));
   TRY(json context, Entry(config, "contexts", "context", Str(config, "current-context")));
   TRY(json cluster, Entry(config, "clusters", "cluster", Str(context, "cluster")));
@@ -146,7 +147,7 @@ std::string TokenSource::Get() {
   }
   // An unreadable file keeps the old token: kubelet swaps the file, and a moment without one is no
   // reason to fail.
-  if (auto text = ReadFile(file_); text.ok()) {
+  if (auto text = ReadSmallFile(file_); text.ok()) {
     token_ = *text;
     while (!token_.empty() && (token_.back() == '\n' || token_.back() == ' ')) token_.pop_back();
     read_at_ = now;

@@ -1,16 +1,13 @@
 #include "operator/kube/text.h"
 
-#include <array>
 #include <cstdio>
 #include <ctime>
-#include <fstream>
 
 namespace tarn::kube {
 namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxFileBytes = 1u << 20;
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -106,18 +103,6 @@ std::string EscapeUrl(std::string_view text) {
       std::snprintf(hex, sizeof hex, "%%%02X", c);
       out += hex;
     }
-  }
-  return out;
-}
-
-Result<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return Error(Code::kNoEntry, "cannot read " + path);
-  std::string out;
-  std::array<char, 4096> buffer;
-  while (in.read(buffer.data(), buffer.size()), in.gcount() > 0) {
-    out.append(buffer.data(), static_cast<size_t>(in.gcount()));
-    if (out.size() > kMaxFileBytes) return Error(Code::kFileTooBig, path + " is above 1 MiB");
   }
   return out;
 }

@@ -27,9 +27,6 @@ Result<std::string> DecodeBase64(std::string_view text);
 // For one path segment or query value.
 std::string EscapeUrl(std::string_view text);
 
-// At most 1 MiB.
-Result<std::string> ReadFile(const std::string& path);
-
 // "2026-01-02T03:04:05Z" and with six digits of fraction (Kubernetes' MicroTime).
 std::string Rfc3339(int64_t unix_seconds);
 std::string Rfc3339Micro(int64_t unix_micros);

@@ -1,12 +1,11 @@
 #include "server/daemon/options.h"
 
-#include <arpa/inet.h>
-
 #include <CLI/CLI.hpp>
 #include <charconv>
 
 #include "common/grpc/endpoint.h"
 #include "common/ids.h"
+#include "common/ip_address.h"
 #include "common/text.h"
 #include "common/version.h"
 
@@ -19,12 +18,6 @@ constexpr int64_t kScrubHoursMax = 8760;
 constexpr int64_t kScrubMibMax = 100'000;
 constexpr int64_t kKeyCheckSecondsMax = 30;
 constexpr int64_t kKeyMinutesMax = 525'600;
-
-bool IsNumericAddress(const std::string& host) {
-  in6_addr buffer{};
-  return inet_pton(AF_INET, host.c_str(), &buffer) == 1 ||
-         inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
-}
 
 template <typename Number>
 bool ParseNumber(std::string_view text, Number& number) {
@@ -231,7 +224,7 @@ Result<HostPort> ParseHostPort(const std::string& flag, const std::string& text)
       parsed.host.size() > 2 && parsed.host.front() == '[' && parsed.host.back() == ']';
   if (bracketed) parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
   bool bare_v6 = !bracketed && parsed.host.find(':') != std::string::npos;
-  if (colon == std::string::npos || bare_v6 || !IsNumericAddress(parsed.host) ||
+  if (colon == std::string::npos || bare_v6 || !IpAddress::Parse(parsed.host) ||
       !ParseNumber(std::string_view(text).substr(colon + 1), parsed.port)) {
     return Error(Code::kInvalid, flag + " '" + text +
                                      "': write ADDR:PORT with a numeric address, such as "

@@ -1,9 +1,8 @@
 #include "server/identity/issuers_file.h"
 
-#include <fstream>
-#include <sstream>
 #include <utility>
 
+#include "common/files.h"
 #include "common/log.h"
 
 namespace tarn::identity {
@@ -16,17 +15,13 @@ Result<std::unique_ptr<IssuersFile>> IssuersFile::Open(const std::string& path) 
 
 Result<void> IssuersFile::Read() {
   looked_ = std::chrono::steady_clock::now();
-  std::ifstream in(path_, std::ios::binary);
-  std::ostringstream read;
-  if (!in || !(read << in.rdbuf())) {
-    return Error(Code::kInvalid, "cannot read " + path_ + ", the file of token issuers");
-  }
-  std::string text = read.str();
-  if (issuers_ && text == text_) return Ok();
-  auto parsed = TokenIssuers::Parse(text);
+  auto read = ReadSmallFile(path_);
+  if (!read) return Error(Code::kInvalid, read.error().message() + ", the file of token issuers");
+  if (issuers_ && *read == text_) return Ok();
+  auto parsed = TokenIssuers::Parse(*read);
   if (!parsed) return Error(Code::kInvalid, path_ + ": " + parsed.error().message());
   bool again = issuers_ != nullptr;
-  text_ = std::move(text);
+  text_ = *std::move(read);
   issuers_ = *std::move(parsed);
   if (again) spdlog::info("{}: read again", path_);
   return Ok();

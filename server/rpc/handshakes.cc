@@ -1,9 +1,8 @@
 #include "server/rpc/handshakes.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 
+#include "common/ip_address.h"
 #include "server/rpc/connection.h"
 
 namespace tarn::rpc {
@@ -12,9 +11,9 @@ namespace {
 constexpr size_t kNetworkBytes = 8;  // of an IPv6 address: what one host may have all of
 
 std::string SourceOf(const std::string& address) {
-  in6_addr ip{};
-  if (inet_pton(AF_INET6, address.c_str(), &ip) != 1) return address;
-  return {reinterpret_cast<const char*>(&ip), kNetworkBytes};
+  auto ip = IpAddress::Parse(address);
+  if (!ip || ip->is_v4()) return address;
+  return {ip->bytes().begin(), ip->bytes().begin() + kNetworkBytes};
 }
 
 }  // namespace

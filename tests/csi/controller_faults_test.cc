@@ -1,5 +1,6 @@
 // The CSI controller against the real control service: servers that go away, many calls at once,
 // certificates that change.
+#include "common/files.h"
 #include "tests/csi/controller_world.h"
 
 namespace tarn::csi {
@@ -63,7 +64,7 @@ TEST_F(ControllerTest, FollowsItsSecretFromAbsentToRenewed) {
     authority.Issue(dir + "/tls");
     kube::Json data;
     for (const char* name : {"ca.crt", "tls.crt", "tls.key"}) {
-      data[name] = kube::EncodeBase64(*kube::ReadFile(dir + "/tls/" + name));
+      data[name] = kube::EncodeBase64(*ReadSmallFile(dir + "/tls/" + name));
     }
     return kube::Json{{"metadata", {{"name", "who"}, {"namespace", "tarn"}}}, {"data", data}};
   };

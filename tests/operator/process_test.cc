@@ -11,6 +11,7 @@
 #include <fstream>
 #include <thread>
 
+#include "common/files.h"
 #include "operator/kube/testing/fake_cluster.h"
 #include "operator/kube/text.h"
 
@@ -80,7 +81,7 @@ class ProcessTest : public testing::Test {
     return ended && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   std::string Log() {
-    auto text = kube::ReadFile(dir_ + "/log");
+    auto text = ReadSmallFile(dir_ + "/log");
     return text.ok() ? *text : "";
   }
   std::string Holder() {
