@@ -1,20 +1,15 @@
 #include "common/crypto/block_cipher.h"
 
-#include <openssl/evp.h>
-
 #include <array>
 
 #include "common/crypto/context_pool.h"
-#include "common/crypto/openssl_error.h"
+#include "common/crypto/openssl.h"
 
 namespace tarn {
 namespace {
 
-struct FreeContext {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
 struct Context {
-  std::unique_ptr<EVP_CIPHER_CTX, FreeContext> cipher;
+  CipherContext cipher;
 };
 using Pool = ContextPool<Context>;
 
@@ -73,10 +68,7 @@ BlockCipher::BlockCipher(std::unique_ptr<State> state) : state_(std::move(state)
 BlockCipher::~BlockCipher() = default;
 
 Result<std::unique_ptr<BlockCipher>> BlockCipher::Create(const SecretBytes& key) {
-  if (key.size() != kKeyBytes) {
-    return Error(Code::kInvalid, "the key has " + std::to_string(key.size()) +
-                                     " bytes: give one of " + std::to_string(kKeyBytes));
-  }
+  TRY(CheckKeySize(key, kKeyBytes));
   auto state = std::make_unique<State>();
   state->key = key.Copy();
   TRY(auto context, state->Take(state->encrypting, 1));  // does OpenSSL take this key?

@@ -1,6 +1,5 @@
 #include "common/crypto/sealer.h"
 
-#include <openssl/evp.h>
 #include <pthread.h>
 
 #include <array>
@@ -8,7 +7,7 @@
 #include <cstring>
 
 #include "common/crypto/context_pool.h"
-#include "common/crypto/openssl_error.h"
+#include "common/crypto/openssl.h"
 
 namespace tarn {
 namespace {
@@ -16,11 +15,6 @@ namespace {
 constexpr char kSealedVersion = 1;
 constexpr size_t kHalfNonce = 12;  // the first half makes the key, the second is GCM's nonce
 constexpr size_t kBlock = 16;
-
-struct FreeContext {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, FreeContext>;
 
 unsigned char* Bytes(char* text) {
   return reinterpret_cast<unsigned char*>(text);
@@ -135,10 +129,7 @@ Xaes256Gcm::Xaes256Gcm(std::unique_ptr<State> state) : state_(std::move(state)) 
 Xaes256Gcm::~Xaes256Gcm() = default;
 
 Result<std::unique_ptr<Xaes256Gcm>> Xaes256Gcm::Create(const SecretBytes& key) {
-  if (key.size() != kKeyBytes) {
-    return Error(Code::kInvalid, "the key has " + std::to_string(key.size()) +
-                                     " bytes: give one of " + std::to_string(kKeyBytes));
-  }
+  TRY(CheckKeySize(key, kKeyBytes));
   auto state = std::make_unique<State>();
   state->key = key.Copy();
   TRY(state->MakeSubkey());

@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-#include "common/crypto/openssl_error.h"
+#include "common/crypto/openssl.h"
 
 namespace tarn {
 
@@ -19,6 +19,12 @@ Error OpenSslError(const char* what) {
   if (first != 0) ERR_error_string_n(first, text, sizeof(text));
   ERR_clear_error();
   return Error(Code::kInternal, std::string(what) + ": " + text);
+}
+
+Result<void> CheckKeySize(const SecretBytes& key, size_t bytes) {
+  if (key.size() == bytes) return Ok();
+  return Error(Code::kInvalid, "the key has " + std::to_string(key.size()) +
+                                   " bytes: give one of " + std::to_string(bytes));
 }
 
 SecretBytes::SecretBytes(size_t size)

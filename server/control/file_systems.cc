@@ -338,11 +338,8 @@ Result<void> Manager::EnsureDefaultFileSystem(const std::string& id, const std::
     TRY(CreateFileSystem(request));
   }
   std::lock_guard lock(mutex_);
-  TRY(FileSystemPtr fs, FindFileSystem(id));
   // A locked one is fine: it is served as soon as its key is there.
-  if (!fs->available()) {
-    return WrongFileSystemState(id, fs->record.description().life_cycle_state());
-  }
+  TRY(FileSystemPtr fs, FindMade(id));
   if (!default_file_system_.empty() && default_file_system_ != id) {
     return MountTargetConflict("mount targets of '" + default_file_system_ +
                                    "' stand on the default listener: delete them first",

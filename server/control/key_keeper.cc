@@ -304,7 +304,7 @@ Result<void> KeyKeeper::Rewrap(const std::string& id) {
   // The old blob is given up only for one that was seen to work.
   TRY(SecretBytes before, keys::UnwrapDataKey(*key.provider, id, blob, call));
   TRY(SecretBytes after, keys::UnwrapDataKey(*key.provider, id, again, call));
-  if (before.view() != after.view()) {
+  if (!before.Equals(after.view())) {
     return Error(Code::kCorrupt, "wrapped again, the data key of file system " + id +
                                      " is another one: the old blob is kept");
   }

@@ -70,35 +70,33 @@ inline void Count(std::atomic<uint64_t>& counter, uint64_t by) {
 
 class TcpServer;
 
-// What clients' callback addresses are dialed with, for as long as the server lives.
-class ServerDialer : public Dialer {
+// The way back to the server of those who may outlive it.
+class Backlink {
  public:
-  explicit ServerDialer(TcpServer& server) : server_(&server) {}
-  std::shared_ptr<CallChannel> Dial(const std::string& address, uint16_t port) override;
+  explicit Backlink(TcpServer& server) : server_(&server) {}
   void Detach() {
     std::lock_guard lock(mutex_);
     server_ = nullptr;
   }
 
- private:
+ protected:
   std::mutex mutex_;
-  TcpServer* server_;  // guarded by mutex_
+  TcpServer* server_;  // null: it has gone; guarded by mutex_
+};
+
+// What clients' callback addresses are dialed with, for as long as the server lives.
+class ServerDialer : public Dialer, public Backlink {
+ public:
+  using Backlink::Backlink;
+  std::shared_ptr<CallChannel> Dial(const std::string& address, uint16_t port) override;
 };
 
 // Verdicts of the gate, which may come when the connection or the server has gone.
-class VerdictBox {
+class VerdictBox : public Backlink {
  public:
-  explicit VerdictBox(TcpServer& server) : server_(&server) {}
+  using Backlink::Backlink;
   void Deliver(ConnectionId connection, bool admit, std::shared_ptr<const Admission> admission,
                std::string why);
-  void Detach() {
-    std::lock_guard lock(mutex_);
-    server_ = nullptr;
-  }
-
- private:
-  std::mutex mutex_;
-  TcpServer* server_;  // guarded by mutex_
 };
 
 class TcpServer : public Server {

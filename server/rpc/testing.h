@@ -260,6 +260,16 @@ inline ReplyShape Parse(const Bytes& record) {
   return reply;
 }
 
+// The server's answer to an ECHO of `text` is that text.
+inline bool Echoes(RawClient& client, uint32_t xid, const Bytes& text) {
+  Bytes record = client.Call({.xid = xid, .procedure = kEcho}, text);
+  ReplyShape reply = Parse(record);
+  xdr::Decoder from(reply.rest);
+  xdr::Opaque back;
+  return reply.ok && reply.xid == xid && from.GetOpaque(back, UINT32_MAX) &&
+         std::ranges::equal(back, text);
+}
+
 // A server of TestProgram on a port of its own.
 struct TestServer {
   explicit TestServer(ServerOptions options = {}, Guard guard = {}) {

@@ -137,15 +137,11 @@ std::string PlaceOf(Table table, std::string_view key) {
 void Batch::Put(Table table, const std::string& key, std::string_view value) {
   std::string sealed;
   if (!store_.keys().empty()) {
-    auto keys = store_.KeysOf(table, key);
-    if (keys && *keys) {
-      auto done = (*keys)->rows->Seal(value, PlaceOf(table, key));
-      if (done) sealed = std::move(*done);
-      if (!done) sealed_ = done.error();
-      value = sealed;
+    auto done = store_.Seal(table, key, value, sealed);
+    if (!done) {
+      sealed_ = std::move(done);
+      return;
     }
-    if (!keys) sealed_ = keys.error();
-    if (!sealed_) return;
   }
   batch_.Put(store_.handle(table), key, rocksdb::Slice(value.data(), value.size()));
 }
@@ -248,6 +244,15 @@ Result<std::optional<std::string>> Store::Get(Table table, const std::string& ke
     }
   }
   return std::optional<std::string>(std::move(value));
+}
+
+Result<void> Store::Seal(Table table, std::string_view key, std::string_view& value,
+                         std::string& sealed) const {
+  TRY(KeysPtr keys, KeysOf(table, key));
+  if (!keys) return Ok();
+  TRY(sealed, keys->rows->Seal(value, PlaceOf(table, key)));
+  value = sealed;
+  return Ok();
 }
 
 Result<KeysPtr> Store::KeysOf(Table table, std::string_view key) const {

@@ -112,6 +112,9 @@ class Store {
   friend class Batch;
   // The keys that the row is sealed with; nullptr: it is plain.
   Result<KeysPtr> KeysOf(Table table, std::string_view key) const;
+  // Of an encrypted file system's row: `value` is sealed into `sealed`, and stands for it then.
+  Result<void> Seal(Table table, std::string_view key, std::string_view& value,
+                    std::string& sealed) const;
   explicit Store(const LocalOptions& options);
   rocksdb::ColumnFamilyHandle* handle(Table table) const {
     return handles_[static_cast<size_t>(table)];
