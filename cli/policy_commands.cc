@@ -12,6 +12,7 @@
 #include "cli/text.h"
 #include "server/policy/arn.h"
 #include "server/policy/presets.h"
+#include "server/policy/principals.h"
 #include "server/policy/table.h"
 #include "server/policy/values.h"
 
@@ -117,10 +118,7 @@ Result<void> Describe(const TestFlags& flags, const Subject& subject, Connection
     }
     request.service_account = flags.principal;
     connection.groups = flags.groups;
-    if (connection.groups.empty()) {
-      connection.groups = {"system:serviceaccounts", "system:serviceaccounts:" + space,
-                           "system:authenticated"};
-    }
+    if (connection.groups.empty()) connection.groups = policy::GroupsOf(space);
     request.groups = connection.groups;
   }
   connection.pod = flags.pod;
@@ -138,10 +136,9 @@ Result<void> Describe(const TestFlags& flags, const Subject& subject, Connection
   request.via_mount_target = !flags.direct;
   request.file_system_arn = subject.arn;
   if (!flags.access_point.empty()) {
-    auto parts = policy::SplitArn(subject.arn);
-    if (!parts) return Error(Code::kInvalid, "'" + subject.arn + "' is no ARN of a file system");
-    connection.access_point_arn =
-        policy::AccessPointArn((*parts)[3], (*parts)[4], policy::IdOfArn(flags.access_point));
+    auto arn = policy::AccessPointArnBeside(subject.arn, policy::IdOfArn(flags.access_point));
+    if (!arn) return Error(Code::kInvalid, "'" + subject.arn + "' is no ARN of a file system");
+    connection.access_point_arn = std::move(*arn);
     request.access_point_arn = connection.access_point_arn;
   }
   auto now = std::chrono::system_clock::now().time_since_epoch();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "server/policy/principals.h"
 #include "server/rpc/security.h"
 
 namespace tarn::access {
@@ -14,10 +15,9 @@ using ExportPtr = std::shared_ptr<const nfs4::Export>;
 
 constexpr int64_t kTimeStepSeconds = 1;  // how long a decision holds that depends on the time
 
-const Connection& ConnectionOf(const rpc::Peer& peer, std::optional<Connection>& none) {
-  if (peer.admission) return static_cast<const Connection&>(*peer.admission);
-  // A caller inside this process, without a gate before it.
-  return none.emplace(Facts{});
+// No call is run without it: it is what Admit gave.
+const Connection& ConnectionOf(const rpc::Peer& peer) {
+  return static_cast<const Connection&>(*peer.admission);
 }
 
 std::string NameOf(const Facts& facts) {
@@ -35,8 +35,8 @@ Result<void> AccessControl::CheckBinding(const rpc::Peer& peer,
     return Error(Code::kDenied, "its certificate is for " + *claims.file_system_id +
                                     ", and this mount target is of " + id);
   }
-  auto same = [&](const std::string& name) { return name == claims.access_point_id; };
-  if (claims.access_point_id && !exports_.AnyAccessPoint(root->file_system, same)) {
+  if (claims.access_point_id &&
+      !exports_.HasAccessPoint(root->file_system, *claims.access_point_id)) {
     return Error(Code::kDenied,
                  id + " has no access point " + *claims.access_point_id + ", of its certificate");
   }
@@ -60,13 +60,10 @@ Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& pee
     auto issuers = issuers_ ? issuers_() : nullptr;
     if (!issuers) return Error(Code::kUnauthenticated, "no issuer of tokens is trusted here");
     auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now());
-    TRY(facts.account, issuers->Verify(*claims.token, now));
-    facts.account_name = facts.account->name_space + "/" + facts.account->name;
-    facts.groups = {"system:serviceaccounts", "system:serviceaccounts:" + facts.account->name_space,
-                    "system:authenticated"};
-    if (!facts.account->pod.empty()) {
-      facts.pod_name = facts.account->name_space + "/" + facts.account->pod;
-    }
+    TRY(auto account, issuers->Verify(*claims.token, now));
+    facts.account_name = account.name_space + "/" + account.name;
+    facts.groups = policy::GroupsOf(account.name_space);
+    if (!account.pod.empty()) facts.pod_name = account.name_space + "/" + account.pod;
   }
   return std::make_shared<Connection>(std::move(facts));
 }
@@ -79,15 +76,13 @@ void AccessControl::Admit(const rpc::Peer& peer, rpc::Verdict verdict) {
 
 Result<ExportPtr> AccessControl::RootFor(const rpc::Peer& peer) {
   TRY(ExportPtr root, exports_.Root(peer.listener));
-  std::optional<Connection> none;
-  const std::string& bound = ConnectionOf(peer, none).facts().access_point;
+  const std::string& bound = ConnectionOf(peer).facts().access_point;
   if (bound.empty()) return root;
   return exports_.Enter(root->file_system, bound);
 }
 
 Rights AccessControl::RightsOf(const rpc::Peer& peer, const nfs4::Export& exported) {
-  std::optional<Connection> none;
-  const Connection& connection = ConnectionOf(peer, none);
+  const Connection& connection = ConnectionOf(peer);
   uint64_t generation = policies_.generation();
   auto known = connection.Recall(exported, generation);
   if (known && known->until == 0) return known->rights;
@@ -128,8 +123,9 @@ Rights AccessControl::Decide(const Connection& connection, const nfs4::Export& e
   Rights rights{.mount = allowed.mount(), .write = allowed.write(), .root = allowed.root()};
   if (rights.mount || exported.number != 0) return rights;
   rights.pass = exports_.AnyAccessPoint(exported.file_system, [&](const std::string& name) {
-    std::string arn = policy::AccessPointArnBeside(exported.file_system_arn, name);
-    request.access_point_arn = arn;
+    auto arn = policy::AccessPointArnBeside(exported.file_system_arn, name);
+    if (!arn) return false;
+    request.access_point_arn = *arn;
     return policy::Decide(policy, request).mount();
   });
   return rights;

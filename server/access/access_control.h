@@ -12,7 +12,8 @@
 // A running connection keeps the identity that it began with, also when its token expires
 // meanwhile: a control plane that is down ends no mount.
 //
-// Threads: any. `exports`, `policies` and `clock` must outlive it.
+// Peers are those of an RPC server that has this as its gate. Threads: any. `exports`, `policies`
+// and `clock` must outlive it.
 #pragma once
 
 #include <functional>

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "common/ip_address.h"
-#include "server/identity/service_account.h"
 #include "server/nfs4/exports.h"
 #include "server/rpc/program.h"
 
@@ -22,8 +21,7 @@ namespace tarn::access {
 struct Facts {
   std::optional<IpAddress> source_ip = std::nullopt;
   bool secure_transport = false;
-  std::optional<identity::ServiceAccount> account = std::nullopt;  // verified
-  std::string account_name = {};         // "namespace/name"; empty: anonymous
+  std::string account_name = {};         // verified: "namespace/name"; empty: anonymous
   std::vector<std::string> groups = {};  // as Kubernetes puts every ServiceAccount into them
   std::string pod_name = {};             // "namespace/name"; empty: not known
   std::string access_point = {};         // "fsap-…" that it is bound to; empty: none

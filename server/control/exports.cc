@@ -48,6 +48,11 @@ std::vector<ExportPtr> ExportTable::FileSystems() {
   return roots;
 }
 
+bool ExportTable::HasAccessPoint(uint32_t file_system, const std::string& name) {
+  std::shared_lock lock(names_mutex_);
+  return names_.contains({file_system, name});
+}
+
 bool ExportTable::AnyAccessPoint(uint32_t file_system,
                                  const std::function<bool(const std::string& name)>& visit) {
   std::shared_lock lock(names_mutex_);

@@ -32,6 +32,7 @@ class ExportTable : public nfs4::Exports {
   Result<ExportPtr> Find(uint32_t file_system, uint64_t number) override;
   std::vector<ExportPtr> FileSystems() override;
 
+  bool HasAccessPoint(uint32_t file_system, const std::string& name);
   // The names of a file system's access points, one after the other, until `visit` is true; whether
   // it was. `visit` must not come back here.
   bool AnyAccessPoint(uint32_t file_system,

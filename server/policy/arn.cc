@@ -19,9 +19,11 @@ std::string AccessPointArn(std::string_view region, std::string_view account, st
   return Arn(region, account, "access-point/", id);
 }
 
-std::string AccessPointArnBeside(std::string_view file_system_arn, std::string_view id) {
+std::optional<std::string> AccessPointArnBeside(std::string_view file_system_arn,
+                                                std::string_view id) {
   auto parts = SplitArn(file_system_arn);
-  return parts ? AccessPointArn((*parts)[3], (*parts)[4], id) : std::string(id);
+  if (!parts) return std::nullopt;
+  return AccessPointArn((*parts)[3], (*parts)[4], id);
 }
 
 std::string_view IdOfArn(std::string_view arn) {

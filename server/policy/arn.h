@@ -13,8 +13,9 @@ namespace tarn::policy {
 std::string FileSystemArn(std::string_view region, std::string_view account, std::string_view id);
 std::string AccessPointArn(std::string_view region, std::string_view account, std::string_view id);
 
-// Of an access point of that file system.
-std::string AccessPointArnBeside(std::string_view file_system_arn, std::string_view id);
+// Of an access point of that file system; nullopt: its ARN is none.
+std::optional<std::string> AccessPointArnBeside(std::string_view file_system_arn,
+                                                std::string_view id);
 
 // "fs-…" of an ARN: what stands behind its last slash.
 std::string_view IdOfArn(std::string_view arn);

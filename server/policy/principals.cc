@@ -25,6 +25,10 @@ bool IsName(std::string_view text, size_t bytes_max, bool dots) {
 
 }  // namespace
 
+std::vector<std::string> GroupsOf(const std::string& name_space) {
+  return {"system:serviceaccounts", "system:serviceaccounts:" + name_space, "system:authenticated"};
+}
+
 Result<void> Principals::AddAccount(const std::string& text, const std::string& path) {
   if (text == "*") {
     any_account_ = true;

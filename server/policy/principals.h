@@ -13,6 +13,9 @@
 
 namespace tarn::policy {
 
+// The groups that Kubernetes puts each ServiceAccount of the namespace into.
+std::vector<std::string> GroupsOf(const std::string& name_space);
+
 class Principals {
  public:
   // `negated`: it is a NotPrincipal.
