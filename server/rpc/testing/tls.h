@@ -44,7 +44,8 @@ class TlsDir {
 
 // What a mount's client has: a key and a certificate that it signed itself.
 struct ClientKey {
-  explicit ClientKey(const tls::CertificateIdentity& identity, std::chrono::seconds before = {},
+  explicit ClientKey(const tls::CertificateIdentity& identity,
+                     std::chrono::seconds before = tls::kValidBefore,
                      std::chrono::seconds after = std::chrono::hours(3)) {
     key = tls::NewPrivateKey().value();
     certificate = tls::MakeIdentityCertificate(key, {.identity = identity,
