@@ -61,7 +61,7 @@ for suite in "${order[@]}"; do
       "$log" | head -n 120
     tail -n 60 "$log"
     echo "---"
-    mapfile -t names < <(grep -aE '\[  FAILED  \] [^ ]+ \([0-9]+ ms\)|^(FAIL|not ok)' "$log" |
+    mapfile -t names < <(grep -aE '\[  FAILED  \] [^ ]+ \([0-9]+ ms\)|^(ERROR|FAIL|not ok)' "$log" |
       sort -u | head -n 20)
     [ ${#names[@]} != 0 ] || names=("no test by name; exit $status")
     failures+=("${names[@]/#/$suite: }")

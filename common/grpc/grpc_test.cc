@@ -13,6 +13,7 @@
 #include "common/grpc/server.h"
 #include "common/grpc/status.h"
 #include "common/grpc/testing/certificates.h"
+#include "common/grpc/testing/threads_end.h"
 
 namespace tarn::rpcs {
 namespace {

@@ -14,6 +14,7 @@
 #include "common/grpc/channel.h"
 #include "common/grpc/server.h"
 #include "common/grpc/testing/certificates.h"
+#include "common/grpc/testing/threads_end.h"
 #include "server/control/testing/world.h"
 
 namespace tarn::control {

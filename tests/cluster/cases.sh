@@ -34,7 +34,7 @@ case_two_nodes_see_each_others_changes() {
 case_df_shows_the_claim_and_quota_holds_and_expands() {
   claim sized 64Mi | kn apply -f - >/dev/null
   pod sized sized 'sleep 1000' | kn apply -f - >/dev/null
-  kn wait pod/sized --for=condition=Ready --timeout=60s >/dev/null || return 1
+  ready "pod/sized" 60 || return 1
   local size; size=$(kn exec sized -- df -mP /data | awk 'END {print $2}')
   [ "$size" = 64 ] || { fail "df shows $size MiB, not 64"; return 1; }
   [[ $(write_100 2>&1) == *[Qq]"uota exceeded"* ]] || { fail "100 MiB fit into 64 MiB"; return 1; }
@@ -60,17 +60,17 @@ case_fifty_claims_at_once_leave_nothing() {
   eventually 90 count_is volumes "$before_pv" || { fail "volumes are left"; return 1; }
   eventually 30 count_is access_points "$before_ap" ||
     { fail "access points are left: $(access_points)"; return 1; }
-  eventually 30 at_most mounts "$before_mounts" || fail "mounts are left"
+  eventually 30 at_most mounts "$before_mounts" || fail "mounts are left: $(mounts_list)"
 }
 
 case_pods_leave_no_mount() {
   local before; clean; before=$(mounts)
   claim gone | kn apply -f - >/dev/null
   for n in 1 2; do pod "gone$n" gone 'sleep 1000' "node$n" | kn apply -f - >/dev/null; done
-  kn wait pod -l test=cluster --for=condition=Ready --timeout=60s >/dev/null || return 1
+  ready "pod -l test=cluster" 60 || return 1
   [ "$(mounts)" -gt "$before" ] || { fail "this case does not see mounts"; return 1; }
   clean
-  eventually 60 at_most mounts "$before" || fail "mounts are left"
+  eventually 60 at_most mounts "$before" || fail "mounts are left: $(mounts_list)"
 }
 
 case_wrong_parameters_are_told() {
@@ -129,7 +129,7 @@ same_number() { [ "$("$1")" = "$("$2")" ]; }
 case_node_plugin_killed_while_pods_write() {
   claim plugin | kn apply -f - >/dev/null
   pod plugin plugin "$WRITER" node1 | kn apply -f - >/dev/null
-  kn wait pod/plugin --for=condition=Ready --timeout=60s >/dev/null || return 1
+  ready "pod/plugin" 60 || return 1
   local i
   for i in 1 2; do sleep 1; kill_program 'tarn-csi node'; done
   k -n "$SYSTEM" delete pod -l app=tarn-csi-node --wait=false >/dev/null
@@ -142,7 +142,7 @@ case_node_plugin_killed_while_pods_write() {
 case_server_killed_while_pods_write() {
   claim server | kn apply -f - >/dev/null
   pod server server "$WRITER" node2 | kn apply -f - >/dev/null
-  kn wait pod/server --for=condition=Ready --timeout=60s >/dev/null || return 1
+  ready "pod/server" 60 || return 1
   local i
   for i in 1 2 3; do
     sleep $((RANDOM % 2 + 1))
@@ -170,5 +170,5 @@ case_everything_goes_when_asked() {
   kn delete deployment web --wait >/dev/null; kn delete pvc uploads --wait --timeout=60s >/dev/null
   eventually 90 is_gone filesystem/shared ||
     { kn describe filesystem shared; fail "no longer in use, it is not deleted"; return 1; }
-  [ "$(mounts)" = 0 ] || fail "mounts are left"
+  eventually 30 count_is mounts 0 || fail "mounts are left: $(mounts_list)"
 }

@@ -9,8 +9,8 @@ now() { echo "$EPOCHREALTIME"; }
 since() { echo "$EPOCHREALTIME - $1" | bc; }
 less() { [ "$(echo "$1 < $2" | bc)" = 1 ]; }
 median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-# A case fails by returning with a sentence on stderr.
-fail() { echo "    $*" >&2; return 1; }
+# A case fails by returning with a sentence, which run.sh repeats behind the case's name.
+fail() { WHY=$*; echo "    $*" >&2; return 1; }
 # eventually SECONDS CMD...: until it succeeds.
 eventually() {
   local deadline=$((SECONDS + $1)); shift
@@ -23,6 +23,12 @@ is_gone() { ! kn get "$1"; }
 # wait_phase "OBJECT..." PHASE SECONDS
 # shellcheck disable=SC2086  # "pvc -l label" is several words
 wait_phase() { kn wait $1 --for=jsonpath='{.status.phase}'="$2" --timeout="$3s" >/dev/null; }
+# ready "OBJECT..." SECONDS
+# shellcheck disable=SC2086  # "pod -l label" is several words
+ready() {
+  kn wait $1 --for=condition=Ready --timeout="$2s" >/dev/null ||
+    fail "not ready: $1: $(kn get events --sort-by=.lastTimestamp | tail -n 5)"
+}
 count_is() { [ "$("$1")" = "$2" ]; }   # count_is FUNCTION NUMBER
 at_most() { [ "$("$1")" -le "$2" ]; }
 
@@ -30,11 +36,12 @@ server_pod() { kn get pods -l tarn.dev/file-system-id -o 'jsonpath={.items[0].me
 tarnctl() { kn exec "$(server_pod)" -c server -- tarnctl "$@"; }
 access_points() { tarnctl ap list --output json | grep -o '"fsap-[0-9a-f]*"' | sort -u | wc -l; }
 # Mounts of our volumes on both nodes (staged and published).
-mounts() {
+mounts_list() {
   local n
   for n in $(seq "$NODES"); do in_node "$n" cat /proc/self/mountinfo; done |
-    grep -c 'kubernetes.io[~/]csi'
+    grep 'kubernetes.io[~/]csi' | cut -d' ' -f5
 }
+mounts() { mounts_list | wc -l; }
 volumes() { k get pv --no-headers 2>/dev/null | wc -l; }
 
 claim() { # claim NAME [SIZE [CLASS]]: a claim as YAML

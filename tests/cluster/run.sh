@@ -12,8 +12,9 @@ passed=0 failed=0
 
 run() { # run NAME CMD...
   local start=$SECONDS name=$1; shift
+  WHY=
   if "$@"; then passed=$((passed + 1)); echo "PASS $name ($((SECONDS - start)) s)"
-  else failed=$((failed + 1)); echo "FAIL $name ($((SECONDS - start)) s)"; fi
+  else failed=$((failed + 1)); echo "FAIL $name ($((SECONDS - start)) s)${WHY:+: $WHY}"; fi
 }
 if [ ! -e "/run/netns/$NAME" ] || [ -z "${KEEP-}" ]; then
   [ ! -e "/run/netns/$NAME" ] || hack/cluster.sh down
