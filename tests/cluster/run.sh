@@ -28,8 +28,11 @@ if [ "$failed" = 0 ]; then
   done
   k -n "$SYSTEM" get pods -o wide
 fi
-for log in tarn-operator tarn-csi-controller; do
-  [ "$failed" = 0 ] || k -n "$SYSTEM" logs "deployment/$log" --all-containers --tail=30
-done
+if [ "$failed" != 0 ]; then
+  for log in deployment/tarn-operator deployment/tarn-csi-controller; do
+    k -n "$SYSTEM" logs "$log" --all-containers --tail=30
+  done
+  k -n "$SYSTEM" logs -l app=tarn-csi-node --all-containers --prefix --tail=100
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
