@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -44,9 +45,10 @@ class Descriptor {
 // One version of the key.
 struct Version {
   std::string file;
-  std::string fingerprint;
-  SecretBytes key;
+  std::string fingerprint = {};
+  SecretBytes key = {};
   bool exposed = false;  // others than the owner may read the file
+  std::optional<Error> trouble = {};  // why nothing of the above is known
 
   std::string Name() const { return file + kFingerprintMark + fingerprint; }
 };
@@ -71,8 +73,7 @@ class FileProvider : public KeyProvider {
   explicit FileProvider(std::string directory) : directory_(std::move(directory)) {}
 
   Result<Wrapped> Wrap(const SecretBytes& secret, const Call& /*call*/) override {
-    TRY(std::vector<Version> versions, Read());
-    const Version& newest = versions.back();
+    TRY(Version newest, Newest());
     if (newest.exposed) {
       return Error(Code::kDenied, directory_ + "/" + newest.file +
                                       " may be read by others than its owner: chmod 0600 it");
@@ -89,8 +90,10 @@ class FileProvider : public KeyProvider {
     }
     const std::string fingerprint = wrapped.version.substr(mark + 1);
     TRY(std::vector<Version> versions, Read());
+    const Error* trouble = nullptr;
     for (const Version& version : versions) {
-      if (version.fingerprint != fingerprint) continue;
+      if (version.trouble) trouble = &*version.trouble;
+      if (version.trouble || version.fingerprint != fingerprint) continue;
       if (version.exposed) WarnOnce(version.file);
       TRY(auto sealer, Sealer::Create(version.key));
       auto opened = sealer->Open(wrapped.ciphertext, kAssociated);
@@ -99,18 +102,29 @@ class FileProvider : public KeyProvider {
       WipeBytes(opened->data(), opened->size());
       return secret;
     }
+    if (trouble != nullptr) return *trouble;  // it may be that one
     return Error(Code::kNotFound, "the key of version '" + wrapped.version + "' is no longer in " +
                                       directory_ + ": put its file back");
   }
 
   Result<std::string> Check(const Call& /*call*/) override {
-    TRY(std::vector<Version> versions, Read());
-    return versions.back().Name();
+    TRY(Version newest, Newest());
+    return newest.Name();
   }
 
   std::string Place() const override { return "file://" + directory_; }
 
  private:
+  // What is wrong with the newest says nothing about older ones that can be read.
+  Result<Version> Newest() {
+    TRY(std::vector<Version> versions, Read());
+    Version& newest = versions.back();
+    if (!newest.trouble) return std::move(newest);
+    const bool others = std::any_of(versions.begin(), versions.end(),
+                                    [](const Version& version) { return !version.trouble; });
+    return others ? Error(Code::kUnavailable, newest.trouble->message()) : *newest.trouble;
+  }
+
   // All versions, oldest first; never none.
   Result<std::vector<Version>> Read() {
     for (int i = 1;; ++i) {
@@ -136,16 +150,19 @@ class FileProvider : public KeyProvider {
     std::vector<Version> versions;
     while (const dirent* entry = readdir(listing)) {
       const std::string name = entry->d_name;
-      if (name.starts_with('.')) continue;
+      if (name.starts_with('.') || entry->d_type == DT_DIR) continue;
       if (versions.size() == kKeyFilesMax) {
         return Error(Code::kUnavailable, directory_ + " has more than " +
                                              std::to_string(kKeyFilesMax) +
                                              " files: remove the oldest versions of the key");
       }
-      Version version;
-      version.file = name;
-      TRY(bool is_file, ReadFile(dirfd(listing), version));
-      if (!is_file) continue;
+      Version version{.file = name};
+      if (auto is_file = ReadFile(dirfd(listing), version); !is_file.ok()) {
+        if (is_file.code() == Code::kNotFound) continue;  // gone meanwhile, or a link to nothing
+        version.trouble = is_file.error();
+      } else if (!*is_file) {
+        continue;
+      }
       version.exposed = version.exposed && !secret_mount;
       versions.push_back(std::move(version));
     }

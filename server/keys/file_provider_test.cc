@@ -122,6 +122,22 @@ TEST_F(FileProviderTest, DirectoriesAndDotFilesAreNoKeys) {
   EXPECT_TRUE(provider_->Check({}).value().starts_with("v1#"));
 }
 
+TEST_F(FileProviderTest, OneEntryThatCannotBeReadTakesNoOtherAway) {
+  files_.Write("v1", kRaw);
+  auto wrapped = Wrap().value();
+  files_.Write("v2", "no key");
+  EXPECT_EQ(Unwrap(wrapped), "the data key");
+  EXPECT_EQ(Wrap().code(), Code::kUnavailable);  // not with v1, since there is a newer one
+  EXPECT_EQ(provider_->Check({}).code(), Code::kUnavailable);
+  files_.Remove("v1");
+  EXPECT_EQ(Unwrap(wrapped), "Unavailable");  // it may be v2
+  files_.Write("v1", kRaw);
+  files_.Remove("v2");
+  std::filesystem::create_symlink("nowhere", files_.path() + "/v3");
+  EXPECT_EQ(provider_->Check({}).value(), wrapped.version);
+  EXPECT_EQ(Unwrap(wrapped), "the data key");
+}
+
 TEST_F(FileProviderTest, TooManyFilesAreTrouble) {
   for (size_t i = 0; i <= kKeyFilesMax; ++i) files_.Write("v" + std::to_string(i), kRaw);
   EXPECT_EQ(provider_->Check({}).code(), Code::kUnavailable);
