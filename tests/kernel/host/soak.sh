@@ -2,18 +2,19 @@
 # Suite "soak": clients work (guest/soak.sh, tarn-file-load) while the server is killed (-9) every
 # so many seconds and started again at once. No client may see an error, and every byte must be
 # there.
-# TARN_SOAK_MINUTES (1.5), TARN_SOAK_CLIENTS (4, at most 4), TARN_SOAK_KILL_EVERY (20 seconds),
+# TARN_SOAK_MINUTES (2), TARN_SOAK_CLIENTS (4, at most 4), TARN_SOAK_KILL_EVERY (30 seconds),
 # TARN_SOAK_SEED (the time), TARN_SOAK_FAIL_FAST=1 (ends with the first error). The lease is shorter
 # than by default: clients of 4.0 cannot say that they have reclaimed all, and nobody gets a lock
-# before that or the end of a lease. But Linux may need ten seconds to connect again.
+# before that or the end of a lease. But Linux may need ten seconds to connect again, and a machine
+# that stands still for a lease costs clients their locks.
 SOAK_VERSIONS=([1]=4.2 [2]=4.1 [3]=4.0 [4]=4.2)
 
 run_soak() {
   SUITE=soak
-  local seconds kill_every=${TARN_SOAK_KILL_EVERY:-20} clients=${TARN_SOAK_CLIENTS:-4}
+  local seconds kill_every=${TARN_SOAK_KILL_EVERY:-30} clients=${TARN_SOAK_CLIENTS:-4}
   local id begin lost=() kills=0 VERSIONS=()
-  seconds=$(awk -v minutes="${TARN_SOAK_MINUTES:-1.5}" 'BEGIN {print int(minutes * 60)}')
-  LEASE=15
+  seconds=$(awk -v minutes="${TARN_SOAK_MINUTES:-2}" 'BEGIN {print int(minutes * 60)}')
+  LEASE=$((kill_every * 3 / 4))
   SEED=${TARN_SOAK_SEED:-$(date +%s)}
   for ((id = 1; id <= clients; ++id)); do VERSIONS[id]=${SOAK_VERSIONS[id]}; done
   mkdir -p "$WORK/soak"
