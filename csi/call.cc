@@ -3,9 +3,32 @@
 #include <google/protobuf/text_format.h>
 
 #include "common/log.h"
+#include "csi/volume_context.h"
 
 namespace tarn::csi {
 namespace {
+
+// Of a map's entry, which is a message with the fields key and value.
+void StripValue(google::protobuf::Message* entry) {
+  const auto* value = entry->GetDescriptor()->FindFieldByName("value");
+  entry->GetReflection()->SetString(entry, value, "***stripped***");
+}
+
+// Kubelet puts pods' tokens into the volume context, which CSI does not mark as secret.
+void StripTokens(google::protobuf::Message* message,
+                 const google::protobuf::FieldDescriptor* field) {
+  const auto* reflection = message->GetReflection();
+  const auto* key = field->message_type()->FindFieldByName("key");
+  const auto* value = field->message_type()->FindFieldByName("value");
+  if (key->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_STRING ||
+      value->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_STRING) {
+    return;
+  }
+  for (int i = 0; i < reflection->FieldSize(*message, field); ++i) {
+    auto* entry = reflection->MutableRepeatedMessage(message, field, i);
+    if (entry->GetReflection()->GetString(*entry, key) == kTokensKey) StripValue(entry);
+  }
+}
 
 void StripSecrets(google::protobuf::Message* message) {
   const auto* reflection = message->GetReflection();
@@ -14,7 +37,9 @@ void StripSecrets(google::protobuf::Message* message) {
   for (const auto* field : fields) {
     if (!field->options().GetExtension(pb::csi_secret)) {
       if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
-      if (!field->is_repeated()) {
+      if (field->is_map()) {
+        StripTokens(message, field);
+      } else if (!field->is_repeated()) {
         StripSecrets(reflection->MutableMessage(message, field));
       } else {
         for (int i = 0; i < reflection->FieldSize(*message, field); ++i) {
@@ -25,9 +50,7 @@ void StripSecrets(google::protobuf::Message* message) {
       // A map entry is a message with the fields key and value; the key tells which secret was
       // there.
       for (int i = 0; i < reflection->FieldSize(*message, field); ++i) {
-        auto* entry = reflection->MutableRepeatedMessage(message, field, i);
-        const auto* value = entry->GetDescriptor()->FindFieldByName("value");
-        entry->GetReflection()->SetString(entry, value, "***stripped***");
+        StripValue(reflection->MutableRepeatedMessage(message, field, i));
       }
     } else {
       reflection->ClearField(message, field);

@@ -17,7 +17,7 @@ namespace tarn::csi {
 namespace pb = ::csi::v1;
 
 // One line of text of `message` for logs; every field marked csi_secret is replaced by
-// "***stripped***".
+// "***stripped***", and so are the tokens of pods that kubelet puts into the volume context.
 std::string Describe(const google::protobuf::Message& message);
 
 // For the log, after a call.

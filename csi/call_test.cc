@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "csi/volume_context.h"
 #include "csi/volume_locks.h"
 
 namespace tarn::csi {
@@ -22,6 +23,16 @@ TEST(Call, StripsSecretsFromWhatItLogs) {
   EXPECT_NE(text.find("volume-1"), std::string::npos) << text;
   EXPECT_NE(text.find("uid"), std::string::npos) << text;
   EXPECT_EQ(request.secrets().at("password"), "hunter2");
+}
+
+TEST(Call, StripsThePodsTokensThatKubeletPutsIntoTheContext) {
+  pb::NodePublishVolumeRequest request;
+  (*request.mutable_volume_context())[kTokensKey] = R"({"tarn.dev":{"token":"hunter2"}})";
+  (*request.mutable_volume_context())["csi.storage.k8s.io/pod.name"] = "web-0";
+  std::string text = Describe(request);
+  EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
+  EXPECT_NE(text.find("serviceAccount.tokens"), std::string::npos) << text;
+  EXPECT_NE(text.find("web-0"), std::string::npos) << text;
 }
 
 TEST(Call, TurnsResultsAndExceptionsIntoStatus) {

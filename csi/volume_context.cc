@@ -27,10 +27,13 @@ Error BadAddress(const std::string& key, const std::string& value) {
                                    "\" is not a valid IP address");
 }
 
-Result<void> CheckBool(const std::string& key, const std::string& value) {
+Result<bool> ParseBool(const std::string& key, const std::string& value) {
   std::string lower = Lower(value);
-  for (const char* known : {"true", "false", "t", "f", "1", "0"}) {
-    if (lower == known) return Ok();
+  for (const char* yes : {"true", "t", "1"}) {
+    if (lower == yes) return true;
+  }
+  for (const char* no : {"false", "f", "0"}) {
+    if (lower == no) return false;
   }
   return Error(Code::kInvalid, "Volume context property \"" + key +
                                    "\" must be a boolean value: \"" + value + "\"");
@@ -74,15 +77,14 @@ Result<void> ParseOne(const std::string& given, const std::string& value, Volume
   }
   if (key == kMountTargetIpMapKey) return ParseZones(value, context);
   if (key == "encryptintransit") {
-    TRY(CheckBool(given, value));
-    std::string lower = Lower(value);
-    if (lower != "true" && lower != "t" && lower != "1") return Ok();
-    return Error(Code::kInvalid,
-                 "Volume context property \"encryptInTransit\"=\"true\" is not available yet: set "
-                 "it to \"false\" or leave it out");
+    TRY(context.encrypt_in_transit, ParseBool(given, value));
+    return Ok();
   }
   // Of use between accounts of a cloud only; checked, so that a typing error is seen.
-  if (key == "crossaccount") return CheckBool(given, value);
+  if (key == "crossaccount") {
+    TRY(ParseBool(given, value));
+    return Ok();
+  }
   if (key == "storage.kubernetes.io/csiprovisioneridentity") return Ok();
   if (key.starts_with("csi.storage.k8s.io/")) return Ok();  // from kubelet, about the pod
   return Error(Code::kInvalid, "Volume context property " + given + " not supported.");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "common/result.h"
@@ -16,6 +17,13 @@ inline constexpr const char* kNfsAddressKey = "nfsAddress";
 inline constexpr const char* kMountTargetIpKey = "mounttargetip";
 inline constexpr const char* kMountTargetIpMapKey = "mounttargetipmap";
 
+// Kubelet's: the pod's ServiceAccount tokens, JSON by audience. A secret, though CSI's volume
+// context is not marked as one.
+inline constexpr const char* kTokensKey = "csi.storage.k8s.io/serviceAccount.tokens";
+
+// "true" or "false": whether the node mounts through TLS.
+inline constexpr const char* kEncryptInTransitKey = "encryptInTransit";
+
 // The topology label that zones of nodes and volumes go by.
 inline constexpr const char* kZoneKey = "topology.kubernetes.io/zone";
 
@@ -23,6 +31,7 @@ struct VolumeContext {
   std::string nfs_address;
   std::string mount_target_ip;
   std::map<std::string, std::string> by_zone;
+  std::optional<bool> encrypt_in_transit;  // nobody said: the node's default
 };
 
 // Keys in any case. kInvalid with the EFS driver's texts.

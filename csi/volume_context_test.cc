@@ -17,6 +17,9 @@ TEST(VolumeContext, TakesEfsAttributesInAnyCase) {
   ASSERT_TRUE(context.ok()) << context.error().message();
   EXPECT_EQ(context->mount_target_ip, "10.0.0.1");
   EXPECT_EQ(context->by_zone.at("b"), "10.0.0.3:99");
+  EXPECT_EQ(context->encrypt_in_transit, false);
+  EXPECT_EQ(ParseVolumeContext({{"ENCRYPTinTransit", "True"}})->encrypt_in_transit, true);
+  EXPECT_FALSE(ParseVolumeContext({})->encrypt_in_transit.has_value());
 }
 
 TEST(VolumeContext, RefusesByName) {
@@ -28,7 +31,6 @@ TEST(VolumeContext, RefusesByName) {
       {{{"mounttargetipmap", R"({"a":1})"}}, "mounttargetipmap"},
       {{{"mounttargetipmap", R"({"a":"x y"})"}}, "is not a valid IP address"},
       {{{"encryptInTransit", "yes"}}, "encryptInTransit"},
-      {{{"encryptInTransit", "true"}}, "not available yet"},
       {{{"crossaccount", "maybe"}}, "crossaccount"},
       {{{"nfsAddress", "a:b:c:d:e:99999"}}, "nfsAddress"},
       {{{"nfsAddress", "host,port=1"}}, "nfsAddress"},

@@ -213,6 +213,9 @@ Result<pb::Volume> ControllerService::ToVolume(const Wanted& wanted,
       VolumeId{wanted.file_system.file_system_id, "", access_point.access_point_id()}.ToString());
   volume.set_capacity_bytes(static_cast<int64_t>(access_point.quota_bytes()));
   auto context = MakeVolumeContext(wanted.file_system);
+  if (const auto& encrypt = wanted.parameters.encrypt_in_transit) {
+    context[kEncryptInTransitKey] = *encrypt ? "true" : "false";
+  }
   if (const std::string& zone = wanted.parameters.zone; !zone.empty()) {
     for (const auto& target : wanted.file_system.mount_targets) {
       if (target.zone == zone) context[kMountTargetIpKey] = target.nfs;

@@ -69,11 +69,11 @@ Result<void> SetReuseScope(const std::string& value, Parameters& out) {
   return Ok();
 }
 
-Result<void> SetEncryption(const std::string& value, Parameters&) {
+Result<void> SetEncryption(const std::string& value, Parameters& out) {
   bool wanted = false;
   TRY(ParseBool("encryptInTransit", value, wanted));
-  if (!wanted) return Ok();
-  return Bad("encryptInTransit 'true' is not available yet: set it to false or leave it out");
+  out.encrypt_in_transit = wanted;
+  return Ok();
 }
 
 using Setter = std::function<Result<void>(const std::string& value, Parameters& out)>;

@@ -62,6 +62,7 @@ struct Parameters {
   std::string zone;
   bool enforce_zone = false;
   bool tagging = true;
+  std::optional<bool> encrypt_in_transit;  // not given: the node decides
   bool retain = false;
   // From the provisioner's --extra-create-metadata; may be empty.
   std::string pvc_name, pvc_namespace, pv_name;

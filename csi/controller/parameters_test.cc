@@ -43,6 +43,8 @@ TEST(Parameters, TakesWhatTheEfsDriverTakes) {
     EXPECT_TRUE(parsed.ok()) << good.begin()->first << ": " << parsed.error().message();
   }
   EXPECT_TRUE(ParseParameters(With({{"ensureUniqueDirectory", "perhaps"}}))->unique_directory);
+  EXPECT_EQ(ParseParameters(With({{"encryptInTransit", "true"}}))->encrypt_in_transit, true);
+  EXPECT_FALSE(ParseParameters(With({}))->encrypt_in_transit.has_value());
   auto wide = ParseParameters(With({{"gidRangeStart", "1000"}, {"gidRangeEnd", "7000000"}}));
   EXPECT_EQ(wide->gid_end, 11000u);
 }
@@ -77,7 +79,7 @@ TEST(Parameters, RefusesByName) {
       {{{"enforceZoneAffinity", "true"}}, "enforceZoneAffinity needs the parameter az"},
       {{{"enableTagging", "x"}}, "enableTagging"},
       {{{"onDelete", "archive"}}, "onDelete 'archive'"},
-      {{{"encryptInTransit", "true"}}, "not available yet"},
+      {{{"encryptInTransit", "yes"}}, "Invalid value for encryptInTransit"},
       {{{"FileSystemId", "x"}}, "parameter 'FileSystemId' is not supported"},
       {{{"pathPattern", "x"}}, "parameter 'pathPattern' is not supported"},
   };

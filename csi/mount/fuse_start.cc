@@ -109,6 +109,14 @@ Result<std::string> ReadLine(int fd, std::chrono::milliseconds wait) {
   }
 }
 
+// What it said of itself, "error CODE MESSAGE", or some other last words.
+Error ParseFailure(const std::string& line) {
+  constexpr std::string_view kError = "error ";
+  size_t end = line.find(' ', kError.size());
+  if (!line.starts_with(kError) || end == std::string::npos) return Error(Code::kInternal, line);
+  return Error(CodeOfName(line.substr(kError.size(), end - kError.size())), line.substr(end + 1));
+}
+
 }  // namespace
 
 Result<void> LeaveCgroup(const std::string& root, const std::string& name) {
@@ -152,7 +160,7 @@ Result<void> StartFuseProcess(const FuseStart& start) {
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
   if (!line.ok()) return std::move(line).error();
-  return Error(Code::kInternal, line->empty() ? LastLine(start.log_file, from) : *line);
+  return ParseFailure(line->empty() ? LastLine(start.log_file, from) : *line);
 }
 
 }  // namespace tarn::csi

@@ -21,8 +21,8 @@ struct FuseStart {
   std::vector<std::string> arguments;     // more of csi/mount/fuse/fuse_main.h; --ready-fd is added
 };
 
-// Returns when the mount is there and its server answered. kInternal: the FUSE process' own
-// message; kDeadlineExceeded.
+// Returns when the mount is there and its server answered. An error: the FUSE process'
+// own; kInternal: it ended without a word; kDeadlineExceeded.
 Result<void> StartFuseProcess(const FuseStart& start);
 
 // Moves the calling process. An error is for the log only: without cgroups at hand all else works.

@@ -47,6 +47,7 @@ std::optional<MountEntry> ParseLine(std::string_view line) {
   entry.options = words[5];
   entry.type = Unescape(words[dash + 1]);
   entry.source = Unescape(words[dash + 2]);
+  if (dash + 3 < words.size()) entry.super_options = Unescape(words[dash + 3]);
   return entry;
 }
 

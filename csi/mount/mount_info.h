@@ -19,6 +19,7 @@ struct MountEntry {
   std::string options;  // of the mount, "rw,relatime"
   std::string type;     // "nfs4", "fuse.tarn"
   std::string source;
+  std::string super_options;  // of the file system, "rw,vers=4.1,port=20049,addr=127.0.0.1"
 
   bool read_only() const { return options == "ro" || options.starts_with("ro,"); }
 };

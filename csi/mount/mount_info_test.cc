@@ -70,5 +70,21 @@ TEST(HostPort, SplitsAndJoins) {
   }
 }
 
+TEST(MountedServer, IsWhereTheMountIsConnected) {
+  auto of = [](const char* line) {
+    auto mounts = ParseMountInfo(line);
+    auto server = MountedServer(mounts.at(0));
+    return server.ok() ? *server : "";
+  };
+  EXPECT_EQ(of("5 1 0:50 / /a rw shared:1 - nfs4 127.0.0.1:/fsap-1 "
+               "rw,vers=4.1,port=20051,addr=127.0.0.1"),
+            "127.0.0.1:20051");
+  EXPECT_EQ(of("5 1 0:50 / /a rw - nfs4 server:/x ro,vers=4.1,addr=10.0.0.7"), "10.0.0.7:2049");
+  EXPECT_EQ(of("5 1 0:50 / /a rw - fuse.tarn 127.0.0.1:20052:/fsap-1 rw,allow_other"),
+            "127.0.0.1:20052");
+  EXPECT_EQ(of("5 1 0:50 / /a rw - nfs4 [::1]:/x rw,port=7,addr=::1"), "[::1]:7");
+  EXPECT_EQ(of("5 1 0:50 / /a rw - ext4 /dev/sda1 rw"), "");
+}
+
 }  // namespace
 }  // namespace tarn::csi

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/ids.h"
+
 namespace tarn::csi {
 namespace {
 
@@ -140,6 +142,26 @@ void Apply(const Rule& rule, const std::string& value, MountOptions& options) {
   options.nfs[name] = kept;
 }
 
+// Those of the EFS mount helper that say how to get to the server. The texts are the EFS driver's.
+Result<bool> ParseHelperOption(const std::string& name, const std::string& value,
+                               const std::string& access_point_id, MountOptions& options) {
+  if (name == "accesspoint") {
+    if (!IsId(kAccessPointPrefix, value)) {
+      return Error(Code::kInvalid, "Access Point ID " + Printable(value) + " is malformed");
+    }
+    if (!access_point_id.empty() && value != access_point_id) {
+      return Error(Code::kInvalid, "Found conflicting access point IDs in mountOptions (" + value +
+                                       ") and volumeHandle (" + access_point_id + ")");
+    }
+    options.access_point_id = value;
+    return true;
+  }
+  if (name != "tls" && name != "iam") return false;
+  if (!value.empty()) return Bad(name + "=" + value, "takes no value");
+  (name == "tls" ? options.tls : options.iam) = true;
+  return true;
+}
+
 Result<void> ParseOne(const std::string& given, const std::string& access_point_id,
                       MountOptions& options) {
   TRY(CheckText(given));
@@ -149,13 +171,8 @@ Result<void> ParseOne(const std::string& given, const std::string& access_point_
   size_t equals = option.find('=');
   std::string name = option.substr(0, equals);
   std::string value = equals == std::string::npos ? "" : option.substr(equals + 1);
-  if (name == "accesspoint") {
-    if (value == access_point_id && !value.empty()) return Ok();
-    return Bad(option, "names another access point than the volume handle: leave the option out");
-  }
-  if (name == "tls" || name == "iam") {
-    return Bad(option, "is not supported yet: leave it out (the volume is mounted without TLS)");
-  }
+  TRY(bool taken, ParseHelperOption(name, value, access_point_id, options));
+  if (taken) return Ok();
   for (const Rule& rule : Rules()) {
     if (name != rule.name) continue;
     bool takes_value = rule.kind == Rule::kNumber || rule.kind == Rule::kChoice;
@@ -185,6 +202,7 @@ std::string MountOptions::ToString() const {
 Result<MountOptions> ParseMountOptions(const std::vector<std::string>& list,
                                        const std::string& access_point_id) {
   MountOptions options;
+  options.access_point_id = access_point_id;
   for (const auto& option : list) TRY(ParseOne(option, access_point_id, options));
   return options;
 }

@@ -12,6 +12,10 @@ namespace tarn::csi {
 
 struct MountOptions {
   unsigned long flags = 0;  // MS_* of mount(2)
+  // Of the EFS mount helper, never given to a kernel or FUSE mount. "iam": the mount must be that
+  // of somebody the server knows.
+  bool tls = false, iam = false;
+  std::string access_point_id;  // of "accesspoint=", else the volume handle's
   // NFS options by name; a value of "" is an option without "=". Defaults are not in it.
   std::map<std::string, std::string> nfs;
 
@@ -21,8 +25,7 @@ struct MountOptions {
 
 // Takes each as `mountOptions` lists it, upper or lower case; a later one wins. kInvalid names the
 // option: unknown, a value that is out of bounds, or one that holds a comma, a space or a control
-// character. "accesspoint=" must name `access_point_id` (which may be empty: then none may be
-// named).
+// character. "accesspoint=" must name `access_point_id` unless that, the volume handle's, is empty.
 Result<MountOptions> ParseMountOptions(const std::vector<std::string>& list,
                                        const std::string& access_point_id);
 

@@ -41,7 +41,12 @@ TEST(MountOptions, WhatItWritesItReads) {
 TEST(MountOptions, AccessPointMustBeTheVolumes) {
   EXPECT_TRUE(ParseMountOptions({"accesspoint=fsap-01234567"}, "fsap-01234567").ok());
   EXPECT_FALSE(ParseMountOptions({"accesspoint=fsap-01234568"}, "fsap-01234567").ok());
-  EXPECT_FALSE(ParseMountOptions({"accesspoint=fsap-01234567"}, "").ok());
+  auto named = ParseMountOptions({"tls", "iam", "accesspoint=fsap-01234567", "ro"}, "");
+  ASSERT_TRUE(named.ok());
+  EXPECT_EQ(named->access_point_id, "fsap-01234567");
+  EXPECT_TRUE(named->tls && named->iam);
+  EXPECT_EQ(named->ToString(), "ro");  // the others are not for a kernel
+  EXPECT_FALSE(ParseMountOptions({"accesspoint=fsap-01234567/.."}, "").ok());
   EXPECT_FALSE(ParseMountOptions({"accesspoint="}, "").ok());
 }
 
@@ -65,8 +70,8 @@ TEST(MountOptions, RefusesEverythingElse) {
                           "port=1",
                           "mountaddr=1.2.3.4",
                           "context=x",
-                          "tls",
-                          "iam",
+                          "tls=yes",
+                          "iam=yes",
                           "crossaccount",
                           "bind",
                           "remount",

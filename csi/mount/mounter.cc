@@ -46,7 +46,9 @@ class FuseMounter : public Mounter {
   std::string_view name() const override { return "fuse"; }
 
   Result<void> Mount(const MountRequest& request, std::chrono::milliseconds deadline) override {
-    std::string log = options_.log_dir + "/" + LogName(request.export_path);
+    std::string log =
+        options_.log_dir + "/" +
+        (request.log_name.empty() ? LogName(request.export_path) : request.log_name + ".log");
     // The helper kills the FUSE process at its own deadline; ours comes later, for a helper that
     // hangs itself.
     auto inner = std::max(deadline - kStartMargin, deadline / 2);
@@ -105,6 +107,20 @@ class AutoMounter : public Mounter {
 
 bool IsTarnMount(const MountEntry& entry) {
   return entry.type == "fuse.tarn" || entry.type == "nfs4" || entry.type == "nfs";
+}
+
+Result<std::string> MountedServer(const MountEntry& entry) {
+  size_t colon = entry.source.find(":/");
+  if (!IsTarnMount(entry) || colon == std::string::npos) {
+    return Error(Code::kNotFound, "'" + entry.source + "' is no mount of an NFS server");
+  }
+  TRY(HostPort at, SplitHostPort(entry.source.substr(0, colon)));
+  // The kernel's source has no port, and its name may be any.
+  for (const auto& option : SplitOptions(entry.super_options)) {
+    if (option.starts_with("addr=")) at.host = option.substr(5);
+    if (option.starts_with("port=")) at.port = std::atoi(option.c_str() + 5);
+  }
+  return JoinHostPort(at);
 }
 
 bool IsMountOf(const MountEntry& entry, const std::string& server, const std::string& export_path) {

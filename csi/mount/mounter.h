@@ -21,6 +21,7 @@ struct MountRequest {
   std::string export_path;  // "/fsap-…"
   std::string target;       // a directory; made when it is not there
   MountOptions options;
+  std::string log_name;  // of a FUSE process; empty: made of the export path
 };
 
 class Mounter {
@@ -28,13 +29,17 @@ class Mounter {
   virtual ~Mounter() = default;
   virtual std::string_view name() const = 0;  // "kernel", "fuse"
   // kUnavailable or kDeadlineExceeded: the server does not answer; kNotFound: it has no such
-  // export; kNotSupported: this node cannot; else kInternal. After an error nothing is mounted.
+  // export; kDenied: it refuses us; kNotSupported: this node cannot; else kInternal. After an error
+  // nothing is mounted.
   virtual Result<void> Mount(const MountRequest& request, std::chrono::milliseconds deadline) = 0;
 };
 
 // Whether `entry` is a mount of that export by either mounter. An access point's id is unique, so
 // the server's address, which may have changed since, counts only for exports that are none.
 bool IsMountOf(const MountEntry& entry, const std::string& server, const std::string& export_path);
+// "address:port" of the server that a mount of either mounter is connected to; kNotFound: it does
+// not say.
+Result<std::string> MountedServer(const MountEntry& entry);
 // Whether it is one of ours at all.
 bool IsTarnMount(const MountEntry& entry);
 

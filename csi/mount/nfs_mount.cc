@@ -57,6 +57,9 @@ Error MountFailed(const std::string& source, const std::string& target, int numb
       return Error(Code::kNotSupported, what + "this kernel has no NFS client");
     case ENOENT:
       return Error(Code::kNotFound, what + "the server has no such export");
+    case EACCES:
+    case EPERM:
+      return Error(Code::kDenied, what + "the server denies access");
     case ECONNREFUSED:
     case EHOSTUNREACH:
     case ENETUNREACH:

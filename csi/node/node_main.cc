@@ -21,6 +21,8 @@ struct Flags {
   std::string kubelet_dir = "/var/lib/kubelet";
   std::string registry_dir;
   std::string state_dir;
+  std::string tunnel;
+  std::string nfs_ca_file;
   int mount_timeout = 30;
   int unmount_timeout = 8;
   int call_timeout = 5;
@@ -36,6 +38,14 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--kubelet-dir", flags.kubelet_dir, "kubelet's root directory")
       ->capture_default_str();
+  auto* tunnel = app.add_option("--tunnel", flags.tunnel,
+                                "socket of the node's tarn-tunnel: volumes are mounted through it, "
+                                "by TLS, unless they say otherwise; without it none is");
+  auto* authority =
+      app.add_option("--nfs-ca-file", flags.nfs_ca_file,
+                     "certificates that may have signed file servers'; read at each use");
+  tunnel->needs(authority);
+  authority->needs(tunnel);
   app.add_flag("--registration,!--no-registration", flags.registration,
                "register with kubelet by a socket in KUBELET_DIR/plugins_registry");
   app.add_option("--registry-dir", flags.registry_dir,
@@ -62,6 +72,9 @@ struct Parts {
   std::unique_ptr<Host> host;
   std::unique_ptr<Mounter> mounter;
   std::unique_ptr<Registry> registry;
+  std::unique_ptr<Planner> planner;
+  std::unique_ptr<Tunnel> tunnel;
+  std::unique_ptr<PodMounts> pods;
   std::unique_ptr<Volumes> volumes;
   std::unique_ptr<NodeService> service;
   std::unique_ptr<Identity> identity;
@@ -81,10 +94,19 @@ Result<void> Build(Flags& flags, Parts& parts) {
   if (!flags.registry_dir.empty()) {
     parts.registry = std::make_unique<Registry>(DirectorySource(flags.registry_dir));
   }
-  VolumesOptions options{flags.node.zone, flags.state_dir, flags.kubelet_dir + "/pods",
-                         seconds(flags.mount_timeout)};
-  parts.volumes =
-      std::make_unique<Volumes>(*parts.host, *parts.mounter, parts.registry.get(), options);
+  bool encrypted = !flags.tunnel.empty();
+  parts.planner = std::make_unique<Planner>(parts.registry.get(), flags.node.zone, encrypted);
+  std::string pods_dir = flags.kubelet_dir + "/pods";
+  if (encrypted) {
+    TRY(parts.tunnel, NewTunnelClient(flags.tunnel));
+    PodMountsOptions options{flags.state_dir + "/pods", pods_dir, flags.nfs_ca_file,
+                             seconds(flags.mount_timeout)};
+    parts.pods = std::make_unique<PodMounts>(*parts.host, *parts.mounter, *parts.tunnel,
+                                             *parts.planner, options);
+  }
+  VolumesOptions options{flags.state_dir, pods_dir, seconds(flags.mount_timeout)};
+  parts.volumes = std::make_unique<Volumes>(*parts.host, *parts.mounter, *parts.planner,
+                                            parts.pods.get(), options);
   parts.service = std::make_unique<NodeService>(*parts.volumes, flags.node);
   parts.identity = std::make_unique<Identity>(IdentityOptions{flags.plugin.driver_name, false, {}});
   TRY(std::string endpoint, rpcs::NormaliseEndpoint(flags.plugin.endpoint));

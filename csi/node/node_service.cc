@@ -95,6 +95,8 @@ grpc::Status NodeService::NodePublishVolume(grpc::ServerContext*,
       return Error(Code::kWrongState, "Staging target path not provided: stage the volume first");
     }
     TRY(publish.stage, ToStageRequest(*request));
+    TRY(publish.pod,
+        ParsePod(publish.stage.context, {request->secrets().begin(), request->secrets().end()}));
     publish.read_only = request->readonly() || IsReadOnly(request->volume_capability());
     publish.single_writer = request->volume_capability().access_mode().mode() ==
                             pb::VolumeCapability::AccessMode::SINGLE_NODE_SINGLE_WRITER;

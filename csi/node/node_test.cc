@@ -28,8 +28,8 @@ struct NodeTest : testing::Test {
   // As after a restart of the plugin: only the machine is what it was.
   void Restart() {
     service.reset();
-    volumes = std::make_unique<Volumes>(host, host, nullptr,
-                                        VolumesOptions{"", dir + "/state", dir + "/pods", {}});
+    volumes = std::make_unique<Volumes>(host, host, planner, nullptr,
+                                        VolumesOptions{dir + "/state", dir + "/pods", {}});
     service = std::make_unique<NodeService>(*volumes, NodeOptions{"node-a", "zone-a", 7});
   }
 
@@ -87,6 +87,7 @@ struct NodeTest : testing::Test {
   size_t Mounts() { return host.Mounts()->size(); }
 
   FakeHost host;
+  const Planner planner{nullptr, ""};
   std::string dir;
   std::unique_ptr<Volumes> volumes;
   std::unique_ptr<NodeService> service;

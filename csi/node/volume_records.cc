@@ -1,72 +1,82 @@
-// The files about staged volumes: STATE_DIR/<hash of the volume id>.json.
-#include <openssl/sha.h>
+#include "csi/node/volume_records.h"
 
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <optional>
 
+#include "common/files.h"
 #include "common/log.h"
-#include "csi/node/volumes.h"
+#include "common/text.h"
 
 namespace tarn::csi {
 namespace {
 
-constexpr size_t kRecordsMax = 10'000;
+constexpr size_t kNameDigits = 32;
 
-std::optional<StageRequest> Parse(const std::string& text) {
+std::optional<VolumeRecord> Parse(const std::string& text) {
   auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || json.value("version", 0) != 1) return std::nullopt;
-  StageRequest request;
-  request.volume_id = json.value("volumeId", "");
-  request.staging_path = json.value("stagingPath", "");
-  request.context = json.value("context", std::map<std::string, std::string>{});
-  request.mount_flags = json.value("mountFlags", std::vector<std::string>{});
-  if (request.volume_id.empty() || request.staging_path.empty()) return std::nullopt;
-  return request;
+  VolumeRecord record;
+  record.stage.volume_id = json.value("volumeId", "");
+  record.stage.staging_path = json.value("stagingPath", "");
+  record.stage.context = json.value("context", std::map<std::string, std::string>{});
+  record.stage.mount_flags = json.value("mountFlags", std::vector<std::string>{});
+  record.target_path = json.value("targetPath", record.stage.staging_path);
+  record.read_only = json.value("readOnly", false);
+  if (record.stage.volume_id.empty() || record.target_path.empty()) return std::nullopt;
+  return record;
+}
+
+// Without what kubelet tells of the pod: its tokens are among it.
+std::map<std::string, std::string> OfVolume(std::map<std::string, std::string> context) {
+  std::erase_if(context, [](const auto& one) { return one.first.starts_with("csi.storage.k8s"); });
+  return context;
 }
 
 }  // namespace
 
-std::string Volumes::RecordPath(const std::string& volume_id) const {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(volume_id.data()), volume_id.size(), digest);
-  std::string name;
-  for (int i = 0; i < 16; ++i) {
-    char hex[3];
-    snprintf(hex, sizeof hex, "%02x", digest[i]);
-    name += hex;
-  }
-  return options_.state_dir + "/" + name + ".json";
+std::string VolumeRecords::PathOf(const std::string& key) const {
+  return directory_ + "/" + Sha256Hex(key).substr(0, kNameDigits) + ".json";
 }
 
-// Without the record the volume works; it only would not be repaired, which the log then tells.
-void Volumes::WriteRecord(const StageRequest& request) {
+Result<void> VolumeRecords::Write(const std::string& key, const VolumeRecord& record) const {
   nlohmann::json json = {{"version", 1},
-                         {"volumeId", request.volume_id},
-                         {"stagingPath", request.staging_path},
-                         {"context", request.context},
-                         {"mountFlags", request.mount_flags}};
+                         {"volumeId", record.stage.volume_id},
+                         {"stagingPath", record.stage.staging_path},
+                         {"context", OfVolume(record.stage.context)},
+                         {"mountFlags", record.stage.mount_flags},
+                         {"targetPath", record.target_path},
+                         {"readOnly", record.read_only}};
   std::error_code failed;
-  std::filesystem::create_directories(options_.state_dir, failed);
-  std::string path = RecordPath(request.volume_id);
+  std::filesystem::create_directories(directory_, failed);
+  std::string path = PathOf(key);
   std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  bool wrote = static_cast<bool>(std::ofstream(path + ".new") << text);
+  bool wrote = static_cast<bool>(std::ofstream(path + ".new") << text << std::flush);
   if (wrote) std::filesystem::rename(path + ".new", path, failed);
-  if (!wrote || failed) spdlog::warn("volume {}: cannot write {}", request.volume_id, path);
+  if (wrote && !failed) return Ok();
+  return Error(Code::kInternal, "cannot write " + path);
 }
 
-std::vector<StageRequest> Volumes::ReadRecords() const {
-  std::vector<StageRequest> records;
+void VolumeRecords::Remove(const std::string& key) const {
+  (void)::remove(PathOf(key).c_str());
+}
+
+bool VolumeRecords::Has(const std::string& key) const {
   std::error_code failed;
-  std::filesystem::directory_iterator at(options_.state_dir, failed), end;
+  return std::filesystem::exists(PathOf(key), failed);
+}
+
+std::vector<VolumeRecord> VolumeRecords::ReadAll() const {
+  std::vector<VolumeRecord> records;
+  std::error_code failed;
+  std::filesystem::directory_iterator at(directory_, failed), end;
   for (; !failed && at != end && records.size() < kRecordsMax; at.increment(failed)) {
     if (at->path().extension() != ".json") continue;
-    std::ifstream in(at->path());
-    std::ostringstream text;
-    text << in.rdbuf();
+    auto text = ReadSmallFile(at->path());
+    if (!text.ok()) continue;
     try {
-      if (auto record = Parse(text.str())) records.push_back(std::move(record).value());
+      if (auto record = Parse(*text)) records.push_back(std::move(record).value());
     } catch (const nlohmann::json::exception& exception) {
       spdlog::warn("{}: {}", at->path().string(), exception.what());
     }

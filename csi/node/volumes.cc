@@ -1,7 +1,6 @@
 #include "csi/node/volumes.h"
 
 #include "common/log.h"
-#include "csi/volume_context.h"
 
 namespace tarn::csi {
 
@@ -16,22 +15,20 @@ bool IsStaging(const std::string& target, const std::string& staging_path) {
 
 }  // namespace
 
-Result<Volumes::Plan> Volumes::MakePlan(const StageRequest& request) {
-  TRY(VolumeId id, ParseVolumeId(request.volume_id));
-  TRY(VolumeContext context, ParseVolumeContext(request.context));
-  Plan plan;
-  TRY(plan.options, ParseMountOptions(request.mount_flags, id.access_point_id));
-  std::optional<RegistryEntry> entry;
-  if (registry_ != nullptr) {
-    auto found = registry_->ById(id.file_system_id);
-    if (found.ok()) entry = std::move(found).value();
-  }
-  TRY(plan.server, ChooseServer(context, entry ? &*entry : nullptr, options_.zone));
-  plan.export_path = id.ExportPath();
-  return plan;
+Result<Volumes::Placed> Volumes::Place(Plan plan) const {
+  Placed placed{std::move(plan), ""};
+  TRY(placed.server, planner_.Server(placed));
+  return placed;
 }
 
-Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Plan& plan) {
+Result<void> Volumes::CheckTunnel(const Plan& plan) const {
+  if (!plan.encrypted || pods_ != nullptr) return Ok();
+  return Error(Code::kWrongState,
+               "encryption in transit needs the node's tarn-tunnel (--tunnel), which this node "
+               "plugin was not told of; encryptInTransit \"false\" mounts without it");
+}
+
+Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Placed& plan) {
   const std::string& path = request.staging_path;
   TRY(auto mounts, host_.Mounts());
   if (auto mount = FindMount(mounts, path)) {
@@ -46,7 +43,8 @@ Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Plan
     spdlog::warn("volume {}: the mount at {} is dead; mounting it again", request.volume_id, path);
     TRY(host_.Unmount(path, false));
   }
-  TRY(mounter_.Mount({plan.server, plan.export_path, path, plan.options}, options_.mount_deadline));
+  TRY(mounter_.Mount({plan.server, plan.export_path, path, plan.options, ""},
+                     options_.mount_deadline));
   TRY(mounts, host_.Mounts());
   auto mount = FindMount(mounts, path);
   if (!mount) return Error(Code::kInternal, "the mount at '" + path + "' vanished at once");
@@ -55,16 +53,21 @@ Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Plan
 }
 
 Result<void> Volumes::Stage(const StageRequest& request) {
-  TRY(Plan plan, MakePlan(request));
+  TRY(Plan plan, planner_.Make(request));
+  TRY(CheckTunnel(plan));
+  if (plan.encrypted) return Ok();
+  TRY(Placed placed, Place(std::move(plan)));
   TRY(auto hold, locks_.Take(request.volume_id, kLockWait));
-  TRY(EnsureStaged(request, plan));
-  WriteRecord(request);
+  TRY(EnsureStaged(request, placed));
+  // Without the record the volume works; it only would not be repaired, which the log then tells.
+  auto wrote = records_.Write(request.volume_id, {request, request.staging_path, false});
+  if (!wrote.ok()) spdlog::warn("volume {}: {}", request.volume_id, wrote.error().message());
   return Ok();
 }
 
 Result<void> Volumes::Unstage(const std::string& volume_id, const std::string& staging_path) {
   TRY(auto hold, locks_.Take(volume_id, kLockWait));
-  (void)::remove(RecordPath(volume_id).c_str());
+  records_.Remove(volume_id);
   return host_.Unmount(staging_path, false);
 }
 
@@ -83,7 +86,16 @@ Result<void> Volumes::CheckSingleWriter(const PublishRequest& request, const Mou
 }
 
 Result<void> Volumes::Publish(const PublishRequest& request) {
-  TRY(Plan plan, MakePlan(request.stage));
+  TRY(Plan plan, planner_.Make(request.stage));
+  TRY(CheckTunnel(plan));
+  // A pod that runs keeps what it has when the default of volumes changes.
+  bool through_tunnel = plan.encrypted || (pods_ != nullptr && pods_->Has(request.target_path));
+  if (through_tunnel) return pods_->Publish(request, plan);
+  TRY(Placed placed, Place(std::move(plan)));
+  return PublishStaged(request, placed);
+}
+
+Result<void> Volumes::PublishStaged(const PublishRequest& request, const Placed& plan) {
   const std::string& target = request.target_path;
   TRY(auto hold, locks_.Take(target, kLockWait));
   // Several pods of one volume are published at once; only the mount under them is for one at a
@@ -111,7 +123,10 @@ Result<void> Volumes::Publish(const PublishRequest& request) {
 
 Result<void> Volumes::Unpublish(const std::string& target_path) {
   TRY(auto hold, locks_.Take(target_path, kLockWait));
-  return host_.Unmount(target_path, true);
+  bool through_tunnel = pods_ != nullptr && pods_->Has(target_path);
+  TRY(host_.Unmount(target_path, true));
+  if (through_tunnel) pods_->Forget(target_path);
+  return Ok();
 }
 
 Result<Volumes::Health> Volumes::Stats(const std::string& path) {
@@ -144,7 +159,7 @@ Result<Volumes::Health> Volumes::Stats(const std::string& path) {
   }
 }
 
-Result<void> Volumes::RebindTargets(const Plan& plan, const MountEntry& staged) {
+Result<void> Volumes::RebindTargets(const Placed& plan, const MountEntry& staged) {
   TRY(auto mounts, host_.Mounts());
   for (const auto& mount : mounts) {
     if (mount.device == staged.device || mount.target == staged.target) continue;
@@ -165,11 +180,12 @@ Result<bool> Volumes::RepairOne(const StageRequest& request, std::set<std::strin
   auto mount = FindMount(mounts, request.staging_path);
   if (!mount) {
     // After a restart of the machine: kubelet stages what it needs.
-    (void)::remove(RecordPath(request.volume_id).c_str());
+    records_.Remove(request.volume_id);
     return false;
   }
   if (mount->type != "fuse.tarn") return false;  // the kernel's mounts do not die
-  TRY(Plan plan, MakePlan(request));
+  TRY(Plan made, planner_.Make(request));
+  TRY(Placed plan, Place(std::move(made)));
   if (silent.contains(plan.server)) return false;
   Code state = host_.Check(request.staging_path).code();
   if (state == Code::kDeadlineExceeded) {
@@ -187,13 +203,18 @@ Result<bool> Volumes::RepairOne(const StageRequest& request, std::set<std::strin
 int Volumes::RepairAll() {
   int repaired = 0;
   std::set<std::string> silent;  // servers that do not answer: nothing can be done for their mounts
-  for (const auto& request : ReadRecords()) {
+  for (const auto& record : records_.ReadAll()) {
+    const StageRequest& request = record.stage;
     Result<bool> done = RepairOne(request, silent);
     if (done.ok()) {
       repaired += *done ? 1 : 0;
     } else if (done.code() != Code::kAborted) {
       spdlog::warn("volume {}: repair: {}", request.volume_id, done.error().message());
     }
+  }
+  if (pods_ != nullptr) {
+    repaired += pods_->RepairAll();
+    pods_->Reconcile();
   }
   return repaired;
 }

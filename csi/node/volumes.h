@@ -8,7 +8,6 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,29 +16,14 @@
 #include "common/result.h"
 #include "csi/mount/host.h"
 #include "csi/mount/mounter.h"
-#include "csi/registry.h"
-#include "csi/volume_id.h"
+#include "csi/node/plan.h"
+#include "csi/node/pod_mounts.h"
+#include "csi/node/volume_records.h"
 #include "csi/volume_locks.h"
 
 namespace tarn::csi {
 
-// How one volume is to be mounted at its staging path.
-struct StageRequest {
-  std::string volume_id;
-  std::string staging_path;
-  std::map<std::string, std::string> context;
-  std::vector<std::string> mount_flags;
-};
-
-struct PublishRequest {
-  StageRequest stage;
-  std::string target_path;
-  bool read_only = false;
-  bool single_writer = false;  // no second publish on this node
-};
-
 struct VolumesOptions {
-  std::string zone;
   std::string state_dir;  // of the files about staged volumes; made when it is not there
   std::string pods_dir;   // where kubelet's target paths are
   std::chrono::milliseconds mount_deadline{30'000};
@@ -51,10 +35,17 @@ class Volumes {
   // before it is told to come back.
   static constexpr std::chrono::milliseconds kLockWait{2000};
 
-  // `registry` may be null. All outlive it.
-  Volumes(Host& host, Mounter& mounter, Registry* registry, VolumesOptions options)
-      : host_(host), mounter_(mounter), registry_(registry), options_(std::move(options)) {}
+  // All outlive it. `pods`: null where there is no tunnel, so that nothing can be encrypted.
+  Volumes(Host& host, Mounter& mounter, const Planner& planner, PodMounts* pods,
+          VolumesOptions options)
+      : host_(host),
+        mounter_(mounter),
+        planner_(planner),
+        pods_(pods),
+        options_(std::move(options)),
+        records_(options_.state_dir) {}
 
+  // A volume that is encrypted in transit is mounted for each pod, so its staging does nothing.
   // Idempotent. kAlreadyExists: something else is mounted there; kAborted: another call works on
   // it.
   Result<void> Stage(const StageRequest& request);
@@ -72,30 +63,30 @@ class Volumes {
   Result<Health> Stats(const std::string& path);
 
   // Mounts anew what a dead FUSE process served, and binds its targets to that. Of every staged
-  // volume; errors are logged. Returns how many were repaired.
+  // volume; errors are logged. Returns how many were repaired. Also closes what the tunnel has
+  // open for no mount.
   int RepairAll();
 
  private:
-  struct Plan {
+  // A plan and where its server is.
+  struct Placed : Plan {
     std::string server;
-    std::string export_path;
-    MountOptions options;
   };
-  Result<Plan> MakePlan(const StageRequest& request);
+  Result<Placed> Place(Plan plan) const;
+  Result<void> CheckTunnel(const Plan& plan) const;
   // The mount at the staging path, after it was made if there was none (or a dead one).
-  Result<MountEntry> EnsureStaged(const StageRequest& request, const Plan& plan);
-  Result<void> RebindTargets(const Plan& plan, const MountEntry& staged);
+  Result<MountEntry> EnsureStaged(const StageRequest& request, const Placed& plan);
+  Result<void> PublishStaged(const PublishRequest& request, const Placed& plan);
+  Result<void> RebindTargets(const Placed& plan, const MountEntry& staged);
   Result<bool> RepairOne(const StageRequest& request, std::set<std::string>& silent);
   Result<void> CheckSingleWriter(const PublishRequest& request, const MountEntry& staged);
 
-  std::string RecordPath(const std::string& volume_id) const;
-  void WriteRecord(const StageRequest& request);
-  std::vector<StageRequest> ReadRecords() const;
-
   Host& host_;
   Mounter& mounter_;
-  Registry* const registry_;
+  const Planner& planner_;
+  PodMounts* const pods_;
   const VolumesOptions options_;
+  const VolumeRecords records_;
   VolumeLocks locks_;
 };
 

@@ -12,6 +12,10 @@ constexpr std::chrono::seconds kGroupsTtl{1};
 constexpr size_t kGroupsCacheMax = 1024;
 constexpr int kRefreshTries = 4;
 constexpr std::chrono::seconds kFirstConnect{20};
+
+bool IsDenial(Status status) {
+  return status == NFS4ERR_ACCESS || status == NFS4ERR_PERM;
+}
 }  // namespace
 
 FileSystem::FileSystem(const Options& options)
@@ -64,16 +68,18 @@ Result<void> FileSystem::FindRoot() {
   for (const std::string& name : options_.path) {
     results.Op(OP_LOOKUP);
     if (!results.ok()) {
-      return Error(Code::kNotFound, "--export: the server does not give \"" + name + "\" of " +
-                                        options_.source + ": " + StatusName(results.status()));
+      Code code = IsDenial(results.status()) ? Code::kDenied : Code::kNotFound;
+      return Error(code, "--export: the server does not give \"" + name + "\" of " +
+                             options_.source + ": " + StatusName(results.status()));
     }
   }
   FileHandle handle = results.GetFh();
   Attributes attributes = results.GetAttr();
   ServerInfo info = results.GetServerInfo();
   if (!results.ok()) {
-    return Error(Code::kUnavailable, "--export: the server refuses the root of " + options_.source +
-                                         ": " + StatusName(results.status()));
+    Code code = IsDenial(results.status()) ? Code::kDenied : Code::kUnavailable;
+    return Error(code, "--export: the server refuses the root of " + options_.source + ": " +
+                           StatusName(results.status()));
   }
   if (!S_ISDIR(attributes.stat.st_mode)) {
     return Error(Code::kNotDirectory, "--export: " + options_.source + " is not a directory");

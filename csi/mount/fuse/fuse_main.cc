@@ -23,7 +23,7 @@ constexpr unsigned kThreadsMax = 128;
 constexpr unsigned kIdleThreads = 4;
 constexpr int kReadAheadKilobytes = 8192;
 
-// Tells who started this process how the mount went.
+// Tells who started this process how the mount went: "ok", or "error CODE MESSAGE".
 void Report(const Options& options, const std::string& line) {
   if (options.ready_fd < 0) return;
   std::string text = line + "\n";
@@ -172,7 +172,7 @@ void BlockSignals() {
 
 int Fail(const Options& options, const Error& error) {
   fprintf(stderr, "tarn-csi fuse: %s\n", error.message().c_str());
-  Report(options, error.message());
+  Report(options, "error " + std::string(CodeName(error.code())) + " " + error.message());
   return 1;
 }
 

@@ -1,0 +1,292 @@
+#include "csi/node/pod_mounts.h"
+
+#include <sys/mount.h>
+
+#include <algorithm>
+
+#include "common/files.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "common/tls/identity_certificate.h"
+#include "common/version.h"
+
+namespace tarn::csi {
+namespace {
+
+constexpr std::string_view kIdPrefix = "csi.";
+constexpr size_t kIdHashDigits = 24;
+constexpr size_t kPodUidBytesMax = 64;
+
+std::chrono::sys_seconds NowOf(const Clock& clock) {
+  return std::chrono::sys_seconds(std::chrono::duration_cast<std::chrono::seconds>(clock.Now()));
+}
+
+bool IsLoopback(const std::string& address) {
+  return address.starts_with("127.") || address.starts_with("[::1]");
+}
+
+// How long a certificate is good: as the token in it, if there is one.
+struct Validity {
+  std::chrono::seconds valid_for;
+  bool by_token = false;
+};
+
+Result<Validity> ValidityOf(const Pod& pod, std::chrono::sys_seconds now) {
+  Validity validity{tls::kValidAfter};
+  if (!pod.token || !pod.token->expires) return validity;
+  auto left = *pod.token->expires - now;
+  if (left <= std::chrono::seconds(0)) {
+    return Error(Code::kUnauthenticated,
+                 "the token of " + pod.Describe() + " has expired; kubelet must give a new one");
+  }
+  if (left < validity.valid_for) validity = {left, true};
+  return validity;
+}
+
+bool HasMount(const std::vector<MountEntry>& mounts, const PodMounts& all, const std::string& id) {
+  return std::any_of(mounts.begin(), mounts.end(),
+                     [&](const auto& mount) { return all.MountId(mount.target) == id; });
+}
+
+}  // namespace
+
+PodMounts::PodMounts(Host& host, Mounter& mounter, Tunnel& tunnel, const Planner& planner,
+                     PodMountsOptions options, const Clock& clock)
+    : host_(host),
+      mounter_(mounter),
+      tunnel_(tunnel),
+      planner_(planner),
+      options_(std::move(options)),
+      clock_(clock),
+      records_(options_.records_dir) {}
+
+std::string PodMounts::MountId(const std::string& target) const {
+  std::string id(kIdPrefix);
+  if (target.starts_with(options_.pods_dir + "/")) {
+    std::string uid = target.substr(options_.pods_dir.size() + 1);
+    uid = uid.substr(0, uid.find('/'));
+    bool plain =
+        uid.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+    if (plain && uid.size() <= kPodUidBytesMax) id += uid + ".";
+  }
+  return id + Sha256Hex(target).substr(0, kIdHashDigits);
+}
+
+Result<PodMounts::Identity> PodMounts::Identify(const PublishRequest& request,
+                                                const Plan& plan) const {
+  if (plan.options.iam && !request.pod.token) {
+    return Error(Code::kWrongState,
+                 "mount option 'iam' needs the pod's token, which kubelet did not give: the "
+                 "CSIDriver's tokenRequests must name the audience '" +
+                     std::string(kTokenAudience) + "'");
+  }
+  auto authority = ReadSmallFile(options_.authority_file);
+  if (!authority.ok() || authority->empty()) {
+    return Error(Code::kUnavailable,
+                 "the authority of NFS TLS is not there yet: ConfigMap tarn-nfs-ca, key ca.crt, "
+                 "which the operator makes, at '" +
+                     options_.authority_file +
+                     "'; until then only volumes with encryptInTransit "
+                     "\"false\" can be mounted");
+  }
+  Identity identity;
+  auto& open = identity.request;
+  open.id = MountId(request.target_path);
+  TRY(open.server, planner_.Server(plan));
+  open.server_name = plan.id.file_system_id + ".efs.tarn";
+  open.authority_pem = std::move(authority).value();
+  std::string all = plan.id.access_point_id;
+  for (const std::string* part : {&open.server, &open.server_name, &open.authority_pem}) {
+    all += '\0' + *part;
+  }
+  if (request.pod.token) all += '\0' + request.pod.token->text;
+  identity.of = Sha256Hex(all);
+  return identity;
+}
+
+bool PodMounts::IsFresh(const std::string& id, const std::string& of) {
+  std::lock_guard guard(mu_);
+  auto found = made_.find(id);
+  return found != made_.end() && found->second.of == of && NowOf(clock_) < found->second.renew_at;
+}
+
+Result<std::string> PodMounts::Open(const PublishRequest& request, const Plan& plan,
+                                    Identity identity) {
+  auto& open = identity.request;
+  auto now = NowOf(clock_);
+  TRY(Validity validity, ValidityOf(request.pod, now));
+  tls::NewCertificate wanted;
+  wanted.now = now;
+  wanted.valid_after = validity.valid_for;
+  wanted.identity.file_system_id = plan.id.file_system_id;
+  if (!plan.id.access_point_id.empty()) wanted.identity.access_point_id = plan.id.access_point_id;
+  wanted.identity.client_info = tls::ClientInfo{"tarn-csi", kVersion};
+  if (request.pod.token) wanted.identity.token = request.pod.token->text;
+  TRY(open.key_pem, tls::NewPrivateKey());
+  TRY(open.certificate_pem, tls::MakeIdentityCertificate(open.key_pem, wanted));
+  TRY(std::string address, tunnel_.Open(open));
+  // With the same token a new certificate would end no later.
+  auto life = validity.by_token ? validity.valid_for : validity.valid_for * 2 / 3;
+  std::lock_guard guard(mu_);
+  made_[open.id] = {identity.of, now + life};
+  return address;
+}
+
+Result<void> PodMounts::CheckSingleWriter(const PublishRequest& request,
+                                          const std::vector<MountEntry>& mounts) const {
+  if (!request.single_writer) return Ok();
+  for (const auto& record : records_.ReadAll()) {
+    if (record.stage.volume_id != request.stage.volume_id) continue;
+    if (record.target_path == request.target_path) continue;
+    if (!FindMount(mounts, record.target_path)) continue;
+    return Error(Code::kWrongState, "volume '" + request.stage.volume_id +
+                                        "' is for a single writer (ReadWriteOncePod) and already "
+                                        "published at '" +
+                                        record.target_path + "'");
+  }
+  return Ok();
+}
+
+Error PodMounts::Explain(const Error& error, const PublishRequest& request, const Plan& plan) {
+  std::string why;
+  auto open = tunnel_.List();
+  const std::string id = MountId(request.target_path);
+  for (const auto& mount : open.ok() ? *open : std::vector<Tunnel::Mount>()) {
+    if (mount.id == id) why = mount.last_error;
+  }
+  std::string text = error.message();
+  if (error.code() == Code::kDenied) {
+    text = "access denied: the policy of file system " + plan.id.file_system_id + " does not let " +
+           request.pod.Describe() + " mount it, or its identity is not accepted; " +
+           "'tarnctl whynot' explains. " + text;
+  }
+  if (!why.empty()) text += "; the connection to the server failed: " + why;
+  return Error(error.code(), text);
+}
+
+Result<void> PodMounts::MountAt(const PublishRequest& request, const Plan& plan,
+                                const std::string& address) {
+  MountRequest mount{address, plan.export_path, request.target_path, plan.options,
+                     MountId(request.target_path)};
+  if (request.read_only) mount.options.flags |= MS_RDONLY;
+  TRY(mounter_.Mount(mount, options_.mount_deadline));
+  spdlog::info("volume {} mounted for {} at {} by {}, through TLS", request.stage.volume_id,
+               request.pod.Describe(), request.target_path, mounter_.name());
+  return Ok();
+}
+
+Result<void> PodMounts::Publish(const PublishRequest& request, const Plan& plan) {
+  const std::string& target = request.target_path;
+  const std::string id = MountId(target);
+  TRY(auto hold, locks_.Take(id, kLockWait));
+  TRY(auto mounts, host_.Mounts());
+  auto mount = FindMount(mounts, target);
+  std::string connected;
+  if (mount && IsMountOf(*mount, "127.0.0.1", plan.export_path)) {
+    if (mount->read_only() != request.read_only) {
+      return Error(Code::kAlreadyExists, "volume '" + request.stage.volume_id +
+                                             "' is published at '" + target +
+                                             "' with another readonly than asked for");
+    }
+    auto server = MountedServer(*mount);
+    if (server.ok()) connected = *server;
+    // Mounted before volumes were encrypted: the pod keeps what it has.
+    if (!IsLoopback(connected)) return Ok();
+  }
+  TRY(Identity identity, Identify(request, plan));
+  if (!connected.empty() && IsFresh(id, identity.of)) return Ok();
+  TRY(CheckSingleWriter(request, mounts));
+  TRY(records_.Write(target, {request.stage, target, request.read_only}));
+  auto address = Open(request, plan, std::move(identity));
+  if (address.ok() && mount) {
+    if (connected == *address && host_.Check(target).code() != Code::kStale) return Ok();
+    spdlog::warn("volume {}: the mount at {} is dead, or of something else; mounting it again",
+                 request.stage.volume_id, target);
+    TRY(host_.Unmount(target, false));
+  }
+  auto done = address.ok() ? MountAt(request, plan, *address) : std::move(address).error();
+  if (done.ok()) return Ok();
+  Error error = Explain(done.error(), request, plan);
+  if (!mount) Forget(target);
+  return error;
+}
+
+void PodMounts::Forget(const std::string& target) {
+  const std::string id = MountId(target);
+  records_.Remove(target);
+  {
+    std::lock_guard guard(mu_);
+    made_.erase(id);
+  }
+  auto closed = tunnel_.Close(id);
+  if (!closed.ok()) spdlog::warn("closing {} of {}: {}", id, target, closed.error().message());
+}
+
+Result<bool> PodMounts::RepairOne(const VolumeRecord& record, std::set<std::string>& silent) {
+  const std::string& target = record.target_path;
+  const std::string id = MountId(target);
+  TRY(auto hold, locks_.Take(id));
+  TRY(auto mounts, host_.Mounts());
+  auto mount = FindMount(mounts, target);
+  if (!mount) {  // after a restart of the machine: kubelet publishes what it needs
+    records_.Remove(target);
+    return false;
+  }
+  if (mount->type != "fuse.tarn") return false;  // the kernel's mounts do not die
+  TRY(Plan plan, planner_.Make(record.stage));
+  const std::string& server = plan.id.file_system_id;
+  if (silent.contains(server)) return false;
+  Code state = host_.Check(target).code();
+  if (state == Code::kDeadlineExceeded) silent.insert(server);
+  if (state != Code::kStale) return false;
+  TRY(auto open, tunnel_.List());
+  auto carries = [&](const auto& one) { return one.id == id; };
+  auto found = std::find_if(open.begin(), open.end(), carries);
+  if (found == open.end())
+    return false;  // kubelet's next publish brings the identity for a new one
+  TRY(host_.Unmount(target, false));
+  TRY(MountAt({record.stage, target, record.read_only, false, {}}, plan, found->address));
+  return true;
+}
+
+int PodMounts::RepairAll() {
+  int repaired = 0;
+  std::set<std::string> silent;  // file systems that do not answer: their mounts wait
+  for (const auto& record : records_.ReadAll()) {
+    Result<bool> done = RepairOne(record, silent);
+    if (done.ok()) {
+      repaired += *done ? 1 : 0;
+    } else if (done.code() != Code::kAborted) {
+      spdlog::warn("{}: repair: {}", record.target_path, done.error().message());
+    }
+  }
+  return repaired;
+}
+
+void PodMounts::Reconcile() {
+  auto open = tunnel_.List();
+  auto mounts = host_.Mounts();
+  if (!open.ok() || !mounts.ok()) {
+    spdlog::debug("mounts through TLS are not compared: {}",
+                  open.ok() ? mounts.error().message() : open.error().message());
+    return;
+  }
+  std::set<std::string> live, listed;
+  for (const auto& mount : *mounts) live.insert(MountId(mount.target));
+  for (const auto& mount : *open) {
+    listed.insert(mount.id);
+    if (!mount.id.starts_with(kIdPrefix) || live.contains(mount.id)) continue;
+    auto hold = locks_.Take(mount.id);
+    if (!hold.ok()) continue;  // it is being published
+    auto now = host_.Mounts();
+    if (!now.ok() || HasMount(*now, *this, mount.id)) continue;
+    auto closed = tunnel_.Close(mount.id);
+    spdlog::info("closed {}, which carried no mount{}", mount.id,
+                 closed.ok() ? "" : ": " + closed.error().message());
+  }
+  // A tunnel that lost one gets it again with the next publish.
+  std::lock_guard guard(mu_);
+  std::erase_if(made_, [&](const auto& one) { return !listed.contains(one.first); });
+}
+
+}  // namespace tarn::csi
