@@ -21,6 +21,7 @@ struct Settings {
   std::string ns;  // the operator's own namespace
   std::string server_image;
   std::string driver_name;
+  std::string token_audience;  // of pods' tokens: CSIDriver's tokenRequests ask for it
 };
 
 // All by reference: main (or a test) owns them and they outlive the reconcilers.

@@ -38,11 +38,13 @@ bool AllReady(Rig& rig) {
 // What of it is still there; "": nothing.
 std::string Left(Rig& rig) {
   std::string left;
-  for (const auto& [type, name] : {std::pair{kFileSystem, "shared"}, std::pair{kAccessPoint, "x"},
-                                   std::pair{kMountTarget, "x"}, std::pair{kLifecyclePolicy, "x"},
-                                   std::pair{kStatefulSet, "shared"}, std::pair{kService, "shared"},
-                                   std::pair{kService, "x-nfs"}, std::pair{kBudget, "shared"},
-                                   std::pair{kSecret, "shared-control-tls"}}) {
+  for (const auto& [type, name] :
+       {std::pair{kFileSystem, "shared"}, std::pair{kAccessPoint, "x"},
+        std::pair{kMountTarget, "x"}, std::pair{kLifecyclePolicy, "x"},
+        std::pair{kStatefulSet, "shared"}, std::pair{kService, "shared"},
+        std::pair{kService, "x-nfs"}, std::pair{kBudget, "shared"},
+        std::pair{kSecret, "shared-control-tls"}, std::pair{kSecret, "shared-nfs-tls"},
+        std::pair{kConfigMap, "shared-token-issuers"}}) {
     if (!rig.Gone(type, name)) left += type.kind + " " + name + " ";
   }
   return left;

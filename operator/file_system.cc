@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "operator/children.h"
+#include "operator/control_tls.h"
 #include "operator/file_system_objects.h"
+#include "operator/nfs_tls.h"
 #include "operator/quantity.h"
 #include "operator/references.h"
 #include "operator/registry.h"
-#include "operator/secrets.h"
 
 namespace tarn::op {
 namespace {
@@ -276,7 +277,10 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   TRY(CheckId(fs));
   TRY(std::string ip, EnsureService(fs));
   status["endpoint"] = ip;
+  // Before the server, which does not start without them.
   TRY(EnsureServerSecret(context_, fs, ip));
+  TRY(EnsureNfsSecret(context_, fs, ip));
+  TRY(EnsureIssuersMap(context_, issuer_, fs, status));
   TRY(Json server, EnsureServer(fs, status));
   if (!IsServing(server)) {
     status.Waiting("ServerNotReady", WhyNotRunning(fs));

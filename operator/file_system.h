@@ -1,15 +1,17 @@
 // The reconciler of FileSystem.
 //
-// Serving: Service, certificate, StatefulSet, budget, monitor; then, once the server answers, its
-// settings, the registry and the status. Deleting: refused while anybody uses it (the condition
-// DeletionBlocked says who) and meanwhile served on; then the registry entry, the server, its
-// volume (deletionPolicy), the finalizer. Each step can be repeated, so a restart anywhere goes on.
+// Serving: Service, certificates, token issuers, StatefulSet, budget, monitor; then, once the
+// server answers, its settings, the registry and the status. Deleting: refused while anybody uses
+// it (the condition DeletionBlocked says who) and meanwhile served on; then the registry entry, the
+// server, its volume (deletionPolicy), the finalizer. Each step can be repeated, so a restart
+// anywhere goes on.
 #pragma once
 
 #include <atomic>
 
 #include "operator/context.h"
 #include "operator/status_draft.h"
+#include "operator/token_issuers.h"
 
 namespace tarn::op {
 
@@ -21,7 +23,7 @@ class FileSystemReconciler {
   // sizeInBytes.timestamp alone changes the status no more often than this.
   static constexpr int64_t kSizeAgeSeconds = 300;
 
-  explicit FileSystemReconciler(Context& context) : context_(context) {}
+  explicit FileSystemReconciler(Context& context) : context_(context), issuer_(context) {}
   Result<Outcome> Reconcile(const ObjectName& name);
 
  private:
@@ -44,6 +46,7 @@ class FileSystemReconciler {
   Result<void> RemoveChildren(const Json& fs);
 
   Context& context_;
+  ClusterIssuer issuer_;
   // When the ServiceMonitor API was last found missing, seconds; 0: never.
   std::atomic<int64_t> no_monitors_at_{0};
 };

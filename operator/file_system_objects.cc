@@ -1,5 +1,9 @@
 #include "operator/file_system_objects.h"
 
+#include "operator/control_tls.h"
+#include "operator/nfs_tls.h"
+#include "operator/token_issuers.h"
+
 namespace tarn::op {
 namespace {
 
@@ -14,6 +18,8 @@ const char* kVolumeDir = "/var/lib/tarn";
 const char* kDataDir = "/var/lib/tarn/data";
 const char* kControlSocket = "/var/lib/tarn/data/control.sock";  // the server's default
 const char* kTlsDir = "/etc/tarn/tls";
+const char* kNfsTlsDir = "/etc/tarn/nfs-tls";
+const char* kIssuersDir = "/etc/tarn/token-issuers";
 const char* kKeyDir = "/etc/tarn/key";
 // RocksDB's recovery of a large log takes its time; only then does the liveness probe begin.
 constexpr int kMaxStartSeconds = 600;
@@ -54,21 +60,32 @@ Json KeyVolume(const std::string& secret) {
           {"secret", {{"secretName", secret}, {"defaultMode", 0440}, {"optional", true}}}};
 }
 
+// Mode 0440 and fsGroup: the key is readable to the server's user alone.
+Json TlsVolume(const char* name, const std::string& secret) {
+  return {{"name", name}, {"secret", {{"secretName", secret}, {"defaultMode", 0440}}}};
+}
+
 Json ServerContainer(const Settings& settings, const Json& fs) {
   const Json& server = Object(Object(fs, "spec"), "server");
   std::string log_level = Str(server, "logLevel");
+  std::string encryption = Str(Object(fs, "spec"), "transitEncryption");
   Json args = {Flag("data-dir", kDataDir),
                Flag("file-system-id", FileSystemIdOf(fs)),
                Flag("listen", JoinHostPort("0.0.0.0", kNfsPort)),
                Flag("control-listen", JoinHostPort("0.0.0.0", kControlPort)),
                Flag("control-tls-dir", kTlsDir),
+               Flag("tls-dir", kNfsTlsDir),
+               Flag("tls", encryption.empty() ? "optional" : encryption),
+               Flag("token-issuers", kIssuersDir + ("/" + kIssuersEntry)),
                Flag("http-listen", JoinHostPort("0.0.0.0", kHttpPort)),
                Flag("log-level", log_level.empty() ? "info" : log_level)};
   if (int64_t lease = Int(server, "leaseSeconds"); lease > 0) {
     args.push_back(Flag("lease", std::to_string(lease)));
   }
   Json mounts = {{{"name", "data"}, {"mountPath", kVolumeDir}},
-                 {{"name", "control-tls"}, {"mountPath", kTlsDir}, {"readOnly", true}}};
+                 {{"name", "control-tls"}, {"mountPath", kTlsDir}, {"readOnly", true}},
+                 {{"name", "nfs-tls"}, {"mountPath", kNfsTlsDir}, {"readOnly", true}},
+                 {{"name", "token-issuers"}, {"mountPath", kIssuersDir}, {"readOnly", true}}};
   if (std::string key = KeySecretOf(fs); !key.empty()) {
     args.push_back(Flag("key", key + "=file://" + kKeyDir));
     args.push_back(Flag("file-system-key", key));
@@ -143,11 +160,6 @@ void Schedule(const Json& fs, Json& pod) {
 Json PodSpec(const Settings& settings, const Json& fs) {
   const Json& storage = Object(Object(fs, "spec"), "storage");
   const Json& host = Object(storage, "hostPath");
-  // Mode 0440 and fsGroup: the key is readable to the server's user alone.
-  Json tls = {{"name", "control-tls"},
-              {"secret",
-               {{"secretName", Str(Object(fs, "metadata"), "name") + "-control-tls"},
-                {"defaultMode", 0440}}}};
   Json pod = {{"automountServiceAccountToken", false},
               {"enableServiceLinks", false},
               {"terminationGracePeriodSeconds", kGraceSeconds},
@@ -159,7 +171,10 @@ Json PodSpec(const Settings& settings, const Json& fs) {
                 {"fsGroupChangePolicy", "OnRootMismatch"},
                 {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
               {"containers", {ServerContainer(settings, fs)}},
-              {"volumes", {tls}}};
+              {"volumes",
+               {TlsVolume("control-tls", ServerSecretName(fs)),
+                TlsVolume("nfs-tls", NfsSecretName(fs)),
+                {{"name", "token-issuers"}, {"configMap", {{"name", IssuersMapName(fs)}}}}}}};
   if (std::string key = KeySecretOf(fs); !key.empty()) pod["volumes"].push_back(KeyVolume(key));
   if (!host.empty()) {
     pod["initContainers"] = {PrepareContainer(settings, fs)};

@@ -9,7 +9,8 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 
-const Settings kSettings{.ns = "tarn", .server_image = "tarn:1", .driver_name = "d"};
+const Settings kSettings{
+    .ns = "tarn", .server_image = "tarn:1", .driver_name = "d", .token_audience = "a"};
 
 Json FileSystem(const Json& spec) {
   return {{"metadata", {{"name", "shared"}, {"namespace", "default"}, {"uid", "u-1"}}},
@@ -35,10 +36,12 @@ TEST(FileSystemStatefulSet, RunsOneRestrictedServerWithItsFlags) {
   EXPECT_EQ(c["image"], "tarn:1");
   EXPECT_EQ(c["command"], Json({"/usr/bin/tarn-server"}));
   std::vector<std::string> args = c["args"];
-  EXPECT_THAT(args, ElementsAre("--data-dir=/var/lib/tarn/data",
-                                "--file-system-id=" + FileSystemIdOf(fs), "--listen=0.0.0.0:2049",
-                                "--control-listen=0.0.0.0:9400", "--control-tls-dir=/etc/tarn/tls",
-                                "--http-listen=0.0.0.0:9401", "--log-level=info"));
+  EXPECT_THAT(args,
+              ElementsAre("--data-dir=/var/lib/tarn/data", "--file-system-id=" + FileSystemIdOf(fs),
+                          "--listen=0.0.0.0:2049", "--control-listen=0.0.0.0:9400",
+                          "--control-tls-dir=/etc/tarn/tls", "--tls-dir=/etc/tarn/nfs-tls",
+                          "--tls=optional", "--token-issuers=/etc/tarn/token-issuers/issuers.json",
+                          "--http-listen=0.0.0.0:9401", "--log-level=info"));
   EXPECT_EQ(c["securityContext"]["readOnlyRootFilesystem"], true);
   EXPECT_EQ(c["securityContext"]["allowPrivilegeEscalation"], false);
   EXPECT_EQ(c["securityContext"]["capabilities"]["drop"], Json({"ALL"}));
@@ -64,7 +67,7 @@ TEST(FileSystemStatefulSet, AHostPathIsPreparedByTheOnlyContainerThatIsRoot) {
   EXPECT_EQ(init["securityContext"]["capabilities"]["drop"], Json({"ALL"}));
   EXPECT_EQ(init["securityContext"]["readOnlyRootFilesystem"], true);
   EXPECT_FALSE(pod["containers"][0]["securityContext"].contains("runAsUser"));
-  Json volume = pod["volumes"][1];
+  Json volume = pod["volumes"][3];
   EXPECT_EQ(volume["hostPath"]["path"], "/data");
   Json term = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
                  ["nodeSelectorTerms"][0]["matchFields"][0];
@@ -75,7 +78,7 @@ TEST(FileSystemStatefulSet, TakesAClaimThatIsThere) {
   Json fs =
       FileSystem({{"fileSystemId", "fs-0123456789abcdef0"}, {"storage", {{"claimName", "old"}}}});
   Json set = FileSystemStatefulSet(kSettings, fs, Json());
-  EXPECT_EQ(PodOf(set)["volumes"][1]["persistentVolumeClaim"]["claimName"], "old");
+  EXPECT_EQ(PodOf(set)["volumes"][3]["persistentVolumeClaim"]["claimName"], "old");
   EXPECT_EQ(PodOf(set)["containers"][0]["args"][1], "--file-system-id=fs-0123456789abcdef0");
   EXPECT_FALSE(set["spec"].contains("volumeClaimTemplates"));
 }
@@ -115,6 +118,21 @@ TEST(FileSystemStatefulSet, FollowsServerSettings) {
   EXPECT_EQ(FileSystemBudget(fs)["spec"]["maxUnavailable"], 0);
 }
 
+TEST(FileSystemStatefulSet, MountsWhatTlsAndTokensNeed) {
+  Json fs = FileSystem({{"storage", {{"size", "1Gi"}}}, {"transitEncryption", "required"}});
+  Json pod = PodOf(FileSystemStatefulSet(kSettings, fs, Json()));
+  std::vector<std::string> args = pod["containers"][0]["args"];
+  EXPECT_THAT(args, Contains("--tls=required"));
+  EXPECT_EQ(pod["volumes"][1]["secret"]["secretName"], "shared-nfs-tls");
+  EXPECT_EQ(pod["volumes"][1]["secret"]["defaultMode"], 0440);
+  EXPECT_EQ(pod["volumes"][2]["configMap"]["name"], "shared-token-issuers");
+  Json mounts = pod["containers"][0]["volumeMounts"];
+  EXPECT_EQ(mounts[2]["mountPath"], "/etc/tarn/nfs-tls");
+  EXPECT_EQ(mounts[3]["mountPath"], "/etc/tarn/token-issuers");
+  // Part of a directory that kubelet swaps: a subPath would never change.
+  EXPECT_FALSE(mounts[2].contains("subPath") || mounts[3].contains("subPath"));
+}
+
 TEST(FileSystemStatefulSet, MountsTheKeyOfAnEncryptedOne) {
   Json fs =
       FileSystem({{"storage", {{"size", "1Gi"}}}, {"encrypted", true}, {"kmsKeyID", "my-key"}});
@@ -122,9 +140,9 @@ TEST(FileSystemStatefulSet, MountsTheKeyOfAnEncryptedOne) {
   std::vector<std::string> args = pod["containers"][0]["args"];
   EXPECT_THAT(args, Contains("--key=my-key=file:///etc/tarn/key"));
   EXPECT_THAT(args, Contains("--file-system-key=my-key"));
-  EXPECT_EQ(pod["containers"][0]["volumeMounts"][2],
+  EXPECT_EQ(pod["containers"][0]["volumeMounts"][4],
             Json({{"name", "key"}, {"mountPath", "/etc/tarn/key"}, {"readOnly", true}}));
-  Json secret = pod["volumes"][1]["secret"];
+  Json secret = pod["volumes"][3]["secret"];
   EXPECT_EQ(secret["secretName"], "my-key");
   EXPECT_EQ(secret["optional"], true);
   EXPECT_EQ(secret["defaultMode"], 0440);

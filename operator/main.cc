@@ -21,7 +21,10 @@ using namespace tarn;
 using namespace std::chrono_literals;
 
 struct Flags {
-  op::Settings settings{.ns = {}, .server_image = {}, .driver_name = "efs.csi.tarn.dev"};
+  op::Settings settings{.ns = {},
+                        .server_image = {},
+                        .driver_name = "efs.csi.tarn.dev",
+                        .token_audience = "tarn.dev"};
   std::string health_listen = "0.0.0.0:9402";
   std::string kubeconfig;
   std::string log_level = "info";
@@ -122,6 +125,9 @@ int main(int argc, char** argv) {
   app.add_option("--server-image", flags.settings.server_image, "image of file servers")
       ->required();
   app.add_option("--driver-name", flags.settings.driver_name, "name of the CSI driver")
+      ->capture_default_str();
+  app.add_option("--token-audience", flags.settings.token_audience,
+                 "audience of pods' tokens, as in the CSIDriver's tokenRequests")
       ->capture_default_str();
   app.add_option("--health-listen", flags.health_listen, "/healthz, /readyz, /metrics")
       ->capture_default_str();

@@ -14,6 +14,7 @@ inline const std::string kFinalizer = "tarn.dev/operator";
 inline const std::string kRegistryName = "tarn-file-systems";
 inline const std::string kCaSecret = "tarn-control-ca";
 inline const std::string kClientSecret = "tarn-control-client";
+inline const std::string kNfsCa = "tarn-nfs-ca";  // a Secret, and a ConfigMap for clients
 inline constexpr int kNfsPort = 2049;
 inline constexpr int kControlPort = 9400;
 inline constexpr int kHttpPort = 9401;

@@ -2,9 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include "operator/control_tls.h"
+#include "operator/nfs_tls.h"
 #include "operator/references.h"
 #include "operator/registry.h"
-#include "operator/secrets.h"
 
 namespace tarn::op {
 namespace {
@@ -144,9 +145,10 @@ void Operator::WireChildren() {
     children->OnChange([this](const Json& child, bool) { AddOwner(child); });
   }
   registry_.OnChange([this](const Json& map, bool) {
-    if (kube::NameOf(map).name != kRegistryName) return;
+    std::string name = kube::NameOf(map).name;
+    if (name != kRegistryName && name != kNfsCa) return;
     for (const Json& fs : file_systems_.All()) file_system_queue_.Add(kube::NameOf(fs));
-    for (const ObjectName& name : Registered(context_)) file_system_queue_.Add(name);
+    for (const ObjectName& fs : Registered(context_)) file_system_queue_.Add(fs);
   });
 }
 
@@ -199,6 +201,10 @@ void Operator::Lead() {
   // So that access points do not wait for the first file system; each of those sees to it as well.
   if (auto ca = EnsureAuthority(context_); !ca.ok()) {
     spdlog::warn("the control API's certificates: {}", ca.error().ToString());
+  }
+  // So that nodes have it before there is anything to mount.
+  if (auto ca = EnsureNfsAuthority(context_); !ca.ok()) {
+    spdlog::warn("the authority of NFS over TLS: {}", ca.error().ToString());
   }
   std::lock_guard lock(mu_);
   if (stopped_) return;

@@ -85,21 +85,44 @@ TEST(Names, IdsFollowFromTheUid) {
   EXPECT_EQ(JoinHostPort("fd00::1", 9400), "[fd00::1]:9400");
 }
 
-TEST(Pki, ALeafIsGoodForItsNamesAndItsAuthorityOnly) {
-  auto ca = MakeCa("one"), other = MakeCa("two");
+TEST(Pki, ALeafIsGoodForExactlyItsNamesAndItsAuthorityOnly) {
+  constexpr int64_t kNow = 2'000'000'000;
+  auto ca = MakeCa("one", kNow), other = MakeCa("two", kNow);
   ASSERT_TRUE(ca.ok() && other.ok());
   LeafRequest request{.common_name = "fs-1",
-                      .dns_names = {"shared.default.svc"},
-                      .ip_addresses = {"10.96.0.9"},
+                      .dns_names = {"shared.default.svc", "fs-1.efs.tarn"},
+                      .ip_addresses = {"10.96.0.9", "fd00::9"},
                       .server = true};
-  auto leaf = MakeLeaf(*ca, request);
+  auto leaf = MakeLeaf(*ca, request, kNow);
   ASSERT_TRUE(leaf.ok());
-  EXPECT_TRUE(LeafIsGood(ca->certificate, leaf->certificate, request));
-  EXPECT_FALSE(LeafIsGood(other->certificate, leaf->certificate, request));
-  request.ip_addresses = {"10.96.0.10"};
-  EXPECT_FALSE(LeafIsGood(ca->certificate, leaf->certificate, request));
-  EXPECT_FALSE(LeafIsGood(ca->certificate, "no pem", request));
-  EXPECT_EQ(MakeLeaf({"x", "y"}, request).code(), Code::kCorrupt);
+  auto good = [&](int64_t now) {
+    return LeafIsGood(ca->certificate, leaf->certificate, request, now);
+  };
+  EXPECT_TRUE(good(kNow));
+  EXPECT_TRUE(good(kNow + kLeafLifeSeconds / 3 * 2 - 1));
+  EXPECT_FALSE(good(kNow + kLeafLifeSeconds / 3 * 2 + 1));
+  EXPECT_FALSE(LeafIsGood(other->certificate, leaf->certificate, request, kNow));
+  EXPECT_FALSE(LeafIsGood(ca->certificate, "no pem", request, kNow));
+  LeafRequest same = request;
+  request.ip_addresses = {"10.96.0.10", "fd00::9"};
+  EXPECT_FALSE(good(kNow));
+  request.ip_addresses = {"fd00::9"};
+  EXPECT_FALSE(good(kNow));
+  request = same;
+  request.dns_names.pop_back();
+  EXPECT_FALSE(good(kNow));
+  EXPECT_EQ(MakeLeaf({"x", "y"}, request, kNow).code(), Code::kCorrupt);
+}
+
+TEST(Pki, AnAuthoritySaysWhenItWasMadeAndWhenItEnds) {
+  constexpr int64_t kNow = 2'000'000'000;
+  auto ca = MakeCa("one", kNow), other = MakeCa("two", kNow);
+  auto life = LifeOfCa(*ca);
+  ASSERT_TRUE(life.ok());
+  EXPECT_EQ(life->made_at, kNow);
+  EXPECT_EQ(life->ends_at, kNow + kCaLifeSeconds);
+  EXPECT_EQ(LifeOfCa({ca->certificate, other->key}).code(), Code::kCorrupt);
+  EXPECT_EQ(LifeOfCa({"", ""}).code(), Code::kCorrupt);
 }
 
 }  // namespace

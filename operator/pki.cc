@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include <memory>
+#include <set>
 
 namespace tarn::op {
 namespace {
@@ -20,6 +21,8 @@ using Pkey = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Cert = std::unique_ptr<X509, Deleter<X509_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
 using Number = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
+using String = std::unique_ptr<ASN1_OCTET_STRING, Deleter<ASN1_OCTET_STRING_free>>;
+using Names = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
 
 // Clocks of machines differ a little.
 constexpr long kBackdateSeconds = 300;
@@ -28,6 +31,11 @@ std::string Text(BIO* bio) {
   char* data = nullptr;
   long size = BIO_get_mem_data(bio, &data);
   return {data, static_cast<size_t>(size)};
+}
+
+std::string Text(const ASN1_STRING* string) {
+  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
+          static_cast<size_t>(ASN1_STRING_length(string))};
 }
 
 Bio Reader(const std::string& pem) {
@@ -50,16 +58,18 @@ bool AddExtension(X509* cert, X509* issuer, int nid, const std::string& value) {
   return ok;
 }
 
-bool SetBasics(X509* cert, EVP_PKEY* key, const std::string& common_name, int64_t life) {
+bool SetBasics(X509* cert, EVP_PKEY* key, const std::string& common_name, int64_t now,
+               int64_t life) {
   unsigned char serial[16];
   if (RAND_bytes(serial, sizeof serial) != 1) return false;
   serial[0] &= 0x7f;
   Number number(BN_bin2bn(serial, sizeof serial, nullptr));
   X509_NAME* name = X509_get_subject_name(cert);
+  time_t at = now;
   return X509_set_version(cert, 2) == 1 &&
          BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(cert)) != nullptr &&
-         X509_gmtime_adj(X509_getm_notBefore(cert), -kBackdateSeconds) != nullptr &&
-         X509_gmtime_adj(X509_getm_notAfter(cert), life) != nullptr &&
+         X509_time_adj(X509_getm_notBefore(cert), -kBackdateSeconds, &at) != nullptr &&
+         X509_time_adj(X509_getm_notAfter(cert), static_cast<long>(life), &at) != nullptr &&
          X509_set_pubkey(cert, key) == 1 &&
          X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
                                     reinterpret_cast<const unsigned char*>(common_name.c_str()), -1,
@@ -82,12 +92,40 @@ std::string AltNames(const LeafRequest& request) {
   return out;
 }
 
+// "dns NAME" and "ip BYTES".
+std::set<std::string> NamesOf(const LeafRequest& request) {
+  std::set<std::string> out;
+  for (const auto& name : request.dns_names) out.insert("dns " + name);
+  for (const auto& ip : request.ip_addresses) {
+    String bytes(a2i_IPADDRESS(ip.c_str()));
+    if (bytes) out.insert("ip " + Text(bytes.get()));
+  }
+  return out;
+}
+
+std::set<std::string> NamesIn(const X509* cert) {
+  std::set<std::string> out;
+  Names names(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(cert, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type == GEN_DNS) out.insert("dns " + Text(name->d.dNSName));
+    if (name->type == GEN_IPADD) out.insert("ip " + Text(name->d.iPAddress));
+  }
+  return out;
+}
+
+int64_t SecondsOf(const ASN1_TIME* time) {
+  tm parts{};
+  return ASN1_TIME_to_tm(time, &parts) == 1 ? timegm(&parts) : 0;
+}
+
 }  // namespace
 
-Result<KeyPair> MakeCa(const std::string& common_name) {
+Result<KeyPair> MakeCa(const std::string& common_name, int64_t now) {
   Pkey key(EVP_EC_gen("P-256"));
   Cert cert(X509_new());
-  if (!key || !cert || !SetBasics(cert.get(), key.get(), common_name, kCaLifeSeconds) ||
+  if (!key || !cert || !SetBasics(cert.get(), key.get(), common_name, now, kCaLifeSeconds) ||
       X509_set_issuer_name(cert.get(), X509_get_subject_name(cert.get())) != 1 ||
       !AddExtension(cert.get(), cert.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
       !AddExtension(cert.get(), cert.get(), NID_key_usage, "critical,keyCertSign,cRLSign") ||
@@ -98,18 +136,17 @@ Result<KeyPair> MakeCa(const std::string& common_name) {
   return ToPem(cert.get(), key.get());
 }
 
-Result<KeyPair> MakeLeaf(const KeyPair& ca, const LeafRequest& request) {
+Result<KeyPair> MakeLeaf(const KeyPair& ca, const LeafRequest& request, int64_t now) {
   Cert issuer = ReadCert(ca.certificate);
   Pkey issuer_key = ReadKey(ca.key);
   if (!issuer || !issuer_key) {
-    return Error(
-        Code::kCorrupt,
-        "secret tarn-control-ca: tls.crt or tls.key is not PEM; delete it to have it made anew");
+    return Error(Code::kCorrupt, "the authority's tls.crt or tls.key is not PEM");
   }
   Pkey key(EVP_EC_gen("P-256"));
   Cert cert(X509_new());
   std::string names = AltNames(request);
-  if (!key || !cert || !SetBasics(cert.get(), key.get(), request.common_name, kLeafLifeSeconds) ||
+  if (!key || !cert ||
+      !SetBasics(cert.get(), key.get(), request.common_name, now, kLeafLifeSeconds) ||
       X509_set_issuer_name(cert.get(), X509_get_subject_name(issuer.get())) != 1 ||
       !AddExtension(cert.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE") ||
       !AddExtension(cert.get(), issuer.get(), NID_key_usage, "critical,digitalSignature") ||
@@ -124,22 +161,25 @@ Result<KeyPair> MakeLeaf(const KeyPair& ca, const LeafRequest& request) {
 }
 
 bool LeafIsGood(const std::string& ca_certificate, const std::string& certificate,
-                const LeafRequest& request) {
+                const LeafRequest& request, int64_t now) {
   Cert ca = ReadCert(ca_certificate);
   Cert cert = ReadCert(certificate);
   if (!ca || !cert) return false;
   Pkey ca_key(X509_get_pubkey(ca.get()));
   if (X509_verify(cert.get(), ca_key.get()) != 1) return false;
-  int days = 0, seconds = 0;
-  if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(cert.get())) != 1) return false;
-  if (int64_t{days} * 86400 + seconds < kLeafLifeSeconds / 3) return false;
-  for (const auto& name : request.dns_names) {
-    if (X509_check_host(cert.get(), name.c_str(), name.size(), 0, nullptr) != 1) return false;
+  if (SecondsOf(X509_get0_notAfter(cert.get())) - now < kLeafLifeSeconds / 3) return false;
+  return NamesIn(cert.get()) == NamesOf(request);
+}
+
+Result<CaLife> LifeOfCa(const KeyPair& pair) {
+  Cert cert = ReadCert(pair.certificate);
+  Pkey key = ReadKey(pair.key);
+  if (!cert || !key) return Error(Code::kCorrupt, "tls.crt or tls.key is not PEM");
+  if (X509_check_private_key(cert.get(), key.get()) != 1) {
+    return Error(Code::kCorrupt, "tls.key is not the key of tls.crt");
   }
-  for (const auto& ip : request.ip_addresses) {
-    if (X509_check_ip_asc(cert.get(), ip.c_str(), 0) != 1) return false;
-  }
-  return true;
+  return CaLife{SecondsOf(X509_get0_notBefore(cert.get())) + kBackdateSeconds,
+                SecondsOf(X509_get0_notAfter(cert.get()))};
 }
 
 }  // namespace tarn::op

@@ -74,6 +74,10 @@ Result<Json> Client::Call(HttpRequest request) {
   return body;
 }
 
+Result<Json> Client::GetDocument(const std::string& path) {
+  return Call({.target = path, .content_type = {}, .body = {}});
+}
+
 Result<Json> Client::Get(const ResourceType& type, const ObjectName& name) {
   return Call({.target = PathOf(type, name.ns, name.name), .content_type = {}, .body = {}});
 }

@@ -70,6 +70,9 @@ class Client {
   // An object that is not there is no error.
   Result<void> Delete(const ResourceType& type, const ObjectName& name);
 
+  // A document that is no resource, such as /openid/v1/jwks.
+  Result<Json> GetDocument(const std::string& path);
+
   // Watches from `resource_version` until the stream ends (OK), breaks or is stopped. `on_event`
   // must not block.
   Result<void> Watch(const ResourceType& type, const ListOptions& options,

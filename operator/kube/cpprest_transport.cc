@@ -169,7 +169,8 @@ class CpprestTransport : public HttpTransport {
     try {
       http::http_request message(request.method);
       message.set_request_uri(web::uri(request.target));
-      message.headers().add("Accept", "application/json");
+      // What is no resource may have a media type of its own, such as application/jwk-set+json.
+      message.headers().add("Accept", "application/json, */*;q=0.5");
       if (std::string token = tokens_.Get(); !token.empty()) {
         message.headers().add("Authorization", "Bearer " + token);
       }

@@ -64,6 +64,8 @@ Json SharedSpec() {
 }
 
 Rig::Rig() {
+  cluster.SetDocument("/.well-known/openid-configuration", {{"issuer", "https://cluster.test"}});
+  cluster.SetDocument("/openid/v1/jwks", {{"keys", {{{"kty", "EC"}, {"kid", "one"}}}}});
   control.SetGate([this]() -> Result<void> {
     if (transport_) TRY(transport_->Pass());
     return Ok();
@@ -79,11 +81,14 @@ void Rig::Start(int requests) {
   transport_ = std::make_unique<Cut>(cluster, budget_);
   client_ = std::make_unique<kube::Client>(*transport_);
   operator_ = std::make_unique<Operator>(
-      Settings{.ns = "tarn", .server_image = "tarn:1", .driver_name = "efs.csi.tarn.dev"}, *client_,
-      control,
-      [] {
+      Settings{.ns = "tarn",
+               .server_image = "tarn:1",
+               .driver_name = "efs.csi.tarn.dev",
+               .token_audience = "tarn.dev"},
+      *client_, control,
+      [this] {
         auto now = std::chrono::system_clock::now().time_since_epoch();
-        return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+        return std::chrono::duration_cast<std::chrono::seconds>(now).count() + clock_offset;
       },
       Operator::Tuning{5ms, 20ms});
   operator_->Watch();

@@ -44,6 +44,8 @@ class Rig {
 
   kube::FakeCluster cluster;
   FakeControl control;
+  // Seconds by which the operator's clock is ahead.
+  std::atomic<int64_t> clock_offset{0};
 
  private:
   class Cut;

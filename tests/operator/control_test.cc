@@ -25,9 +25,10 @@ class ControlTest : public testing::Test {
   void SetUp() override {
     char name[] = "/tmp/tarn-operator-control-XXXXXX";
     dir_ = mkdtemp(name);
-    ca_ = *MakeCa("test authority");
+    ca_ = *MakeCa("test authority", time(nullptr));
     KeyPair leaf = *MakeLeaf(
-        ca_, {.common_name = kId, .dns_names = {}, .ip_addresses = {"127.0.0.1"}, .server = true});
+        ca_, {.common_name = kId, .dns_names = {}, .ip_addresses = {"127.0.0.1"}, .server = true},
+        time(nullptr));
     Write("ca.crt", ca_.certificate);
     Write("tls.crt", leaf.certificate);
     Write("tls.key", leaf.key);
@@ -52,8 +53,8 @@ class ControlTest : public testing::Test {
     std::ofstream(dir_ + "/" + name) << text;
   }
   void Introduce(const KeyPair& ca) {
-    KeyPair client =
-        *MakeLeaf(ca, {.common_name = "operator", .dns_names = {}, .ip_addresses = {}});
+    KeyPair client = *MakeLeaf(ca, {.common_name = "operator", .dns_names = {}, .ip_addresses = {}},
+                               time(nullptr));
     api_->SetCredentials({ca_.certificate, client.certificate, client.key});
   }
   AccessPointSpec Spec() {
@@ -81,7 +82,7 @@ class ControlTest : public testing::Test {
 
 TEST_F(ControlTest, NobodyWithoutOurCertificateIsServed) {
   EXPECT_EQ(api_->DescribeFileSystem(address_, kId).code(), Code::kUnavailable);
-  Introduce(*MakeCa("stranger"));
+  Introduce(*MakeCa("stranger", time(nullptr)));
   EXPECT_EQ(api_->DescribeFileSystem(address_, kId).code(), Code::kUnavailable);
   Introduce(ca_);
   EXPECT_TRUE(api_->DescribeFileSystem(address_, kId).ok());

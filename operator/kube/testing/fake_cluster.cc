@@ -79,7 +79,15 @@ Result<HttpResponse> FakeCluster::Do(const HttpRequest& request) {
   return Answer(request);
 }
 
+void FakeCluster::SetDocument(const std::string& path, const Json& document) {
+  std::lock_guard lock(mu_);
+  documents_[path] = document;
+}
+
 HttpResponse FakeCluster::Answer(const HttpRequest& request) {
+  if (auto it = documents_.find(request.target); it != documents_.end()) {
+    return it->second.is_null() ? Status(404, "NotFound", "not found") : Good(it->second);
+  }
   Path path = Split(request.target);
   if (request.method == "GET") {
     if (path.name.empty()) return ListOf(path.collection, path.query);

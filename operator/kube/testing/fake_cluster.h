@@ -31,6 +31,9 @@ class FakeCluster : public HttpTransport {
   // The next watches get this line first.
   void InjectWatchLine(const std::string& line);
 
+  // A document that is no resource; null: it is not there.
+  void SetDocument(const std::string& path, const Json& document);
+
   // Straight access by collection path ("/api/v1/namespaces/ns/services") and name.
   void Put(const std::string& collection, const Json& object);
   void Remove(const std::string& collection, const std::string& name);
@@ -59,6 +62,7 @@ class FakeCluster : public HttpTransport {
   std::mutex mu_;
   std::condition_variable_any wake_;
   std::map<std::string, std::map<std::string, Json>> objects_;
+  std::map<std::string, Json> documents_;
   std::vector<Event> history_;
   int64_t version_ = 100;
   int64_t compacted_ = 0;
