@@ -63,7 +63,7 @@ ObjectName NameOf(const Json& object) {
   return {Str(metadata, "namespace"), Str(metadata, "name")};
 }
 
-Result<Json> Client::Call(HttpRequest request) {
+Result<Json> Client::Call(const HttpRequest& request) {
   TRY(HttpResponse response, transport_.Do(request));
   auto body = ParseJson(response.body);
   if (response.status < 200 || response.status >= 300) {
@@ -191,7 +191,8 @@ Result<void> Client::Watch(const ResourceType& type, const ListOptions& options,
                       .body = {},
                       .idle_timeout = timeout + kWatchGrace};
   auto response = transport_.Stream(
-      request, [&](std::string_view bytes) { return lines.Put(bytes) && failure.ok(); }, stop);
+      request, [&](std::string_view bytes) { return lines.Put(bytes) && failure.ok(); },
+      std::move(stop));
   TRY(std::move(failure));
   if (!response.ok()) return response.error();
   if (response->status != 200)

@@ -80,7 +80,7 @@ class Client {
                      const std::function<void(WatchEvent)>& on_event, std::stop_token stop);
 
  private:
-  Result<Json> Call(HttpRequest request);
+  Result<Json> Call(const HttpRequest& request);
   Result<Json> ApplyTo(const ResourceType& type, const Json& object,
                        const std::string& subresource);
   HttpTransport& transport_;

@@ -1,7 +1,7 @@
 #include "operator/kube/cpprest_transport.h"
 
 // The library would define a macro named U.
-#define _TURN_OFF_PLATFORM_STRING
+#define _TURN_OFF_PLATFORM_STRING  // NOLINT(bugprone-reserved-identifier)
 #include <cpprest/http_client.h>
 #include <pplx/threadpool.h>
 #include <spdlog/spdlog.h>
@@ -157,7 +157,7 @@ class CpprestTransport : public HttpTransport {
  private:
   Result<HttpResponse> Send(http::client::http_client& client, const HttpRequest& request,
                             const std::function<bool(std::string_view)>& on_bytes,
-                            std::stop_token stop) {
+                            const std::stop_token& stop) {
     pplx::cancellation_token_source cancel;
     // A sink that takes nothing more does not end the request by itself: cancelling does.
     auto receiver = std::make_shared<Receiver>([&on_bytes, cancel](std::string_view bytes) {
