@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 out=${1:-build/images/tarn.tar}
 bin=build/release/bin
 name=localhost/tarn:$(cat VERSION)
-programs=(tarn-server tarn-csi tarn-operator tarnctl)
+programs=(tarn-server tarn-csi tarn-tunnel tarn-operator tarnctl)
 image_bytes_max=100000000
 
 root=$(mktemp -d); trap 'rm -rf "$root"' EXIT

@@ -1,0 +1,29 @@
+// Daemon: tarn-tunnel put together: state, carrier, mounts, management API, metrics.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/result.h"
+#include "tunnel/limits.h"
+
+namespace tarn::tunnel {
+
+struct Options {
+  std::string state_dir = "/run/tarn-tunnel";
+  std::string socket = "/run/tarn-tunnel/tunnel.sock";
+  std::string loopback = kFirstLoopback;  // the first address of new mounts
+  std::string metrics;                    // ADDRESS:PORT; empty: none
+  Times times;
+};
+
+class Daemon {
+ public:
+  // Serves all mounts of the state directory when it returns. kInUse: another process does.
+  static Result<std::unique_ptr<Daemon>> Start(const Options& options);
+  virtual ~Daemon() = default;
+  // Once a second.
+  virtual void Tick() = 0;
+};
+
+}  // namespace tarn::tunnel
