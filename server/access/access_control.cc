@@ -51,6 +51,7 @@ Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& pee
   }
   const tls::CertificateIdentity& claims = peer.security->certificate->identity;
   TRY(CheckBinding(peer, claims));
+  facts.file_system = claims.file_system_id.value_or("");
   facts.access_point = claims.access_point_id.value_or("");
   if (claims.token) {
     // Before TLS 1.3 certificates pass in the clear, and a token that others have read is no proof.
@@ -61,9 +62,11 @@ Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& pee
     if (!issuers) return Error(Code::kUnauthenticated, "no issuer of tokens is trusted here");
     auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now());
     TRY(auto account, issuers->Verify(*claims.token, now));
+    facts.issuer = account.issuer;
     facts.account_name = account.name_space + "/" + account.name;
     facts.groups = policy::GroupsOf(account.name_space);
     if (!account.pod.empty()) facts.pod_name = account.name_space + "/" + account.pod;
+    facts.pod_uid = account.pod_uid;
   }
   return std::make_shared<Connection>(std::move(facts));
 }
@@ -78,52 +81,78 @@ Result<ExportPtr> AccessControl::RootFor(const rpc::Peer& peer) {
   TRY(ExportPtr root, exports_.Root(peer.listener));
   const std::string& bound = ConnectionOf(peer).facts().access_point;
   if (bound.empty()) return root;
-  return exports_.Enter(root->file_system, bound);
+  return EnterFor(peer, *root, bound);
+}
+
+Result<ExportPtr> AccessControl::EnterFor(const rpc::Peer& peer, const nfs4::Export& file_system,
+                                          std::string_view name) {
+  TRY(auto point, exports_.FindAccessPoint(file_system.file_system, name));
+  if (point.exported) return point.exported;  // who enters it asks for its rights
+  auto arn = policy::AccessPointArnBeside(file_system.file_system_arn, name);
+  if (!arn) return Error(Code::kNotFound);
+  Target target{.file_system = file_system.file_system,
+                .number = point.number,
+                .file_system_arn = file_system.file_system_arn,
+                .access_point_arn = *arn};
+  if (!RightsTo(peer, target).mount) return Error(Code::kDenied);
+  return exports_.Enter(file_system.file_system, name);
 }
 
 Rights AccessControl::RightsOf(const rpc::Peer& peer, const nfs4::Export& exported) {
+  return RightsTo(peer, {.file_system = exported.file_system,
+                         .number = exported.number,
+                         .file_system_arn = exported.file_system_arn,
+                         .access_point_arn = exported.access_point_arn});
+}
+
+Rights AccessControl::RightsTo(const rpc::Peer& peer, const Target& target) {
   const Connection& connection = ConnectionOf(peer);
   uint64_t generation = policies_.generation();
-  auto known = connection.Recall(exported, generation);
+  auto known = connection.Recall(target.file_system, target.number, generation);
+  if (known && known->names != 0 && known->names != exports_.names_generation()) known.reset();
   if (known && known->until == 0) return known->rights;
   int64_t now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now()).count();
   if (known && now < known->until) return known->rights;
-  policy::PolicyPtr policy = policies_.Find(exported.file_system);
+  policy::PolicyPtr policy = policies_.Find(target.file_system);
   bool by_time = policy && policy->depends_on_time();
-  Connection::Decided decided{.file_system = exported.file_system,
-                              .number = exported.number,
+  uint64_t names = exports_.names_generation();
+  Connection::Decided decided{.file_system = target.file_system,
+                              .number = target.number,
                               .generation = generation,
                               .until = by_time ? now + kTimeStepSeconds : 0,
-                              .rights = Decide(connection, exported, policy.get(), now)};
+                              .rights = Decide(connection, target, policy.get(), now)};
+  bool not_even_passed = target.number == 0 && !decided.rights.mount && !decided.rights.pass;
+  if (not_even_passed) decided.names = names;  // an access point that comes may be for it
   auto before = connection.Keep(decided);
   if (!decided.rights.mount && (!before || before->mount) && denials_log_.Take()) {
     spdlog::info(
         "{} at {} may not mount {}", NameOf(connection.facts()), peer.address,
-        exported.access_point_arn.empty() ? exported.file_system_arn : exported.access_point_arn);
+        target.access_point_arn.empty() ? target.file_system_arn : target.access_point_arn);
   }
   return decided.rights;
 }
 
-Rights AccessControl::Decide(const Connection& connection, const nfs4::Export& exported,
+Rights AccessControl::Decide(const Connection& connection, const Target& target,
                              const policy::Policy* policy, int64_t now) {
   const Facts& facts = connection.facts();
-  if (!facts.access_point.empty() &&
-      policy::IdOfArn(exported.access_point_arn) != facts.access_point) {
-    return Rights{.mount = false, .write = false, .root = false, .pass = false};
-  }
+  bool elsewhere = (!facts.file_system.empty() &&
+                    policy::IdOfArn(target.file_system_arn) != facts.file_system) ||
+                   (!facts.access_point.empty() &&
+                    policy::IdOfArn(target.access_point_arn) != facts.access_point);
+  if (elsewhere) return Rights{.mount = false, .write = false, .root = false, .pass = false};
   policy::Request request{.service_account = facts.account_name,
                           .pod = facts.pod_name,
                           .groups = facts.groups,
                           .source_ip = facts.source_ip,
                           .secure_transport = facts.secure_transport,
-                          .file_system_arn = exported.file_system_arn,
-                          .access_point_arn = exported.access_point_arn,
+                          .file_system_arn = target.file_system_arn,
+                          .access_point_arn = target.access_point_arn,
                           .now_seconds = now};
   policy::Rights allowed = policy::Decide(policy, request);
   Rights rights{.mount = allowed.mount(), .write = allowed.write(), .root = allowed.root()};
-  if (rights.mount || exported.number != 0) return rights;
-  rights.pass = exports_.AnyAccessPoint(exported.file_system, [&](const std::string& name) {
-    auto arn = policy::AccessPointArnBeside(exported.file_system_arn, name);
+  if (rights.mount || target.number != 0) return rights;
+  rights.pass = exports_.AnyAccessPoint(target.file_system, [&](const std::string& name) {
+    auto arn = policy::AccessPointArnBeside(target.file_system_arn, name);
     if (!arn) return false;
     request.access_point_arn = *arn;
     return policy::Decide(policy, request).mount();

@@ -4,13 +4,17 @@
 // connection may see them. Of the layers that must all allow, these are its own:
 //   identity     a ServiceAccount token in the client's certificate is verified; one that is not
 //                genuine ends the connection. No token: an anonymous client.
-//   binding      a certificate that names a file system is for that one alone; one that names an
-//                access point leads into that one, and nothing else can be reached.
+//   binding      a certificate that names a file system is for that one alone, also when the
+//                listener leads to another one later; one that names an access point leads into
+//                that one, and nothing else can be reached.
 //   policy       the file system's policy (server/policy), asked with all of that.
 // The mode bits are the engine's affair.
 //
 // A running connection keeps the identity that it began with, also when its token expires
 // meanwhile: a control plane that is down ends no mount.
+//
+// All of that makes the identity (IdentityOf in connection.h) whose NFS clients the connection may
+// go on with.
 //
 // Peers are those of an RPC server that has this as its gate. Threads: any. `exports`, `policies`
 // and `clock` must outlive it.
@@ -59,12 +63,23 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
     return exports_.FileSystems();
   }
   Result<std::shared_ptr<const nfs4::Export>> RootFor(const rpc::Peer& peer) override;
+  Result<std::shared_ptr<const nfs4::Export>> EnterFor(const rpc::Peer& peer,
+                                                       const nfs4::Export& file_system,
+                                                       std::string_view name) override;
   nfs4::Rights RightsOf(const rpc::Peer& peer, const nfs4::Export& exported) override;
 
  private:
+  // What somebody wants to use: an export, or an access point whose export is not made yet.
+  struct Target {
+    uint32_t file_system = 0;
+    uint64_t number = 0;
+    std::string_view file_system_arn;
+    std::string_view access_point_arn;  // empty: the file system itself
+  };
   Result<std::shared_ptr<Connection>> Identify(const rpc::Peer& peer);
   Result<void> CheckBinding(const rpc::Peer& peer, const tls::CertificateIdentity& claims);
-  nfs4::Rights Decide(const Connection& connection, const nfs4::Export& exported,
+  nfs4::Rights RightsTo(const rpc::Peer& peer, const Target& target);
+  nfs4::Rights Decide(const Connection& connection, const Target& target,
                       const policy::Policy* policy, int64_t now);
 
   control::ExportTable& exports_;

@@ -2,11 +2,18 @@
 
 namespace tarn::access {
 
-std::optional<Connection::Decided> Connection::Recall(const nfs4::Export& exported,
+rpc::PeerIdentity IdentityOf(const Facts& facts) {
+  if (!facts.secure_transport) return {};
+  const std::array<std::string_view, 6> fields{"tls",        facts.file_system,  facts.access_point,
+                                               facts.issuer, facts.account_name, facts.pod_uid};
+  return rpc::PeerIdentity::Of(fields);
+}
+
+std::optional<Connection::Decided> Connection::Recall(uint32_t file_system, uint64_t number,
                                                       uint64_t generation) const {
   std::shared_lock lock(mutex_);
   for (const Decided& one : decided_) {
-    if (one.file_system != exported.file_system || one.number != exported.number) continue;
+    if (one.file_system != file_system || one.number != number) continue;
     return one.generation == generation ? std::optional(one) : std::nullopt;
   }
   return std::nullopt;

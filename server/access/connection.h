@@ -21,28 +21,39 @@ namespace tarn::access {
 struct Facts {
   std::optional<IpAddress> source_ip = std::nullopt;
   bool secure_transport = false;
+  std::string issuer = {};               // of the account; empty: anonymous
   std::string account_name = {};         // verified: "namespace/name"; empty: anonymous
   std::vector<std::string> groups = {};  // as Kubernetes puts every ServiceAccount into them
   std::string pod_name = {};             // "namespace/name"; empty: not known
-  std::string access_point = {};         // "fsap-…" that it is bound to; empty: none
+  std::string pod_uid = {};
+  std::string file_system = {};   // "fs-…" that it is bound to; empty: none
+  std::string access_point = {};  // "fsap-…" that it is bound to; empty: none
 };
+
+// Whose state the clients are that come by such a connection (server/nfs4/state/client_key.h). A
+// pod, since policies tell pods from each other, and since its connection ends with it, and must
+// not carry what another pod's mount sends; without a pod, its ServiceAccount. What the certificate
+// is bound to, so that access points are apart. And whether it is encrypted. Not the address, the
+// key, the certificate or the token: those change while a client goes on.
+rpc::PeerIdentity IdentityOf(const Facts& facts);
 
 class Connection final : public rpc::Admission {
  public:
-  explicit Connection(Facts facts) : facts_(std::move(facts)) {}
+  explicit Connection(Facts facts) : Admission(IdentityOf(facts)), facts_(std::move(facts)) {}
   const Facts& facts() const { return facts_; }
 
-  // Of one decision about one export: valid while the policies have this generation and, if it is
-  // not 0, until this second.
+  // Of one decision about one export: valid while the policies have this generation and, if they
+  // are not 0, until this second and while the names of access points have that generation.
   struct Decided {
     uint32_t file_system = 0;  // 0: none
     uint64_t number = 0;       // of the export
     uint64_t generation = 0;
     int64_t until = 0;  // seconds since 1970
+    uint64_t names = 0;
     nfs4::Rights rights;
   };
   // The last decision by the policies of this generation, if there is one.
-  std::optional<Decided> Recall(const nfs4::Export& exported, uint64_t generation) const;
+  std::optional<Decided> Recall(uint32_t file_system, uint64_t number, uint64_t generation) const;
   // What was decided of this export before, if anything.
   std::optional<nfs4::Rights> Keep(const Decided& decided) const;
 

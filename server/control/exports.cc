@@ -1,5 +1,6 @@
 #include "server/control/exports.h"
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -17,15 +18,8 @@ Result<ExportPtr> ExportTable::Root(uint64_t listener) {
 }
 
 Result<ExportPtr> ExportTable::Enter(uint32_t file_system, std::string_view name) {
-  uint64_t number = 0;
-  {
-    std::shared_lock lock(names_mutex_);
-    auto found = names_.find({file_system, std::string(name)});
-    if (found == names_.end()) return Error(Code::kNotFound);
-    number = found->second;
-  }
-  auto entry = Find(file_system, number);
-  return entry.ok() ? entry : first_use_(name);
+  TRY(AccessPoint point, FindAccessPoint(file_system, name));
+  return point.exported ? point.exported : first_use_(name);
 }
 
 Result<ExportPtr> ExportTable::Find(uint32_t file_system, uint64_t number) {
@@ -53,19 +47,45 @@ bool ExportTable::HasAccessPoint(uint32_t file_system, const std::string& name) 
   return names_.contains({file_system, name});
 }
 
+Result<ExportTable::AccessPoint> ExportTable::FindAccessPoint(uint32_t file_system,
+                                                              std::string_view name) {
+  AccessPoint point;
+  {
+    std::shared_lock lock(names_mutex_);
+    auto found = names_.find({file_system, std::string(name)});
+    if (found == names_.end()) return Error(Code::kNotFound);
+    point.number = found->second;
+  }
+  if (auto entry = Find(file_system, point.number)) point.exported = *std::move(entry);
+  return point;
+}
+
+std::vector<std::string> ExportTable::NamesAfter(uint32_t file_system, const std::string& last) {
+  std::vector<std::string> names;
+  std::shared_lock lock(names_mutex_);
+  auto at = names_.upper_bound({file_system, last});
+  for (; at != names_.end() && at->first.first == file_system; ++at) {
+    names.push_back(at->first.second);
+    if (names.size() == kNamesAtOnce) break;
+  }
+  return names;
+}
+
 bool ExportTable::AnyAccessPoint(uint32_t file_system,
                                  const std::function<bool(const std::string& name)>& visit) {
-  std::shared_lock lock(names_mutex_);
-  auto at = names_.lower_bound({file_system, std::string()});
-  for (; at != names_.end() && at->first.first == file_system; ++at) {
-    if (visit(at->first.second)) return true;
+  std::string last;
+  while (true) {
+    std::vector<std::string> names = NamesAfter(file_system, last);
+    if (std::any_of(names.begin(), names.end(), visit)) return true;
+    if (names.size() < kNamesAtOnce) return false;
+    last = std::move(names.back());
   }
-  return false;
 }
 
 void ExportTable::AddName(uint32_t file_system, const std::string& name, uint64_t number) {
   std::unique_lock lock(names_mutex_);
   names_[{file_system, name}] = number;
+  names_generation_.fetch_add(1, std::memory_order_release);
 }
 
 void ExportTable::RemoveName(uint32_t file_system, const std::string& name) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,10 +34,19 @@ class ExportTable : public nfs4::Exports {
   std::vector<ExportPtr> FileSystems() override;
 
   bool HasAccessPoint(uint32_t file_system, const std::string& name);
+  struct AccessPoint {
+    uint64_t number = 0;
+    ExportPtr exported;  // null: not used yet
+  };
+  // Without using it. kNotFound: none of that name here.
+  Result<AccessPoint> FindAccessPoint(uint32_t file_system, std::string_view name);
   // The names of a file system's access points, one after the other, until `visit` is true; whether
-  // it was. `visit` must not come back here.
+  // it was. No lock is held meanwhile: those that come or go may be missed, but names_generation
+  // then tells.
   bool AnyAccessPoint(uint32_t file_system,
                       const std::function<bool(const std::string& name)>& visit);
+  // Another one after any access point was added. Never 0.
+  uint64_t names_generation() const { return names_generation_.load(std::memory_order_acquire); }
   // The name leads to the number, whose export may come later (at first use).
   void AddName(uint32_t file_system, const std::string& name, uint64_t number);
   void RemoveName(uint32_t file_system, const std::string& name);
@@ -67,6 +77,11 @@ class ExportTable : public nfs4::Exports {
 
   FirstUse first_use_;
   std::array<Shard, kShards> shards_;
+  // Names that AnyAccessPoint takes at a time.
+  static constexpr size_t kNamesAtOnce = 64;
+  std::vector<std::string> NamesAfter(uint32_t file_system, const std::string& last);
+
+  std::atomic<uint64_t> names_generation_{1};
   std::shared_mutex names_mutex_;  // names and listeners: asked once a mount
   std::map<std::pair<uint32_t, std::string>, uint64_t> names_;
   std::unordered_map<uint64_t, uint32_t> listeners_;

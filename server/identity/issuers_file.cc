@@ -9,33 +9,44 @@ namespace tarn::identity {
 
 Result<std::unique_ptr<IssuersFile>> IssuersFile::Open(const std::string& path) {
   std::unique_ptr<IssuersFile> file(new IssuersFile(path));
-  TRY(file->Read());
+  TRY(file->issuers_, file->Read());
+  file->looked_ = std::chrono::steady_clock::now();
   return file;
 }
 
-Result<void> IssuersFile::Read() {
-  looked_ = std::chrono::steady_clock::now();
+Result<IssuersFile::IssuersPtr> IssuersFile::Read() {
   auto read = ReadSmallFile(path_);
   if (!read) return Error(Code::kInvalid, read.error().message() + ", the file of token issuers");
-  if (issuers_ && *read == text_) return Ok();
+  if (!text_.empty() && *read == text_) return IssuersPtr();
   auto parsed = TokenIssuers::Parse(*read);
   if (!parsed) return Error(Code::kInvalid, path_ + ": " + parsed.error().message());
-  bool again = issuers_ != nullptr;
+  if (!text_.empty()) spdlog::info("{}: read again", path_);
   text_ = *std::move(read);
-  issuers_ = *std::move(parsed);
-  if (again) spdlog::info("{}: read again", path_);
-  return Ok();
+  return *std::move(parsed);
 }
 
-std::shared_ptr<const TokenIssuers> IssuersFile::Current() {
-  std::lock_guard lock(mutex_);
-  if (std::chrono::steady_clock::now() - looked_ < kRefresh) return issuers_;
+void IssuersFile::Refresh() {
   auto read = Read();
   std::string refused = read ? std::string() : read.error().message();
   if (refused != refused_ && !refused.empty()) {
     spdlog::error("{}; what it said before goes on to count", refused);
   }
   refused_ = std::move(refused);
+  std::lock_guard lock(mutex_);
+  if (read && *read) issuers_ = *std::move(read);
+  looked_ = std::chrono::steady_clock::now();
+  looks_ = false;
+}
+
+IssuersFile::IssuersPtr IssuersFile::Current() {
+  {
+    std::lock_guard lock(mutex_);
+    bool due = std::chrono::steady_clock::now() - looked_ >= kRefresh;
+    if (!due || looks_) return issuers_;
+    looks_ = true;
+  }
+  Refresh();
+  std::lock_guard lock(mutex_);
   return issuers_;
 }
 

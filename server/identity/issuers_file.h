@@ -15,6 +15,7 @@ namespace tarn::identity {
 
 class IssuersFile {
  public:
+  using IssuersPtr = std::shared_ptr<const TokenIssuers>;
   // How often the file is looked at, at most.
   static constexpr std::chrono::milliseconds kRefresh{1000};
 
@@ -22,19 +23,24 @@ class IssuersFile {
   static Result<std::unique_ptr<IssuersFile>> Open(const std::string& path);
 
   // What the file says. While it cannot be read or makes no sense: what it said before, and a line
-  // in the log.
-  std::shared_ptr<const TokenIssuers> Current();
+  // in the log. One caller reads it when that is due; the others have what it said before
+  // meanwhile.
+  IssuersPtr Current();
 
  private:
   explicit IssuersFile(std::string path) : path_(std::move(path)) {}
-  Result<void> Read();
+  // By one thread at a time, without the mutex.
+  Result<IssuersPtr> Read();  // null: it says what it said before
+  void Refresh();
 
   const std::string path_;
+  std::string text_;     // of whoever looks
+  std::string refused_;  // the same: why the last text is not used; logged once
+
   std::mutex mutex_;  // guards what follows
+  bool looks_ = false;
   std::chrono::steady_clock::time_point looked_;
-  std::string text_;
-  std::string refused_;  // why the last text is not used; logged once
-  std::shared_ptr<const TokenIssuers> issuers_;
+  IssuersPtr issuers_;
 };
 
 }  // namespace tarn::identity

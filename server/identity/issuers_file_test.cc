@@ -1,6 +1,7 @@
 #include "server/identity/issuers_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -50,6 +51,25 @@ TEST_F(IssuersFileTest, IsReadAgainWhenItChanges) {
   std::filesystem::remove(path_);
   WaitUntilLookedAt();
   EXPECT_TRUE(Knows(*(*file)->Current(), after));
+}
+
+// A connection that begins waits for no other one's look at the file.
+TEST_F(IssuersFileTest, WhileItIsReadItGoesOnToCount) {
+  TokenMaker before, after;
+  Write(before.File());
+  auto file = IssuersFile::Open(path_).value();
+  std::filesystem::remove(path_);
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  WaitUntilLookedAt();
+  std::shared_ptr<const TokenIssuers> read;
+  std::thread reader([&] { read = file->Current(); });
+  std::ofstream out(path_);  // waits until it is opened to be read
+  EXPECT_TRUE(Knows(*file->Current(), before));
+  out << after.File();
+  out.close();
+  reader.join();
+  EXPECT_TRUE(Knows(*read, after));
+  EXPECT_TRUE(Knows(*file->Current(), after));
 }
 
 TEST_F(IssuersFileTest, AFileThatMakesNoSenseAtTheStartIsAnError) {

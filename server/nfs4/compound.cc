@@ -179,15 +179,20 @@ void Compound::TagCaller(uint32_t index) {
     place = slot_->slot;
     sequence = slot_->sequence;
   } else {
+    // Pods come and go behind a node's address: records of each of them would never end.
     tag.slot = call.peer.address;
   }
   tag.slot.append("/").append(std::to_string(place)).append("/").append(std::to_string(index));
-  tag.sequence = uint64_t{sequence} << 32 | static_cast<uint32_t>(Fingerprint());
+  uint64_t request = Fingerprint() ^ identity().Part();
+  tag.sequence = uint64_t{sequence} << 32 | static_cast<uint32_t>(request);
   caller_.replay = std::move(tag);
 }
 
 bool Compound::Replayed() {
-  ReplayCache::Key key{call.peer.address, call.xid, Fingerprint()};
+  ReplayCache::Key key{.address = call.peer.address,
+                       .identity = identity(),
+                       .xid = call.xid,
+                       .fingerprint = Fingerprint()};
   std::vector<std::byte> reply;
   if (services.replays.Begin(key, reply)) {
     replay_key_ = std::move(key);
@@ -219,7 +224,7 @@ void Compound::Finish() {
 
 void Compound::AskForRights(const Export& exported) {
   rights_ = services.exports.RightsOf(call.peer, exported);
-  rights_to_ = &exported;
+  rights_to_ = {.file_system = exported.file_system, .number = exported.number};
 }
 
 nfsstat4 Compound::MayEnter(const Export& exported) {
@@ -234,8 +239,8 @@ nfsstat4 Compound::MayPassCurrent(bool passing) {
 
 const vfs::Caller& Compound::CallerFor(const CurrentFile& file) {
   const Export& exported = *file.exported;
-  if (caller_of_ == &exported) return caller_;
-  caller_of_ = &exported;
+  if (caller_of_.Is(exported)) return caller_;
+  caller_of_ = {.file_system = exported.file_system, .number = exported.number};
   const Rights& rights = RightsTo(exported);
   caller_.realm = exported.realm;
   caller_.read_only = exported.read_only || !rights.write;
@@ -268,19 +273,33 @@ nfsstat4 Compound::Attributes(vfs::Attributes& attributes) {
   return NFS4_OK;
 }
 
-nfsstat4 Compound::RootExport(std::shared_ptr<const Export>& root) {
-  auto found = services.exports.RootFor(call.peer);
+namespace {
+
+nfsstat4 Take(Result<std::shared_ptr<const Export>> found, std::shared_ptr<const Export>& root) {
   if (!found.ok()) return found.code() == Code::kNotFound ? NFS4ERR_STALE : ToStatus(found);
   root = *std::move(found);
   return NFS4_OK;
 }
 
-std::string Compound::ClientKey(xdr::Opaque owner) {
+}  // namespace
+
+nfsstat4 Compound::RootExport(std::shared_ptr<const Export>& root) {
+  return Take(services.exports.RootFor(call.peer), root);
+}
+
+nfsstat4 Compound::FileSystemRoot(std::shared_ptr<const Export>& root) {
+  return Take(services.exports.Root(call.peer.listener), root);
+}
+
+nfsstat4 Compound::KeyOfClient(xdr::Opaque owner, std::string& key) {
   std::shared_ptr<const Export> root;
-  uint32_t file_system = RootExport(root) == NFS4_OK ? root->file_system : 0;
-  std::string key = std::to_string(file_system) + "/" + std::to_string(minor) + "/";
-  key.append(reinterpret_cast<const char*>(owner.data()), owner.size());
-  return key;
+  NFS_TRY(FileSystemRoot(root));
+  key = ClientKey{.identity = identity(),
+                  .file_system = root->file_system,
+                  .minor = minor,
+                  .owner = {reinterpret_cast<const char*>(owner.data()), owner.size()}}
+            .Text();
+  return NFS4_OK;
 }
 
 }  // namespace tarn::nfs4

@@ -71,6 +71,7 @@ class Compound {
   const vfs::Caller& CallerFor(const CurrentFile& file);
   const vfs::Caller& caller() { return CallerFor(current); }
   Principal principal() const { return {call.credential.flavor, call.credential.uid}; }
+  rpc::PeerIdentity identity() const { return call.peer.identity(); }
   // Makes it current, with nothing known of it.
   void SetCurrent(CurrentFile file);
   void SetCurrent(std::shared_ptr<const Export> exported, vfs::FileId id) {
@@ -82,13 +83,15 @@ class Compound {
   nfsstat4 RootExport(std::shared_ptr<const Export>& root);
   // What the connection may do there.
   const Rights& RightsTo(const Export& exported) {
-    if (rights_to_ != &exported) AskForRights(exported);
+    if (!rights_to_.Is(exported)) AskForRights(exported);
     return rights_;
   }
   // NFS4ERR_ACCESS: neither use it nor pass through its root.
   nfsstat4 MayEnter(const Export& exported);
-  // What keys clients of this call's file system and minor version.
-  std::string ClientKey(xdr::Opaque owner);
+  // Of the file system behind the connection, wherever it leads into that.
+  nfsstat4 FileSystemRoot(std::shared_ptr<const Export>& root);
+  // The ClientKey's text of a client that gives itself this name.
+  nfsstat4 KeyOfClient(xdr::Opaque owner, std::string& key);
 
   // Finds an open or lock state. Resolves the current stateid and checks client, sequence and (if
   // `same_file`) that it is of the current file. Not for special stateids. Renews the lease in 4.0.
@@ -157,9 +160,18 @@ class Compound {
   std::optional<RestartTold> restart_told_;
   std::vector<Delegations::Change> changes_;  // of the operation that runs
   std::optional<ReplayCache::Key> replay_key_;
-  const Export* rights_to_ = nullptr;
+  // By its numbers: what was once at an address may be freed while the compound runs, and another
+  // export come to be there.
+  struct ExportName {
+    uint32_t file_system = 0;  // 0: none
+    uint64_t number = 0;
+    bool Is(const Export& exported) const {
+      return file_system == exported.file_system && number == exported.number;
+    }
+  };
+  ExportName rights_to_;
   Rights rights_;
-  const Export* caller_of_ = nullptr;
+  ExportName caller_of_;
   vfs::Caller caller_;
 };
 

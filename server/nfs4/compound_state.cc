@@ -35,7 +35,7 @@ nfsstat4 Compound::FindNamed(const stateid4& stateid, std::shared_ptr<State>& st
     return client->restored && !of_this_run ? NFS4ERR_STALE_STATEID : NFS4ERR_BAD_STATEID;
   }
   if (EpochOf(name.client) != services.recovery->epoch()) return NFS4ERR_STALE_STATEID;
-  std::shared_ptr<Client> owner = services.clients.Find(name.client);
+  std::shared_ptr<Client> owner = services.clients.Find(name.client, identity());
   if (!owner) return NFS4ERR_EXPIRED;
   if (owner->sessions_used) return NFS4ERR_BAD_STATEID;
   state = owner->Find(name.state);

@@ -75,9 +75,17 @@ class Exports {
   // ends, the NFS server releases the orphans that the last run left in them.
   virtual std::vector<std::shared_ptr<const Export>> FileSystems() = 0;
 
-  // What PUTROOTFH gives a connection. One that is bound to an access point sees nothing else.
+  // What PUTROOTFH gives a connection. One that is bound to an access point sees nothing else,
+  // which it enters as with EnterFor.
   virtual Result<std::shared_ptr<const Export>> RootFor(const rpc::Peer& peer) {
     return Root(peer.listener);
+  }
+  // Enter, of a connection. May give kDenied if it may not mount the access point, and in any case
+  // makes no root directory for it then. Other errors as Enter.
+  virtual Result<std::shared_ptr<const Export>> EnterFor(const rpc::Peer& /*peer*/,
+                                                         const Export& file_system,
+                                                         std::string_view name) {
+    return Enter(file_system.file_system, name);
   }
   // Asked by each compound that enters the export, so that a right that was taken away is gone at
   // once: to be quick. Waits for nobody.

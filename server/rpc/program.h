@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/rpc.h"
+#include "server/rpc/peer_identity.h"
 #include "server/xdr/codec.h"
 
 namespace tarn::rpc {
@@ -18,7 +19,12 @@ struct Security;  // security.h
 // What a Gate (gate.h) found out about a connection; the server carries it.
 class Admission {
  public:
+  explicit Admission(const PeerIdentity& who = {}) : identity(who) {}
   virtual ~Admission() = default;
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
+
+  const PeerIdentity identity;
 };
 
 // Who sent a call, as far as the transport knows. Calls of one connection all see the same.
@@ -29,6 +35,8 @@ struct Peer {
   uint64_t listener = 0;  // the `tag` that the listener was opened with: which mount target this is
   std::shared_ptr<const Security> security = nullptr;    // null: the connection is not encrypted
   std::shared_ptr<const Admission> admission = nullptr;  // null: there is no gate, or it gave none
+
+  PeerIdentity identity() const { return admission ? admission->identity : PeerIdentity(); }
 };
 
 // AUTH_NONE has the overflow identity 65534 and no groups.

@@ -135,6 +135,39 @@ TEST_P(OffloadTest, ItOutlivesTheOpensButNotItsClient) {
   EXPECT_EQ(reborn->OffloadStatus(target.fh, *job).status, NFS4ERR_BAD_STATEID);
 }
 
+TEST_P(OffloadTest, ItEndsWithTheRightToWrite) {
+  // From now on an asynchronous one is made at once.
+  auto first = Start();
+  ASSERT_TRUE(first);
+  while (!Told(*first)) ASSERT_TRUE(copier->WaitCallback());
+  copier->callbacks().answer = NFS4ERR_DELAY;  // so that what ends stays known
+  struct Case {
+    Rights then;
+    nfsstat4 end;
+  };
+  for (const Case& one :
+       {Case{{.write = false}, NFS4ERR_ROFS}, Case{{.mount = false}, NFS4ERR_ACCESS},
+        Case{{.root = false}, NFS4ERR_ACCESS}}) {
+    // The COPY itself is allowed, and nothing after it.
+    auto asked = std::make_shared<int>(0);
+    world.DecideRights(
+        [asked, one](const Export&) { return (*asked)++ == 0 ? Rights() : one.then; });
+    auto copy = copier->Copy(source, target, 0, 0, 0, false);
+    ASSERT_EQ(copy.status, NFS4_OK);
+    ASSERT_TRUE(copy->job);
+    while (!Told(*copy->job)) ASSERT_TRUE(copier->WaitCallback());
+    EXPECT_EQ(Told(*copy->job)->offload.coa_status, one.end);
+    if (!one.then.mount) {
+      EXPECT_EQ(copier->OffloadStatus(target.fh, *copy->job).status, NFS4ERR_ACCESS);
+    }
+    world.DecideRights(nullptr);
+    auto status = copier->OffloadStatus(target.fh, *copy->job);
+    ASSERT_EQ(status.status, NFS4_OK);
+    EXPECT_EQ(status->osr_count, 0U);
+    EXPECT_EQ(status->osr_complete, std::vector<nfsstat4>{one.end});
+  }
+}
+
 TEST_P(OffloadTest, ARetransmissionStartsNoSecondJob) {
   auto job = Start();
   ASSERT_TRUE(job);

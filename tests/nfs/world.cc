@@ -74,6 +74,16 @@ void TableExports::SetDelegations(bool allowed) {
   for (auto& [name, exported] : by_name_) exported = with(*exported);
 }
 
+void TableExports::SetRights(Decide decide) {
+  std::lock_guard lock(mutex_);
+  decide_ = std::move(decide);
+}
+
+Rights TableExports::RightsOf(const rpc::Peer& /*peer*/, const Export& exported) {
+  std::lock_guard lock(mutex_);
+  return decide_ ? decide_(exported) : Rights();
+}
+
 void TableExports::Remove(const std::string& name) {
   std::lock_guard lock(mutex_);
   by_name_.erase(name);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -48,6 +49,10 @@ class TableExports : public Exports {
   void Add(const std::string& name, const Export& exported);
   void Remove(const std::string& name);
   void SetDelegations(bool allowed);
+  // What RightsOf asks; everything is allowed where there is none.
+  using Decide = std::function<Rights(const Export&)>;
+  void SetRights(Decide decide);
+  Rights RightsOf(const rpc::Peer& peer, const Export& exported) override;
   // After the engine was opened again.
   void SetEngine(vfs::FileSystem& engine);
 
@@ -55,6 +60,7 @@ class TableExports : public Exports {
   std::mutex mutex_;
   const uint32_t file_system_;
   bool delegations_ = false;                                      // guarded by mutex_
+  Decide decide_;                                                 // guarded by mutex_
   std::shared_ptr<const Export> root_;                            // guarded by mutex_
   std::map<std::string, std::shared_ptr<const Export>> by_name_;  // guarded by mutex_
 };
@@ -84,6 +90,9 @@ class World {
 
   // The file system's clients may be given delegations. For opens from now on.
   void AllowDelegations() { exports_->SetDelegations(true); }
+
+  // Asked by each compound, and by what goes on in the background.
+  void DecideRights(TableExports::Decide decide) { exports_->SetRights(std::move(decide)); }
 
   // A new start on the same port: sockets close, memory is gone, the disk stays. With the memory
   // engine it is what kill -9 would leave.

@@ -64,14 +64,19 @@ bool ChooseSecurity(const std::vector<callback_sec_parms4>& offered, CallbackPro
   return offered.empty();
 }
 
+bool MayBeCalled(const Compound& c) {
+  return c.minor >= 1 || c.call.peer.security == nullptr;
+}
+
 CallbackAddress AddressOf(Compound& c, const cb_client4& callback, uint32_t ident) {
   const clientaddr4& at = callback.cb_location;
   std::string_view text = at.na_r_addr;
   uint32_t low = 0;
   uint32_t high = 0;
   bool tcp = at.na_r_netid == "tcp" || at.na_r_netid == "tcp6";
-  bool good = c.call.origin != nullptr && tcp && TakeOctet(text, low) && TakeOctet(text, high) &&
-              (high << 8 | low) != 0 && SameHost(std::string(text), c.call.peer.address);
+  bool good = MayBeCalled(c) && c.call.origin != nullptr && tcp && TakeOctet(text, low) &&
+              TakeOctet(text, high) && (high << 8 | low) != 0 &&
+              SameHost(std::string(text), c.call.peer.address);
   if (!good) return {};
   CallbackProgram program{
       .number = callback.cb_program, .flavor = rpc::AUTH_NONE, .credential = {}};

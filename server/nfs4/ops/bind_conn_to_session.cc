@@ -1,5 +1,6 @@
-// BIND_CONN_TO_SESSION (RFC 8881 section 18.34). Any connection may be used for requests of any
-// session (SP4_NONE binds it by use), so only the back channel needs to be told of it.
+// BIND_CONN_TO_SESSION (RFC 8881 section 18.34). Any connection of the client's identity may be
+// used for requests of its session (SP4_NONE binds it by use), so only the back channel needs to be
+// told of it.
 #include "server/nfs4/ops/back_channel.h"
 
 namespace tarn::nfs4::ops {
@@ -26,7 +27,7 @@ bool Direction(channel_dir_from_client4 wanted, channel_dir_from_server4& given)
 }  // namespace
 
 nfsstat4 BindConnToSession(Compound& c, const BIND_CONN_TO_SESSION4args& args) {
-  auto session = c.services.clients.FindSession(args.bctsa_sessid);
+  auto session = c.services.clients.FindSession(args.bctsa_sessid, c.identity());
   if (!session || session->dead) return NFS4ERR_BADSESSION;
   BIND_CONN_TO_SESSION4resok ok;
   ok.bctsr_sessid = args.bctsa_sessid;

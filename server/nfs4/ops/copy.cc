@@ -21,6 +21,17 @@ nfsstat4 CheckSource(Compound& c, const COPY4args& args, vfs::FileId source, vfs
   return too_far ? NFS4ERR_FBIG : NFS4_OK;
 }
 
+// Whether what the call might do, the connection may do still: the policy may have changed since.
+// The connection itself may be gone.
+std::function<nfsstat4()> StillAllowed(Compound& c) {
+  return [&exports = c.services.exports, peer = c.call.peer, exported = c.current.exported,
+          root = c.RightsTo(c.exported()).root] {
+    Rights now = exports.RightsOf(peer, *exported);
+    if (!now.mount || (root && !now.root)) return NFS4ERR_ACCESS;
+    return now.write ? NFS4_OK : NFS4ERR_ROFS;
+  };
+}
+
 // Nothing if it cannot be done in the background now.
 std::optional<stateid4> StartJob(Compound& c, const vfs::DataPlace& source,
                                  const vfs::DataPlace& target, uint64_t length) {
@@ -36,7 +47,8 @@ std::optional<stateid4> StartJob(Compound& c, const vfs::DataPlace& source,
                                   .target = target,
                                   .length = length,
                                   .write_verifier = WriteVerifier(c),
-                                  .callback = callback});
+                                  .callback = callback,
+                                  .may_go_on = StillAllowed(c)});
 }
 
 }  // namespace

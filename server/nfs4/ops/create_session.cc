@@ -68,7 +68,7 @@ nfsstat4 Run(Compound& c, const CREATE_SESSION4args& args, const std::shared_ptr
 }  // namespace
 
 nfsstat4 CreateSession(Compound& c, const CREATE_SESSION4args& args) {
-  std::shared_ptr<Client> client = c.services.clients.Find(args.csa_clientid);
+  std::shared_ptr<Client> client = c.services.clients.Find(args.csa_clientid, c.identity());
   if (!client || !client->sessions_used || client->minor != c.minor) return NFS4ERR_STALE_CLIENTID;
   std::lock_guard lock(client->create_session_mutex);
   uint32_t next = client->create_session_sequence;

@@ -7,7 +7,9 @@ namespace tarn::nfs4::ops {
 // nothing to purge: a server that is so must say this.
 nfsstat4 DelegPurge(Compound& c, const DELEGPURGE4args& args) {
   std::shared_ptr<Client> client;
-  if (c.minor == 0) NFS_TRY(c.services.clients.FindConfirmed(args.clientid, client));
+  if (c.minor == 0) {
+    NFS_TRY(c.services.clients.FindConfirmed(args.clientid, c.identity(), client));
+  }
   return NFS4ERR_NOTSUPP;
 }
 

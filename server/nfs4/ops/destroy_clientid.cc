@@ -4,7 +4,7 @@
 namespace tarn::nfs4::ops {
 
 nfsstat4 DestroyClientid(Compound& c, const DESTROY_CLIENTID4args& args) {
-  return c.services.clients.DestroyClient(args.dca_clientid);
+  return c.services.clients.DestroyClient(args.dca_clientid, c.identity());
 }
 
 }  // namespace tarn::nfs4::ops

@@ -24,22 +24,33 @@ nfsstat4 CheckArguments(const EXCHANGE_ID4args& args) {
   return NFS4ERR_INVAL;
 }
 
+// It names the file system too: addresses of one server that lead to different file systems must
+// not be taken for paths to the same one (trunking, RFC 8881 section 2.10.5). And the identity: a
+// client that comes with two certificates would send what it does with the second one by the
+// connection of the first, with that one's rights.
+nfsstat4 ServerOwner(Compound& c, std::string& owner) {
+  std::shared_ptr<const Export> root;
+  NFS_TRY(c.FileSystemRoot(root));
+  owner = c.services.recovery->server_id() + "/" + std::to_string(root->file_system);
+  rpc::PeerIdentity identity = c.identity();
+  if (!identity.nobody()) owner.append("/").append(identity.Text());
+  return NFS4_OK;
+}
+
 }  // namespace
 
 nfsstat4 ExchangeId(Compound& c, const EXCHANGE_ID4args& args) {
   NFS_TRY(CheckArguments(args));
   bool update = (args.eia_flags & EXCHGID4_FLAG_UPD_CONFIRMED_REC_A) != 0;
-  auto known = c.services.clients.ExchangeId({.key = c.ClientKey(args.eia_clientowner.co_ownerid),
+  std::string key;
+  NFS_TRY(c.KeyOfClient(args.eia_clientowner.co_ownerid, key));
+  auto known = c.services.clients.ExchangeId({.key = std::move(key),
                                               .verifier = args.eia_clientowner.co_verifier,
                                               .principal = c.principal()},
                                              update);
   NFS_TRY(known.status);
-  // The owner names the file system too: addresses of one server that lead to different file
-  // systems must not be taken for paths to the same one (trunking, RFC 8881 section 2.10.5).
-  std::shared_ptr<const Export> root;
-  NFS_TRY(c.RootExport(root));
-  const std::string& server = c.services.recovery->server_id();
-  std::string owner = server + "/" + std::to_string(root->file_system);
+  std::string owner;
+  NFS_TRY(ServerOwner(c, owner));
   EXCHANGE_ID4resok ok;
   ok.eir_clientid = known.client->id;
   ok.eir_sequenceid = known.next_sequence;

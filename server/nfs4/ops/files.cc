@@ -79,7 +79,7 @@ nfsstat4 FindAccessPoint(Compound& c, std::string_view name,
   bool may_be = here.number == 0 && c.current.id == here.root && IsId(kAccessPointPrefix, name);
   if (!may_be) return NFS4_OK;
   c.call.AboutToWait();  // its first use makes its root directory
-  auto found = c.services.exports.Enter(here.file_system, name);
+  auto found = c.services.exports.EnterFor(c.call.peer, here, name);
   if (found.code() == Code::kNotFound) return NFS4_OK;
   if (!found.ok()) return ToStatus(found);
   entered = *std::move(found);

@@ -1,5 +1,6 @@
 #include "server/nfs4/ops/open_delegation.h"
 
+#include "server/nfs4/ops/back_channel.h"
 #include "server/nfs4/ops/files.h"
 
 namespace tarn::nfs4::ops {
@@ -32,6 +33,7 @@ bool MayHave(Compound& c, const OPEN4args& args, const OpenOwner& owner, const C
   if (c.minor == 0 && !owner.confirmed) return false;
   if (!reclaim && c.services.recovery->InGrace()) return false;
   why = WND4_RESOURCE;
+  if (!MayBeCalled(c)) return false;
   return reclaim || owner.client.callbacks->Ready();
 }
 

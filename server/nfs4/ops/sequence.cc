@@ -33,7 +33,7 @@ uint32_t StatusFlags(const Session& session) {
 }  // namespace
 
 nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
-  auto session = c.services.clients.FindSession(args.sa_sessionid);
+  auto session = c.services.clients.FindSession(args.sa_sessionid, c.identity());
   if (!session || session->dead || session->client->minor != c.minor) return NFS4ERR_BADSESSION;
   if (args.sa_slotid >= session->slot_count()) return NFS4ERR_BADSLOT;
   if (args.sa_highest_slotid < args.sa_slotid) return NFS4ERR_BAD_HIGH_SLOT;

@@ -5,8 +5,10 @@
 namespace tarn::nfs4::ops {
 
 nfsstat4 SetClientid(Compound& c, const SETCLIENTID4args& args) {
+  std::string key;
+  NFS_TRY(c.KeyOfClient(args.client.id, key));
   auto made = c.services.clients.SetClientId(
-      {.key = c.ClientKey(args.client.id),
+      {.key = std::move(key),
        .verifier = args.client.verifier,
        .principal = c.principal(),
        .callback = AddressOf(c, args.callback, args.callback_ident)});
@@ -20,9 +22,10 @@ nfsstat4 SetClientid(Compound& c, const SETCLIENTID4args& args) {
 }
 
 nfsstat4 SetClientidConfirm(Compound& c, const SETCLIENTID_CONFIRM4args& args) {
-  NFS_TRY(
-      c.services.clients.ConfirmClientId(args.clientid, args.setclientid_confirm, c.principal()));
-  if (auto client = c.services.clients.Find(args.clientid)) ProbePath(c, *client);
+  ClientTable& clients = c.services.clients;
+  NFS_TRY(clients.ConfirmClientId(args.clientid, c.identity(), args.setclientid_confirm,
+                                  c.principal()));
+  if (auto client = clients.Find(args.clientid, c.identity())) ProbePath(c, *client);
   return NFS4_OK;
 }
 

@@ -7,7 +7,7 @@ nfsstat4 ClientOf(Compound& c, clientid4 id, std::shared_ptr<Client>& client) {
     client = c.client;
     return NFS4_OK;
   }
-  NFS_TRY(c.services.clients.FindConfirmed(id, client));
+  NFS_TRY(c.services.clients.FindConfirmed(id, c.identity(), client));
   c.services.clients.Renew(*client);
   return NFS4_OK;
 }

@@ -5,23 +5,13 @@
 
 namespace tarn::nfs4 {
 
-namespace {
-
-// Of a key "file system/minor version/owner", as Compound::ClientKey makes it.
-uint32_t MinorOf(std::string_view key) {
-  size_t slash = key.find('/');
-  bool told = slash != std::string_view::npos && slash + 1 < key.size();
-  return told ? static_cast<uint32_t>(key[slash + 1] - '0') : 0;
-}
-
-}  // namespace
-
 Client::Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who,
                const Clock& clock)
     : id(client_id),
       sessions_used(with_sessions),
       key(std::move(owner_key)),
-      minor(MinorOf(key)),
+      minor(ClientKey::Parse(key).minor),
+      identity(ClientKey::Parse(key).identity),
       principal(who),
       callbacks(std::make_shared<Callbacks>(clock)) {}
 

@@ -26,6 +26,7 @@
 #include "api/rpc.h"
 #include "server/nfs4/exports.h"
 #include "server/nfs4/state/callback.h"
+#include "server/nfs4/state/client_key.h"
 
 namespace tarn::nfs4 {
 
@@ -95,8 +96,11 @@ class Client {
 
   const clientid4 id;
   const bool sessions_used;  // made by EXCHANGE_ID (4.1), not SETCLIENTID (4.0)
-  const std::string key;     // file system of the listener, minor version, client owner
-  const uint32_t minor;      // what it got is not used in another one (RFC 8881 section 2.7)
+  const std::string key;     // a ClientKey's text
+  const uint32_t minor;      // of the key
+  // Of the key. What it has is only for connections of this one: others are told that there is no
+  // such client, session or state.
+  const rpc::PeerIdentity identity;
   const Principal principal;
   const std::shared_ptr<Callbacks> callbacks;
   verifier4 verifier{};

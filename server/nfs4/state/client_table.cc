@@ -62,9 +62,6 @@ void ClientTable::Restore(const SessionRecord& record) {
   session->back = client->callbacks->AddSession(record.id, record.back);
   sessions_.emplace(record.id, session);
   client->sessions.push_back(session);
-  uint64_t number = 0;
-  std::memcpy(&number, record.id.data() + 8, sizeof(number));
-  next_session_ = std::max(next_session_, number);
 }
 
 void ClientTable::Unlink(const std::shared_ptr<Session>& session) {
@@ -89,24 +86,28 @@ size_t ClientTable::SessionHash::operator()(const sessionid4& id) const {
   return words[0] * 0x9e3779b97f4a7c15 ^ words[1];
 }
 
-std::shared_ptr<Client> ClientTable::Find(clientid4 id) {
+std::shared_ptr<Client> ClientTable::Find(clientid4 id, const rpc::PeerIdentity& who) {
   std::shared_lock lock(mutex_);
   auto found = by_id_.find(id);
-  return found == by_id_.end() ? nullptr : found->second;
+  return found == by_id_.end() || found->second->identity != who ? nullptr : found->second;
 }
 
-std::shared_ptr<Session> ClientTable::FindSession(const sessionid4& id) {
+std::shared_ptr<Session> ClientTable::FindSession(const sessionid4& id,
+                                                  const rpc::PeerIdentity& who) {
   std::shared_lock lock(mutex_);
   auto found = sessions_.find(id);
-  return found == sessions_.end() ? nullptr : found->second;
+  bool theirs = found != sessions_.end() && found->second->client->identity == who;
+  return theirs ? found->second : nullptr;
 }
 
-nfsstat4 ClientTable::FindConfirmed(clientid4 id, std::shared_ptr<Client>& client) {
+nfsstat4 ClientTable::FindConfirmed(clientid4 id, const rpc::PeerIdentity& who,
+                                    std::shared_ptr<Client>& client) {
   if (EpochOf(id) != recovery_.epoch()) return NFS4ERR_STALE_CLIENTID;
   std::shared_lock lock(mutex_);
   auto found = by_id_.find(id);
   if (found == by_id_.end()) return NFS4ERR_EXPIRED;
-  if (!found->second->confirmed) return NFS4ERR_STALE_CLIENTID;
+  bool theirs = found->second->confirmed && found->second->identity == who;
+  if (!theirs) return NFS4ERR_STALE_CLIENTID;
   client = found->second;
   return NFS4_OK;
 }

@@ -30,14 +30,18 @@ class ClientTable {
   ClientTable(Recovery& recovery, FileTable& files, const Clock& clock, std::chrono::seconds lease);
   ~ClientTable();
 
-  std::shared_ptr<Client> Find(clientid4 id);
-  std::shared_ptr<Session> FindSession(const sessionid4& id);
+  // `who`: of the connection that asks. What is another one's is not found, here and below: RFC
+  // 8881 leaves it to the server whom it takes for the same client where SP4_NONE protects nothing
+  // (section 2.10.8.3), and has errors for a clientid or session that is not known.
+  std::shared_ptr<Client> Find(clientid4 id, const rpc::PeerIdentity& who);
+  std::shared_ptr<Session> FindSession(const sessionid4& id, const rpc::PeerIdentity& who);
   void Renew(Client& client) { client.renewed = clock_.Monotonic(); }
   bool Expired(const Client& client) const {
     return clock_.Monotonic() - client.renewed.load() > lease_;
   }
   // NFS4_OK for a client of this run, else NFS4ERR_STALE_CLIENTID or NFS4ERR_EXPIRED.
-  nfsstat4 FindConfirmed(clientid4 id, std::shared_ptr<Client>& client);
+  nfsstat4 FindConfirmed(clientid4 id, const rpc::PeerIdentity& who,
+                         std::shared_ptr<Client>& client);
 
   // Drops the client with all its state and its record.
   void Drop(const std::shared_ptr<Client>& client);
@@ -47,7 +51,7 @@ class ClientTable {
   void Tick();
 
   struct Introduction {
-    std::string key;
+    std::string key;  // a ClientKey's text
     verifier4 verifier{};
     Principal principal;
     CallbackAddress callback{};  // 4.0
@@ -60,15 +64,16 @@ class ClientTable {
     uint32_t next_sequence = 1;  // 4.1: of CREATE_SESSION
   };
   Introduced SetClientId(const Introduction& who);
-  nfsstat4 ConfirmClientId(clientid4 id, const verifier4& confirm, const Principal& principal);
+  nfsstat4 ConfirmClientId(clientid4 id, const rpc::PeerIdentity& who, const verifier4& confirm,
+                           const Principal& principal);
   Introduced ExchangeId(const Introduction& who, bool update);
   // Confirms the client and makes a session, on stable storage. Sessions of the last run end with
   // it. The caller holds client.create_session_mutex.
   nfsstat4 CreateSession(const std::shared_ptr<Client>& client, const Principal& principal,
                          const channel_attrs4& fore, const BackChannelTerms& back,
                          std::shared_ptr<Session>& session);
-  nfsstat4 DestroySession(const sessionid4& id, const Client* caller);
-  nfsstat4 DestroyClient(clientid4 id);
+  nfsstat4 DestroySession(const sessionid4& id, const rpc::PeerIdentity& who, const Client* caller);
+  nfsstat4 DestroyClient(clientid4 id, const rpc::PeerIdentity& who);
 
   size_t size();
 
@@ -86,7 +91,8 @@ class ClientTable {
   void ReleaseUnusedOwners(Client& client);
   // Those that did not confirm within a lease (RFC 7530 section 16.33.5, RFC 8881 section 18.35.4).
   void DropUnconfirmed();
-  void FreshConfirm(verifier4& confirm);
+  // With mutex_ held. Nobody can guess it. False: there is no randomness to be had.
+  bool FreshSessionId(sessionid4& id) const;
 
   Recovery& recovery_;
   FileTable& files_;
@@ -103,8 +109,6 @@ class ClientTable {
   std::unordered_map<std::string, std::shared_ptr<Client>> unconfirmed_;
   std::unordered_map<sessionid4, std::shared_ptr<Session>, SessionHash> sessions_;
   uint32_t next_client_ = 0;
-  uint64_t next_session_ = 0;
-  uint64_t next_confirm_ = 0;
 };
 
 }  // namespace tarn::nfs4

@@ -106,11 +106,10 @@ bool CopyJobs::Step(Job& job) {
     std::lock_guard lock(mutex_);
     job.cancelled_seen = job.cancelled || job.request.client->dead;
   }
-  nfsstat4 status = NFS4_OK;
+  // Of one that is cancelled nobody asks any more.
+  nfsstat4 status = job.cancelled_seen ? NFS4ERR_OFFLOAD_DENIED : job.request.may_go_on();
   uint64_t copied = 0;
-  if (job.cancelled_seen) {
-    status = NFS4ERR_OFFLOAD_DENIED;  // nobody asks any more
-  } else {
+  if (status == NFS4_OK) {
     vfs::DataPlace source = job.request.source;
     vfs::DataPlace target = job.request.target;
     source.offset += job.copied;

@@ -2,14 +2,16 @@
 // on in the background. The client is told of its end by CB_OFFLOAD, asks for it by OFFLOAD_STATUS,
 // or gives it up by OFFLOAD_CANCEL.
 //
-// A job belongs to its client and ends with it; it does not survive a restart, after which its
-// stateid is unknown and the client copies again. It is known until the client has answered
-// CB_OFFLOAD, or for kKept after its end. What is copied is on stable storage bit by bit.
-// Threads: any; the jobs run in turns on threads of their own.
+// A job belongs to its client and ends with it, and when the rights that it was begun with are
+// taken away; it does not survive a restart, after which its stateid is unknown and the client
+// copies again. It is known until the client has answered CB_OFFLOAD, or for kKept after its end.
+// What is copied is on stable storage bit by bit. Threads: any; the jobs run in turns on threads of
+// their own.
 #pragma once
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -39,6 +41,8 @@ class CopyJobs {
     uint64_t length = 0;  // not 0
     verifier4 write_verifier{};
     CallbackOptions callback;
+    // Asked before each part, from any thread: not NFS4_OK ends the job with that.
+    std::function<nfsstat4()> may_go_on;
   };
   struct Progress {
     uint64_t copied = 0;

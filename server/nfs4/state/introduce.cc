@@ -2,19 +2,26 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/crypto/secret_bytes.h"
 #include "server/nfs4/state/client_table.h"
 #include "server/nfs4/status.h"
 
 namespace tarn::nfs4 {
 
-void ClientTable::FreshConfirm(verifier4& confirm) {
-  uint64_t value = uint64_t{recovery_.epoch()} << 32 | (++next_confirm_ & UINT32_MAX);
-  std::memcpy(confirm.data(), &value, sizeof(value));
+bool ClientTable::FreshSessionId(sessionid4& id) const {
+  do {
+    if (!FillRandom(id)) return false;
+  } while (sessions_.contains(id));
+  return true;
 }
 
 // The cases of RFC 7530 section 16.33.5.
 ClientTable::Introduced ClientTable::SetClientId(const Introduction& who) {
   Introduced out;
+  if (!FillRandom(out.confirm)) {
+    out.status = NFS4ERR_SERVERFAULT;
+    return out;
+  }
   std::unique_lock lock(mutex_);
   auto found = confirmed_.find(who.key);
   std::shared_ptr<Client> known = found == confirmed_.end() ? nullptr : found->second;
@@ -24,7 +31,6 @@ ClientTable::Introduced ClientTable::SetClientId(const Introduction& who) {
   }
   auto waiting = unconfirmed_.find(who.key);
   if (waiting != unconfirmed_.end()) Unlink(std::shared_ptr<Client>(waiting->second));
-  FreshConfirm(out.confirm);
   if (known && known->verifier == who.verifier && known->principal == who.principal) {
     known->pending_confirm = out.confirm;  // the same client with a new callback
     known->callback_address = who.callback;
@@ -41,8 +47,8 @@ ClientTable::Introduced ClientTable::SetClientId(const Introduction& who) {
   return out;
 }
 
-nfsstat4 ClientTable::ConfirmClientId(clientid4 id, const verifier4& confirm,
-                                      const Principal& principal) {
+nfsstat4 ClientTable::ConfirmClientId(clientid4 id, const rpc::PeerIdentity& who,
+                                      const verifier4& confirm, const Principal& principal) {
   if (EpochOf(id) != recovery_.epoch()) return NFS4ERR_STALE_CLIENTID;
   std::shared_ptr<Client> replaced;
   std::shared_ptr<Client> client;
@@ -51,6 +57,7 @@ nfsstat4 ClientTable::ConfirmClientId(clientid4 id, const verifier4& confirm,
     auto found = by_id_.find(id);
     if (found == by_id_.end() || found->second->sessions_used) return NFS4ERR_STALE_CLIENTID;
     client = found->second;
+    if (client->identity != who) return NFS4ERR_STALE_CLIENTID;
     if (client->principal != principal) return NFS4ERR_CLID_INUSE;
     if (client->pending_confirm && *client->pending_confirm == confirm) {
       client->confirm_verifier = confirm;
@@ -141,9 +148,7 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
     client->sessions.erase(old, client->sessions.end());
     if (client->sessions.size() >= Client::kSessionsMax) return NFS4ERR_NOSPC;
     sessionid4 id{};
-    uint64_t number = ++next_session_;
-    std::memcpy(id.data(), &client->id, sizeof(client->id));
-    std::memcpy(id.data() + 8, &number, sizeof(number));
+    if (!FreshSessionId(id)) return NFS4ERR_SERVERFAULT;
     session = std::make_shared<Session>(id, client, fore, replies_);
     client->renewed = clock_.Monotonic();
   }
@@ -175,14 +180,16 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
   return NFS4_OK;
 }
 
-nfsstat4 ClientTable::DestroySession(const sessionid4& id, const Client* caller) {
+nfsstat4 ClientTable::DestroySession(const sessionid4& id, const rpc::PeerIdentity& who,
+                                     const Client* caller) {
   std::shared_ptr<Session> session;
   {
     std::unique_lock lock(mutex_);
     auto found = sessions_.find(id);
     if (found == sessions_.end()) return NFS4ERR_BADSESSION;
     session = found->second;
-    if (caller != nullptr && session->client.get() != caller) return NFS4ERR_BADSESSION;
+    bool others = caller != nullptr && session->client.get() != caller;
+    if (others || session->client->identity != who) return NFS4ERR_BADSESSION;
     std::erase(session->client->sessions, session);
     Unlink(session);
   }
@@ -190,8 +197,8 @@ nfsstat4 ClientTable::DestroySession(const sessionid4& id, const Client* caller)
   return NFS4_OK;
 }
 
-nfsstat4 ClientTable::DestroyClient(clientid4 id) {
-  std::shared_ptr<Client> client = Find(id);
+nfsstat4 ClientTable::DestroyClient(clientid4 id, const rpc::PeerIdentity& who) {
+  std::shared_ptr<Client> client = Find(id, who);
   if (!client || !client->sessions_used) return NFS4ERR_STALE_CLIENTID;
   {
     std::unique_lock lock(mutex_);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "server/rpc/peer_identity.h"
 
 namespace tarn::nfs4 {
 
@@ -26,6 +27,7 @@ class ReplayCache {
 
   struct Key {
     std::string address;
+    rpc::PeerIdentity identity;
     uint32_t xid = 0;
     uint64_t fingerprint = 0;
     bool operator==(const Key&) const = default;
