@@ -85,6 +85,8 @@ class Carrier::Listener : public Loop::Watcher {
     pause_.Cancel();
   }
   void OnEvents(uint32_t) override { Accept(); }
+  const std::shared_ptr<Mount>& mount() const { return mount_; }
+  int fd() const { return fd_.get(); }
 
  private:
   void Accept();
@@ -198,6 +200,18 @@ void Carrier::MoveMount(const Mount& mount) {
   for (auto& lane : lanes_) {
     lane->loop().Run([&] { lane->Each(&mount, [](Connection& one) { one.Move(); }); });
   }
+}
+
+std::vector<std::pair<std::shared_ptr<Mount>, int>> Carrier::Listeners() {
+  std::vector<std::pair<std::shared_ptr<Mount>, int>> all;
+  for (auto& lane : lanes_) {
+    lane->loop().Run([&] {
+      for (auto& [mount, listener] : lane->listeners()) {
+        all.emplace_back(listener->mount(), listener->fd());
+      }
+    });
+  }
+  return all;
 }
 
 void Carrier::PauseListeners() {

@@ -27,6 +27,8 @@ class Carrier {
   void MoveMount(const Mount& mount);
 
   // --- hand-over ---
+  // The listeners' descriptors, good while no mount is added or removed.
+  std::vector<std::pair<std::shared_ptr<Mount>, int>> Listeners();
   // Stops taking clients: their connections wait in the listeners, which stay open here.
   void PauseListeners();
   void ResumeListeners();

@@ -1,38 +1,95 @@
 #include "tunnel/daemon.h"
 
+#include <mutex>
 #include <sstream>
+#include <thread>
 
 #include "common/grpc/server.h"
 #include "common/http_endpoint.h"
 #include "common/log.h"
 #include "common/version.h"
+#include "tunnel/handover.h"
 #include "tunnel/service.h"
 
 namespace tarn::tunnel {
 namespace {
 
+// For how long a process that is just starting or ending is waited for.
+constexpr std::chrono::seconds kLockWait{20};
+constexpr std::chrono::milliseconds kLockRetry{50};
+
 class Running : public Daemon {
  public:
+  ~Running() override {
+    hand_over_.reset();  // first, since it uses all others
+  }
+
   Result<void> Start(const Options& options) {
+    options_ = options;
     TRY(StateDir state, StateDir::Open(options.state_dir));
-    TRY(lock_, state.Lock());
-    if (!lock_.open()) {
-      return Error(Code::kInUse,
-                   "--state-dir: another process serves the mounts of " + options.state_dir);
-    }
     TRY(carrier_, Carrier::Start(options.times));
     mounts_ = std::make_unique<Mounts>(state, *carrier_, options.loopback);
-    TRY(mounts_->Restore());
     service_ = std::make_unique<TunnelService>(*mounts_);
-    TRY(server_, rpcs::Server::Start({{options.socket, "", 0600}}, {service_.get()}));
+    TRY(Restore(state));
+    TRY(StartManaging());
     TRY(StartMetrics(options.metrics));
+    TRY(hand_over_, HandOverServer::Start({.path = state.HandOverSocket(),
+                                           .lock = lock_.get(),
+                                           .carrier = *carrier_,
+                                           .stop_managing = [this] { StopManaging(); },
+                                           .resume_managing = [this] { ResumeManaging(); }}));
     spdlog::info("tarn-tunnel {} serves {}", kVersion, options.socket);
     return Ok();
   }
 
-  void Tick() override { mounts_->Tick(); }
+  bool Tick() override {
+    if (hand_over_->done()) return false;
+    mounts_->Tick();
+    return true;
+  }
 
  private:
+  // From the process that serves the mounts, or else from the state directory.
+  Result<void> Restore(const StateDir& state) {
+    auto give_up = std::chrono::steady_clock::now() + kLockWait;
+    while (true) {
+      TRY(lock_, state.Lock());
+      if (lock_.open()) return mounts_->Restore();
+      auto channel = HandOverChannel::Connect(state.HandOverSocket());
+      if (channel.ok()) {
+        auto taken = TakeListeners(*channel);
+        if (taken.ok()) return TakeOver(*channel, std::move(taken).value());
+        // It may have ended just now; then the lock is free.
+        if (taken.code() != Code::kUnavailable) return taken.error();
+      }
+      if (std::chrono::steady_clock::now() > give_up) {
+        return Error(Code::kInUse, "--state-dir: another process serves the mounts of " +
+                                       state.path() + " and does not hand them over");
+      }
+      std::this_thread::sleep_for(kLockRetry);
+    }
+  }
+
+  Result<void> TakeOver(HandOverChannel& channel, TakenOver taken) {
+    lock_ = std::move(taken.lock);
+    TRY(mounts_->Restore(std::move(taken.listeners)));
+    return TakeConnections(channel, *mounts_, *carrier_);
+  }
+
+  Result<void> StartManaging() {
+    std::lock_guard lock(server_mutex_);
+    TRY(server_, rpcs::Server::Start({{options_.socket, "", 0600}}, {service_.get()}));
+    return Ok();
+  }
+  void StopManaging() {
+    std::lock_guard lock(server_mutex_);
+    server_.reset();
+  }
+  void ResumeManaging() {
+    auto started = StartManaging();
+    if (!started.ok()) spdlog::error("{}", started.error().message());
+  }
+
   Result<void> StartMetrics(const std::string& listen) {
     if (listen.empty()) return Ok();
     auto metrics = [this] {
@@ -69,13 +126,16 @@ class Running : public Daemon {
     return text.str();
   }
 
+  Options options_;
   // Destroyed from the last to the first.
   Fd lock_;
   std::unique_ptr<Carrier> carrier_;
   std::unique_ptr<Mounts> mounts_;
   std::unique_ptr<TunnelService> service_;
-  std::unique_ptr<rpcs::Server> server_;
+  std::mutex server_mutex_;
+  std::unique_ptr<rpcs::Server> server_;  // guarded by server_mutex_
   std::unique_ptr<HttpEndpoint> metrics_;
+  std::unique_ptr<HandOverServer> hand_over_;
 };
 
 }  // namespace

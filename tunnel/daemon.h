@@ -19,11 +19,12 @@ struct Options {
 
 class Daemon {
  public:
-  // Serves all mounts of the state directory when it returns. kInUse: another process does.
+  // Serves all mounts of the state directory when it returns. Another process that served them
+  // until now has handed them over (handover.h). kInUse: it does not.
   static Result<std::unique_ptr<Daemon>> Start(const Options& options);
   virtual ~Daemon() = default;
-  // Once a second.
-  virtual void Tick() = 0;
+  // Once a second. False: another process has taken over, and this one may end.
+  virtual bool Tick() = 0;
 };
 
 }  // namespace tarn::tunnel

@@ -57,16 +57,20 @@ int Fail(const Error& error) {
   return 1;
 }
 
-int Run(const tunnel::Options& options, const sigset_t& signals) {
+int Run(const tunnel::Options& options, bool wait_after, const sigset_t& signals) {
   auto daemon = tunnel::Daemon::Start(options);
   if (!daemon.ok()) return Fail(daemon.error());
+  bool gone = false;
   while (true) {
     int signal = sigtimedwait(&signals, nullptr, &kTick);
     if (signal > 0) {
       spdlog::info("signal {}: stopping", signal);
       return 0;
     }
-    (*daemon)->Tick();
+    if (!gone && !(*daemon)->Tick()) {
+      gone = true;
+      if (!wait_after) return 0;
+    }
   }
 }
 
@@ -74,6 +78,7 @@ int Run(const tunnel::Options& options, const sigset_t& signals) {
 
 int main(int argc, char** argv) {
   tunnel::Options options;
+  bool wait_after = false;
   std::string log_level = "info";
   CLI::App app{"Tarn's tunnel: the NFS mounts of a node, through TLS to their file servers"};
   app.set_version_flag("--version", std::string("tarn-tunnel ") + kVersion);
@@ -86,6 +91,9 @@ int main(int argc, char** argv) {
   app.add_option("--metrics", options.metrics, "ADDRESS:PORT of /healthz and /metrics");
   app.add_option("--log-level", log_level, "trace, debug, info, warn or error")
       ->capture_default_str();
+  app.add_flag("--wait-after-hand-over", wait_after,
+               "when another process has taken over, wait for a signal to end: for supervisors "
+               "that would start this one again");
   CLI11_PARSE(app, argc, argv);
   Close();
   if (auto logging = StartLogging("tarn-tunnel", log_level); !logging.ok()) {
@@ -93,5 +101,5 @@ int main(int argc, char** argv) {
   }
   RaiseOpenFiles();
   sigset_t signals = BlockSignals();
-  return Run(options, signals);
+  return Run(options, wait_after, signals);
 }

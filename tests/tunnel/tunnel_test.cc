@@ -34,25 +34,6 @@ class TunnelTest : public testing::Test {
     EXPECT_TRUE(mounted.ok()) << "status " << static_cast<int>(mounted.status);
     return mounted.ok() ? std::move(mounted.value) : nullptr;
   }
-  static int Connect(const v1::OpenMountResponse& at) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<uint16_t>(at.port()));
-    inet_pton(AF_INET, at.address().c_str(), &to.sin_addr);
-    if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0) return fd;
-    close(fd);
-    return -1;
-  }
-  // The tunnel closed it, within 20 s.
-  static bool Closed(int fd) {
-    timeval wait{.tv_sec = 20, .tv_usec = 0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-    char byte = 0;
-    ssize_t got = recv(fd, &byte, 1, 0);
-    return got == 0 || (got < 0 && errno == ECONNRESET);
-  }
-
   Place place_;
   FileServer server_;
   std::unique_ptr<Daemon> tunnel_;
@@ -96,13 +77,12 @@ TEST_F(TunnelTest, OpeningAgainIsTheSameMount) {
 
 TEST_F(TunnelTest, AClosedMountIsGone) {
   auto at = Open(RequestFor(server_, "pod-1"));
-  int fd = Connect(at);
-  ASSERT_GE(fd, 0);
+  Fd fd = ConnectTo(at);
+  ASSERT_TRUE(fd.open());
   ASSERT_TRUE(Eventually([&] { return client_->Show("pod-1").connections() == 1; }));
   ASSERT_TRUE(client_->Close("pod-1").ok());
-  EXPECT_TRUE(Closed(fd));
-  close(fd);
-  EXPECT_EQ(Connect(at), -1);
+  EXPECT_TRUE(Closed(fd.get()));
+  EXPECT_FALSE(ConnectTo(at).open());
   EXPECT_EQ(client_->List().mounts_size(), 0);
   EXPECT_TRUE(client_->Close("pod-1").ok());  // again
   EXPECT_TRUE(std::filesystem::is_empty(place_.state() + "/mounts"));
@@ -136,9 +116,8 @@ TEST_F(TunnelTest, WhatIsWrongInARequestIsNamed) {
 TEST_F(TunnelTest, AServerWithAnotherNameIsNotTalkedTo) {
   auto request = RequestFor(server_, "pod-1");
   request.set_server_name("fs-00000000000000000.efs.tarn");
-  int fd = Connect(Open(request));
-  EXPECT_TRUE(Closed(fd));
-  close(fd);
+  Fd fd = ConnectTo(Open(request));
+  EXPECT_TRUE(Closed(fd.get()));
   EXPECT_THAT(client_->Show("pod-1").last_error(), HasSubstr("its certificate is refused"));
 }
 
@@ -148,9 +127,8 @@ TEST_F(TunnelTest, AServerOfAnotherAuthorityIsNotTalkedTo) {
   other.Issue(dir.path());
   auto request = RequestFor(server_, "pod-1");
   request.set_authority_pem(FileText(dir / "ca.crt"));
-  int fd = Connect(Open(request));
-  EXPECT_TRUE(Closed(fd));
-  close(fd);
+  Fd fd = ConnectTo(Open(request));
+  EXPECT_TRUE(Closed(fd.get()));
   EXPECT_THAT(client_->Show("pod-1").last_error(), HasSubstr("its certificate is refused"));
 }
 
@@ -181,10 +159,9 @@ TEST_F(TunnelTest, AClientOfADeadServerIsToldToComeAgain) {
   uint16_t port = server_.port();
   server_.Stop();
   auto begin = std::chrono::steady_clock::now();
-  int fd = Connect(at);
-  ASSERT_GE(fd, 0);
-  EXPECT_TRUE(Closed(fd));
-  close(fd);
+  Fd fd = ConnectTo(at);
+  ASSERT_TRUE(fd.open());
+  EXPECT_TRUE(Closed(fd.get()));
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds{1000});
   EXPECT_THAT(client_->Show("pod-1").last_error(), HasSubstr(server_.address()));
   server_.Start(port);
@@ -194,14 +171,12 @@ TEST_F(TunnelTest, AClientOfADeadServerIsToldToComeAgain) {
 
 TEST_F(TunnelTest, ConnectionsOfAMountAreLimited) {
   auto at = Open(RequestFor(server_, "pod-1"));
-  std::vector<int> clients;
-  for (size_t i = 0; i < kConnectionsPerMountMax; ++i) clients.push_back(Connect(at));
+  std::vector<Fd> clients;
+  for (size_t i = 0; i < kConnectionsPerMountMax; ++i) clients.push_back(ConnectTo(at));
   ASSERT_TRUE(
       Eventually([&] { return client_->Show("pod-1").connections() == kConnectionsPerMountMax; }));
-  int more = Connect(at);
-  EXPECT_TRUE(Closed(more));
-  close(more);
-  for (int fd : clients) close(fd);
+  EXPECT_TRUE(Closed(ConnectTo(at).get()));
+  clients.clear();
   EXPECT_TRUE(Eventually([&] { return client_->Show("pod-1").connections() == 0; }));
   EXPECT_TRUE(Mount(at));
 }
@@ -210,7 +185,7 @@ TEST_F(TunnelTest, MountsAreOpenAgainAfterARestart) {
   auto first = Open(RequestFor(server_, "pod-1"));
   auto second = Open(RequestFor(server_, "pod-2"));
   tunnel_.reset();
-  EXPECT_EQ(Connect(first), -1);
+  EXPECT_FALSE(ConnectTo(first).open());
   std::ofstream(place_.state() + "/mounts/broken") << "x";
   std::ofstream(place_.state() + "/mounts/.pod-3") << "x";
   Start();
@@ -257,18 +232,14 @@ TEST_F(TunnelTest, KeysAreForTheOwnerOnly) {
 // Both directions stand still, nothing is lost, nobody else waits.
 TEST_F(TunnelTest, AClientThatReadsNothingKeepsNobodyElse) {
   auto at = Open(RequestFor(server_, "pod-1"));
-  int slow = Connect(at);
-  std::string call;
-  for (uint32_t word : {0x80000000u | 40, 7u, 0u, 2u, 100003u, 4u, 0u, 0u, 0u, 0u, 0u}) {
-    uint32_t big = htonl(word);
-    call.append(reinterpret_cast<const char*>(&big), sizeof big);
-  }
+  Fd slow = ConnectTo(at);
+  const std::string call = NullCall(7);
   std::string calls;
   for (int i = 0; i < 1000; ++i) calls += call;
   size_t sent = 0;
   for (int idle = 0; idle < 50;) {
     size_t from = sent % calls.size();
-    ssize_t took = send(slow, calls.data() + from, calls.size() - from, MSG_DONTWAIT);
+    ssize_t took = send(slow.get(), calls.data() + from, calls.size() - from, MSG_DONTWAIT);
     if (took > 0) sent += static_cast<size_t>(took);
     idle = took > 0 ? 0 : idle + 1;
     if (took <= 0) usleep(10'000);
@@ -277,19 +248,15 @@ TEST_F(TunnelTest, AClientThatReadsNothingKeepsNobodyElse) {
   auto nfs = Mount(at);
   EXPECT_TRUE(nfs->Root().ok());
   // It reads after all: an answer to each whole call.
-  constexpr size_t kReplyBytes = 28;
-  size_t expected = sent / call.size() * kReplyBytes;
-  timeval wait{.tv_sec = 20, .tv_usec = 0};
-  setsockopt(slow, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+  size_t expected = sent / call.size() * kNullReplyBytes;
   std::vector<char> buffer(1 << 16);
   size_t received = 0;
   while (received < expected) {
-    ssize_t got = recv(slow, buffer.data(), buffer.size(), 0);
+    ssize_t got = recv(slow.get(), buffer.data(), buffer.size(), 0);
     ASSERT_GT(got, 0) << received << " of " << expected;
     received += static_cast<size_t>(got);
   }
   EXPECT_EQ(received, expected);
-  close(slow);
 }
 
 }  // namespace

@@ -1,5 +1,10 @@
 #include "tests/tunnel/world.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -34,9 +39,71 @@ void FileServer::Start(uint16_t port) {
       TARN_SERVER,
       std::vector<std::string>{"--data-dir", data_ / "data", "--listen",
                                "127.0.0.1:" + std::to_string(port), "--file-system-id", kFileSystem,
-                               "--tls-dir", tls_.path(), "--tls", "required", "--lease", "10"});
+                               "--tls-dir", tls_.path(), "--tls", "required", "--lease", "10",
+                               "--http-listen", "127.0.0.1:0"});
   EXPECT_TRUE(process_->WaitServing()) << process_->Output();
   port_ = process_->nfs_port();
+}
+
+uint64_t FileServer::Metric(const std::string& name) const {
+  v1::OpenMountResponse at;
+  at.set_address("127.0.0.1");
+  at.set_port(process_->http_port());
+  Fd fd = ConnectTo(at);
+  SendAll(fd.get(), "GET /metrics HTTP/1.0\r\n\r\n");
+  std::string text = ReceiveExactly(fd.get(), 1 << 20);
+  size_t at_line = text.find("\n" + name + " ");
+  if (at_line == std::string::npos) return 0;
+  return std::strtoull(text.c_str() + at_line + name.size() + 2, nullptr, 10);
+}
+
+std::string NullCall(uint32_t xid) {
+  std::string call;
+  for (uint32_t word : {0x80000000u | 40, xid, 0u, 2u, 100003u, 4u, 0u, 0u, 0u, 0u, 0u}) {
+    uint32_t big = htonl(word);
+    call.append(reinterpret_cast<const char*>(&big), sizeof big);
+  }
+  return call;
+}
+
+Fd ConnectTo(const v1::OpenMountResponse& mount) {
+  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  timeval wait{.tv_sec = 20, .tv_usec = 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(mount.port()));
+  inet_pton(AF_INET, mount.address().c_str(), &to.sin_addr);
+  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return Fd();
+  return fd;
+}
+
+bool SendAll(int fd, const std::string& bytes) {
+  for (size_t at = 0; at < bytes.size();) {
+    ssize_t sent = send(fd, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+    if (sent <= 0) return false;
+    at += static_cast<size_t>(sent);
+  }
+  return true;
+}
+
+std::string ReceiveExactly(int fd, size_t bytes) {
+  std::string all(bytes, 0);
+  size_t at = 0;
+  while (at < bytes) {
+    ssize_t got = recv(fd, all.data() + at, bytes - at, 0);
+    if (got <= 0) break;
+    at += static_cast<size_t>(got);
+  }
+  all.resize(at);
+  return all;
+}
+
+bool Closed(int fd) {
+  char byte = 0;
+  ssize_t got = recv(fd, &byte, 1, 0);
+  return got == 0 || (got < 0 && errno == ECONNRESET);
 }
 
 ClientCertificate NewClientCertificate() {
@@ -76,6 +143,13 @@ v1::ListMountsResponse TunnelClient::List() {
                            seconds{10});
   EXPECT_TRUE(listed.ok()) << listed.error().message();
   return response;
+}
+
+bool TunnelClient::Answers() {
+  v1::ListMountsResponse response;
+  return rpcs::Call(*stub_, &v1::Tunnel::Stub::ListMounts, v1::ListMountsRequest(), response,
+                    seconds{10})
+      .ok();
 }
 
 v1::Mount TunnelClient::Show(const std::string& mount_id) {

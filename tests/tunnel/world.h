@@ -13,6 +13,7 @@
 #include "server/daemon/testing/server_process.h"
 #include "tests/nfs/client/client.h"
 #include "tunnel/daemon.h"
+#include "tunnel/loop.h"
 
 namespace tarn::tunnel {
 
@@ -42,7 +43,8 @@ class FileServer {
   uint16_t port() const { return port_; }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   std::string authority() const { return FileText(tls_.path() + "/ca.crt"); }
-  daemon::ServerProcess& process() { return *process_; }
+  // Of its metrics, such as "tarn_tls_handshakes_total".
+  uint64_t Metric(const std::string& name) const;
 
  private:
   daemon::TempDir data_, tls_;
@@ -63,6 +65,8 @@ class TunnelClient {
   Result<v1::OpenMountResponse> Open(const v1::OpenMountRequest& request);
   Result<void> Close(const std::string& mount_id);
   v1::ListMountsResponse List();
+  // False: nobody manages just now.
+  bool Answers();
   v1::Mount Show(const std::string& mount_id);
 
  private:
@@ -89,6 +93,18 @@ struct Place {
   // Of this process alone, so that tests may run beside each other.
   static std::string Loopback();
 };
+
+// NULL of NFS version 4, a record; its answer has kNullReplyBytes.
+std::string NullCall(uint32_t xid);
+inline constexpr size_t kNullReplyBytes = 28;
+
+// A plain TCP client of a mount. Descriptors are -1 when it is refused.
+Fd ConnectTo(const v1::OpenMountResponse& mount);
+// All of them, within 20 s.
+bool SendAll(int fd, const std::string& bytes);
+std::string ReceiveExactly(int fd, size_t bytes);
+// The tunnel ended it, within 20 s.
+bool Closed(int fd);
 
 nfs_client::ClientOptions Through(const v1::OpenMountResponse& mount,
                                   const std::string& owner = "client");

@@ -1,0 +1,89 @@
+// Hand-over: a new process takes the mounts of the running one, and no client is refused or sees an
+// error (handover.proto).
+//
+// Listeners are shared before the old process lets go of them, so that there is always one who
+// takes clients. A client's connection goes over when no call is outstanding on it; one that stays
+// busy for longer than Times::hand_over is closed, and its client comes again.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "tunnel/handover.pb.h"
+#include "tunnel/mounts.h"
+
+namespace tarn::tunnel {
+
+inline constexpr uint32_t kHandOverVersionMin = 1;
+inline constexpr uint32_t kHandOverVersionMax = 1;
+inline constexpr std::chrono::seconds kHandOverStepMax{10};  // for each packet that is waited for
+
+// One end of the socket. Blocking; one thread.
+class HandOverChannel {
+ public:
+  explicit HandOverChannel(Fd fd);
+  // kNoEntry: nobody listens at `path`.
+  static Result<HandOverChannel> Connect(const std::string& path);
+
+  // kUnavailable: the peer is gone, or does not read.
+  Result<void> Send(const handover::Packet& packet, int fd = -1);
+  struct Received {
+    handover::Packet packet;
+    Fd fd;
+  };
+  // kUnavailable: the peer is gone. kDeadlineExceeded. kProtocol: no packet of ours. kWrongState:
+  // it is Refused, and why.
+  Result<Received> Receive();
+  int fd() const { return fd_.get(); }
+
+ private:
+  Fd fd_;
+};
+
+// --- the new process ---
+
+struct TakenOver {
+  Fd lock;
+  std::map<std::string, Fd> listeners;  // by mount id
+};
+// As far as ListenersEnd.
+Result<TakenOver> TakeListeners(HandOverChannel& channel);
+// The rest, once the mounts listen. When it returns they are this process's alone.
+Result<void> TakeConnections(HandOverChannel& channel, const Mounts& mounts, Carrier& carrier);
+
+// --- the running process ---
+
+class HandOverServer {
+ public:
+  struct Parts {
+    std::string path;
+    int lock = -1;
+    Carrier& carrier;
+    // The management API ends, and begins again when the hand-over failed.
+    std::function<void()> stop_managing;
+    std::function<void()> resume_managing;
+  };
+  static Result<std::unique_ptr<HandOverServer>> Start(Parts parts);
+  ~HandOverServer();
+  // Everything is another process's now.
+  bool done() const { return done_; }
+
+ private:
+  explicit HandOverServer(Parts parts) : parts_(std::move(parts)) {}
+  void Work();
+  Result<void> Give(HandOverChannel& channel);
+  Result<void> GiveListeners(HandOverChannel& channel);
+  Result<void> GiveConnections(HandOverChannel& channel);
+
+  const Parts parts_;
+  Fd listener_;
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
+
+}  // namespace tarn::tunnel
