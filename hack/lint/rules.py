@@ -28,15 +28,16 @@ LAYERS = {
     "server/policy/": LOWEST,
     "server/keys/": SERVER_BASE + ["common/grpc/"],
     "server/identity/": LOWEST,
+    "server/audit/": LOWEST,
     "server/nfs4/": SERVER_BASE + ["server/rpc/", "server/vfs/", "server/engine/"],
     "server/control/": SERVER_BASE
     + ["common/grpc/", "server/rpc/", "server/vfs/", "server/engine/", "server/nfs4/",
-       "server/keys/", "server/policy/"],
+       "server/keys/", "server/policy/", "server/audit/"],
     "server/": SERVER_BASE + ["common/grpc/", "server/"],
     "csi/": LOWEST + ["common/grpc/", "api/", "operator/kube/"],
     "operator/": LOWEST + ["common/grpc/", "api/"],
     "operator/kube/": LOWEST,
-    "cli/": LOWEST + ["common/grpc/", "api/", "server/policy/"],
+    "cli/": LOWEST + ["common/grpc/", "api/", "server/policy/", "operator/kube/"],
 }
 
 

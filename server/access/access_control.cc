@@ -20,8 +20,8 @@ const Connection& ConnectionOf(const rpc::Peer& peer) {
   return static_cast<const Connection&>(*peer.admission);
 }
 
-std::string NameOf(const Facts& facts) {
-  return facts.account_name.empty() ? "an anonymous client" : facts.account_name;
+std::string TransportOf(const rpc::Peer& peer) {
+  return peer.security ? peer.security->protocol : "plain";
 }
 
 }  // namespace
@@ -73,8 +73,19 @@ Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& pee
 
 void AccessControl::Admit(const rpc::Peer& peer, rpc::Verdict verdict) {
   auto connection = Identify(peer);
-  if (!connection) return verdict.Refuse(connection.error().message());
-  verdict.Admit(*std::move(connection));
+  if (connection) return verdict.Admit(*std::move(connection));
+  audit::Access refused{.layer = audit::Layer::kIdentity,
+                        .reason = connection.error().message(),
+                        .address = peer.address,
+                        .transport = TransportOf(peer)};
+  // What the certificate claims is not proven, but it is what whoever asks will look for.
+  if (peer.security && peer.security->certificate) {
+    const tls::CertificateIdentity& claims = peer.security->certificate->identity;
+    refused.file_system_id = claims.file_system_id.value_or("");
+    refused.access_point_id = claims.access_point_id.value_or("");
+  }
+  journal_.Add(std::move(refused));
+  verdict.Refuse(connection.error().message());
 }
 
 Result<ExportPtr> AccessControl::RootFor(const rpc::Peer& peer) {
@@ -116,30 +127,50 @@ Rights AccessControl::RightsTo(const rpc::Peer& peer, const Target& target) {
   policy::PolicyPtr policy = policies_.Find(target.file_system);
   bool by_time = policy && policy->depends_on_time();
   uint64_t names = exports_.names_generation();
+  Verdict verdict = Decide(connection, target, policy.get(), now);
+  const Rights& rights = verdict.rights;
   Connection::Decided decided{.file_system = target.file_system,
                               .number = target.number,
                               .generation = generation,
                               .until = by_time ? now + kTimeStepSeconds : 0,
-                              .rights = Decide(connection, target, policy.get(), now)};
-  bool not_even_passed = target.number == 0 && !decided.rights.mount && !decided.rights.pass;
+                              .rights = rights};
+  bool not_even_passed = target.number == 0 && !rights.mount && !rights.pass;
   if (not_even_passed) decided.names = names;  // an access point that comes may be for it
   auto before = connection.Keep(decided);
-  if (!decided.rights.mount && (!before || before->mount) && denials_log_.Take()) {
-    spdlog::info(
-        "{} at {} may not mount {}", NameOf(connection.facts()), peer.address,
-        target.access_point_arn.empty() ? target.file_system_arn : target.access_point_arn);
-  }
-  return decided.rights;
+  if (!before || *before != rights) Record(peer, target, verdict);
+  return rights;
 }
 
-Rights AccessControl::Decide(const Connection& connection, const Target& target,
-                             const policy::Policy* policy, int64_t now) {
+void AccessControl::Record(const rpc::Peer& peer, const Target& target, const Verdict& verdict) {
+  const Rights& rights = verdict.rights;
+  if (!rights.mount && rights.pass) return;  // on its way to an access point
+  const Facts& facts = ConnectionOf(peer).facts();
+  journal_.Add({.granted = rights.mount,
+                .layer = verdict.layer,
+                .reason = verdict.reason,
+                .file_system_id = std::string(policy::IdOfArn(target.file_system_arn)),
+                .access_point_id = std::string(policy::IdOfArn(target.access_point_arn)),
+                .service_account = facts.account_name,
+                .pod = facts.pod_name,
+                .address = peer.address,
+                .transport = TransportOf(peer),
+                .write = rights.write,
+                .root = rights.root});
+}
+
+AccessControl::Verdict AccessControl::Decide(const Connection& connection, const Target& target,
+                                             const policy::Policy* policy, int64_t now) {
   const Facts& facts = connection.facts();
   bool elsewhere = (!facts.file_system.empty() &&
                     policy::IdOfArn(target.file_system_arn) != facts.file_system) ||
                    (!facts.access_point.empty() &&
                     policy::IdOfArn(target.access_point_arn) != facts.access_point);
-  if (elsewhere) return Rights{.mount = false, .write = false, .root = false, .pass = false};
+  if (elsewhere) {
+    return {.rights = {.mount = false, .write = false, .root = false, .pass = false},
+            .layer = audit::Layer::kIdentity,
+            .reason = "its certificate is for " +
+                      (facts.access_point.empty() ? facts.file_system : facts.access_point)};
+  }
   policy::Request request{.service_account = facts.account_name,
                           .pod = facts.pod_name,
                           .groups = facts.groups,
@@ -149,15 +180,18 @@ Rights AccessControl::Decide(const Connection& connection, const Target& target,
                           .access_point_arn = target.access_point_arn,
                           .now_seconds = now};
   policy::Rights allowed = policy::Decide(policy, request);
-  Rights rights{.mount = allowed.mount(), .write = allowed.write(), .root = allowed.root()};
-  if (rights.mount || target.number != 0) return rights;
-  rights.pass = exports_.AnyAccessPoint(target.file_system, [&](const std::string& name) {
+  Verdict verdict{
+      .rights = {.mount = allowed.mount(), .write = allowed.write(), .root = allowed.root()},
+      .reason =
+          policy::Explain(policy, policy::Action::kMount, allowed.of(policy::Action::kMount))};
+  if (verdict.rights.mount || target.number != 0) return verdict;
+  verdict.rights.pass = exports_.AnyAccessPoint(target.file_system, [&](const std::string& name) {
     auto arn = policy::AccessPointArnBeside(target.file_system_arn, name);
     if (!arn) return false;
     request.access_point_arn = *arn;
     return policy::Decide(policy, request).mount();
   });
-  return rights;
+  return verdict;
 }
 
 }  // namespace tarn::access

@@ -16,8 +16,11 @@
 // All of that makes the identity (IdentityOf in connection.h) whose NFS clients the connection may
 // go on with.
 //
-// Peers are those of an RPC server that has this as its gate. Threads: any. `exports`, `policies`
-// and `clock` must outlive it.
+// Each connection that is refused, and each export that a connection is let into or kept out of, is
+// an entry of the audit journal; so is each change of that.
+//
+// Peers are those of an RPC server that has this as its gate. Threads: any. `exports`, `policies`,
+// `clock` and `journal` must outlive it.
 #pragma once
 
 #include <functional>
@@ -26,9 +29,9 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "common/log_ration.h"
 #include "common/tls/identity_certificate.h"
 #include "server/access/connection.h"
+#include "server/audit/journal.h"
 #include "server/control/exports.h"
 #include "server/identity/token_issuers.h"
 #include "server/nfs4/exports.h"
@@ -42,8 +45,12 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
   // Whose tokens count now; null: nobody's. Called at the beginning of connections that show one.
   using Issuers = std::function<std::shared_ptr<const identity::TokenIssuers>()>;
   AccessControl(control::ExportTable& exports, const policy::Table& policies, Issuers issuers,
-                const Clock& clock)
-      : exports_(exports), policies_(policies), issuers_(std::move(issuers)), clock_(clock) {}
+                const Clock& clock, audit::Journal& journal)
+      : exports_(exports),
+        policies_(policies),
+        issuers_(std::move(issuers)),
+        clock_(clock),
+        journal_(journal) {}
 
   // --- rpc::Gate ---
   void Admit(const rpc::Peer& peer, rpc::Verdict verdict) override;
@@ -78,15 +85,21 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
   };
   Result<std::shared_ptr<Connection>> Identify(const rpc::Peer& peer);
   Result<void> CheckBinding(const rpc::Peer& peer, const tls::CertificateIdentity& claims);
+  struct Verdict {
+    nfs4::Rights rights;
+    audit::Layer layer = audit::Layer::kPolicy;
+    std::string reason = {};
+  };
   nfs4::Rights RightsTo(const rpc::Peer& peer, const Target& target);
-  nfs4::Rights Decide(const Connection& connection, const Target& target,
-                      const policy::Policy* policy, int64_t now);
+  Verdict Decide(const Connection& connection, const Target& target, const policy::Policy* policy,
+                 int64_t now);
+  void Record(const rpc::Peer& peer, const Target& target, const Verdict& verdict);
 
   control::ExportTable& exports_;
   const policy::Table& policies_;
   const Issuers issuers_;
   const Clock& clock_;
-  LogRation denials_log_;
+  audit::Journal& journal_;
 };
 
 }  // namespace tarn::access

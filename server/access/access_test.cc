@@ -139,5 +139,26 @@ TEST_F(AccessTest, RootOfAnAccessPointNeedsRootAccess) {
   EXPECT_EQ(client->Mkdir(*root, "new").status, nfs4::NFS4ERR_ACCESS);
 }
 
+TEST_F(AccessTest, EachDecisionIsAudited) {
+  const std::string point = MakeAccessPoint("audited");
+  PutPreset({.enforce_tls = true, .writers = {"a/*"}, .readers = {"b/*"}});
+  auto writer = Connect(As(Token("a", "web"), point));
+  EXPECT_EQ(MakeIn(*writer, "one"), nfs4::NFS4_OK);
+  EXPECT_EQ(Audited(1).at(0), "a/web TLSv1.3 granted");
+  EXPECT_EQ(MakeIn(*writer, "two"), nfs4::NFS4_OK);
+  EXPECT_EQ(journal_.last_sequence(), 1U) << "once, not with each call";
+  auto stranger = Connect(As(Token("c", "web"), point));
+  EXPECT_EQ(RootOf(*stranger), nfs4::NFS4ERR_ACCESS);
+  EXPECT_NE(Audited(1).at(0).find("c/web TLSv1.3 denied by policy: elasticfilesystem:ClientMount"),
+            std::string::npos)
+      << Audited(1).at(0);
+  EXPECT_TRUE(TurnedAway(As("no token", point)));
+  EXPECT_NE(Audited(1).at(0).find(" TLSv1.3 denied by identity: "), std::string::npos)
+      << Audited(1).at(0);
+  PutPreset({.readers = {"b/*"}});
+  EXPECT_EQ(RootOf(*writer), nfs4::NFS4ERR_ACCESS);
+  EXPECT_NE(Audited(1).at(0).find("a/web TLSv1.3 denied by policy"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tarn::access

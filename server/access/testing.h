@@ -29,7 +29,8 @@ class AccessTest : public ::testing::Test {
     issuers_ = identity::TokenIssuers::Parse(cluster_.File()).value();
     manager_ = control::Manager::Open(*engine_, SystemClock(), {}).value();
     access_ = std::make_unique<AccessControl>(
-        manager_->exports(), manager_->policies(), [this] { return issuers_; }, SystemClock());
+        manager_->exports(), manager_->policies(), [this] { return issuers_; }, SystemClock(),
+        journal_);
     nfs_ = nfs4::Server::Start({}, *access_, engine_->records(), SystemClock()).value();
     rpc_ =
         rpc::Server::Start({}, *nfs_, {.tls = certificates_.Open(), .gate = access_.get()}).value();
@@ -117,6 +118,20 @@ class AccessTest : public ::testing::Test {
     return root.status != nfs4::NFS4_OK ? root.status : client.Mkdir(*root, name).status;
   }
 
+  // The last `count` entries of the journal, in words.
+  std::vector<std::string> Audited(size_t count) const {
+    std::vector<std::string> lines;
+    for (const auto& entry : journal_.Recent({.file_system_id = fs_, .max = count})) {
+      const audit::Access& access = entry.access;
+      lines.push_back(access.service_account + " " + access.transport +
+                      (access.granted ? " granted"
+                                      : std::string(" denied by ") + audit::Name(access.layer) +
+                                            ": " + access.reason));
+    }
+    return lines;
+  }
+
+  audit::Journal journal_{SystemClock()};
   identity::TokenMaker cluster_;
   rpc::testing::TlsDir certificates_;
   std::shared_ptr<const identity::TokenIssuers> issuers_;

@@ -22,6 +22,7 @@
 #include "api/control.pb.h"
 #include "common/clock.h"
 #include "common/result.h"
+#include "server/audit/journal.h"
 #include "server/control/exports.h"
 #include "server/control/key_keeper.h"
 #include "server/control/limits.h"
@@ -54,6 +55,8 @@ struct Options {
   std::chrono::seconds scrub_every{0};
   // The customer-managed keys; null: none. Must outlive the manager.
   const keys::KeyRing* keys = nullptr;
+  // What server/access decided, for DescribeAccessDecisions; null: nothing. Must outlive the manager.
+  const audit::Journal* decisions = nullptr;
   KeeperOptions keeper;
   bool keeper_threads = true;  // false: a test calls keeper().Step
 };
@@ -125,6 +128,10 @@ class Manager : private KeyOwner {
   Result<v1::Empty> UntagResource(const v1::UntagResourceRequest&);
   Result<v1::ListTagsForResourceResponse> ListTagsForResource(
       const v1::ListTagsForResourceRequest&);
+
+  Result<v1::DescribeAccessDecisionsResponse> DescribeAccessDecisions(
+      const v1::DescribeAccessDecisionsRequest&);
+  Result<v1::ExplainAccessResponse> ExplainAccess(const v1::ExplainAccessRequest&);
 
   Result<v1::FsckReport> Fsck(const v1::FsckRequest&);
   Result<v1::ScrubReport> StartScrub(const v1::StartScrubRequest&);

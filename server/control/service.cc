@@ -1,13 +1,13 @@
 #include "server/control/service.h"
 
 #include <grpcpp/server_context.h>
-#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "api/control.grpc.pb.h"
 #include "common/grpc/status.h"
+#include "server/audit/log.h"
 #include "server/control/manager.h"
 
 namespace tarn::control {
@@ -49,7 +49,8 @@ std::string MadeId(const Response& response) {
 }
 
 bool IsRead(std::string_view operation) {
-  return operation.starts_with("Describe") || operation.starts_with("List");
+  return operation.starts_with("Describe") || operation.starts_with("List") ||
+         operation.starts_with("Explain");
 }
 
 class Service final : public v1::Control::Service {
@@ -66,7 +67,7 @@ class Service final : public v1::Control::Service {
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);
     auto level = result.ok() && IsRead(operation) ? spdlog::level::debug : spdlog::level::info;
-    if (spdlog::should_log(level)) {
+    if (audit::Wanted(level)) {
       nlohmann::ordered_json line{{"audit", operation},
                                   {"who", Who(context)},
                                   {"peer", context.peer()},
@@ -80,8 +81,7 @@ class Service final : public v1::Control::Service {
         line["message"] = error.message();
       }
       line["ms"] = took.count();
-      // Text of clients may be no UTF-8; it is replaced, never a reason to fail.
-      spdlog::log(level, "{}", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+      audit::Write(level, line);
     }
     if (!result.ok()) return rpcs::ToStatus(result.error(), context);
     response = std::move(result).value();
@@ -114,6 +114,8 @@ class Service final : public v1::Control::Service {
   TARN_OPERATION(ListTagsForResource, ListTagsForResourceResponse)
   TARN_OPERATION(DescribeKeys, DescribeKeysResponse)
   TARN_OPERATION(RewrapDataKey, FileSystemDescription)
+  TARN_OPERATION(DescribeAccessDecisions, DescribeAccessDecisionsResponse)
+  TARN_OPERATION(ExplainAccess, ExplainAccessResponse)
   TARN_OPERATION(Fsck, FsckReport)
   TARN_OPERATION(StartScrub, ScrubReport)
   TARN_OPERATION(DescribeScrub, ScrubReport)

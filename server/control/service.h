@@ -1,6 +1,7 @@
 // The gRPC service of api/control.proto over a Manager, with one audit line a call.
 //
-// Audit: JSON on the log, as {"audit":"CreateAccessPoint","who":"CN=tarn-csi","peer":"ipv4:…",
+// Audit lines (server/audit/log.h) are like
+// {"audit":"CreateAccessPoint","who":"CN=tarn-csi","peer":"ipv4:…",
 // "resource":"fs-…","result":"ok","ms":3}. Changes and failures at level info, successful reads at
 // debug: a node asks for the usage of each of its volumes every minute.
 #pragma once

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/version.h"
+#include "server/audit/log.h"
 #include "server/control/service.h"
 #include "server/daemon/data_dir.h"
 #include "server/daemon/engines.h"
@@ -37,6 +38,11 @@ Result<void> Daemon::Run() {
   if (connections_max_ < wanted) {
     spdlog::warn("the limit of {} open files allows {} connections, not {}: raise it (ulimit -Hn)",
                  budget.limit, connections_max_, wanted);
+  }
+  if (!options_.audit_log.empty()) {
+    if (auto opened = audit::OpenFile(options_.audit_log); !opened.ok()) {
+      return Of("--audit-log", opened.error());
+    }
   }
   TRY(StartHttp());
   TRY(OpenEngine());
@@ -100,6 +106,7 @@ Result<void> Daemon::OpenEngine() {
   control.scrub_every = options_.scrub_every;
   control.scrub_bytes_per_second = options_.scrub_bytes_per_second;
   control.keys = keys_.get();
+  control.decisions = &journal_;
   control.keeper.check_every = options_.key_check_every;
   control.keeper.unwrap_every = 2 * options_.key_check_every;
   control.keeper.unavailable_max = options_.key_unavailable_max;
@@ -120,7 +127,7 @@ Result<void> Daemon::StartAccess() {
     issuers = [this] { return issuers_->Current(); };
   }
   access_ = std::make_unique<access::AccessControl>(manager_->exports(), manager_->policies(),
-                                                    std::move(issuers), clock_);
+                                                    std::move(issuers), clock_, journal_);
   return Ok();
 }
 

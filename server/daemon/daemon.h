@@ -47,6 +47,7 @@ class Daemon {
   uint32_t connections_max_ = 0;
   uint32_t engine_files_ = 0;
   uint16_t nfs_port_ = 0;
+  audit::Journal journal_{clock_};
   // Made in this order, destroyed in the other.
   std::unique_ptr<keys::KeyRing> keys_;
   std::unique_ptr<vfs::Engine> engine_;

@@ -100,6 +100,8 @@ void AddFlags(CLI::App& app, Options& options, Raw& raw) {
   AddKeyFlags(app, options, raw);
   app.add_option("--prepare-data-dir", raw.prepare,
                  "UID:GID: make --data-dir, give it and all in it to that owner, and exit");
+  app.add_option("--audit-log", options.audit_log,
+                 "File for the audit lines, rotated by size [they are part of the log]");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn or error")
       ->capture_default_str();
 }

@@ -47,6 +47,7 @@ struct Options {
   std::chrono::seconds key_check_every{15};
   std::optional<Owner> prepare_data_dir;
   std::string log_level = "info";
+  std::string audit_log;  // empty: part of the log
 };
 
 // What to do: run with these options, or print `text` and exit with 0 (--help, --version).

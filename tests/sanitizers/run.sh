@@ -14,7 +14,7 @@ case $suite in
 esac
 # The programs that hold the server. What only the CSI driver and the operator use is not here.
 programs=(common_test tls_test crypto_test policy_test xdr_test rpc_test vfs_test
-  engine_memory_test engine_local_test nfs4_test nfs_test)
+  engine_memory_test engine_local_test nfs4_test nfs_test identity_test audit_test access_test)
 # The distribution's gRPC is not instrumented: to ThreadSanitizer all that one of its threads hands
 # to another is a race.
 [ "$suite" = tsan ] || programs+=(control_test daemon_test keys_test)

@@ -1,0 +1,87 @@
+#include "server/audit/journal.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/audit/log.h"
+
+namespace tarn::audit {
+namespace {
+
+nlohmann::ordered_json LineOf(const Access& access, uint64_t unwritten) {
+  nlohmann::ordered_json line{{"audit", "Mount"}, {"result", access.granted ? "ok" : "denied"}};
+  if (!access.granted) line["layer"] = Name(access.layer);
+  line["message"] = access.reason;
+  line["who"] = access.service_account.empty() ? "anonymous" : access.service_account;
+  if (!access.pod.empty()) line["pod"] = access.pod;
+  line["peer"] = access.address;
+  line["transport"] = access.transport;
+  if (!access.file_system_id.empty()) line["fileSystem"] = access.file_system_id;
+  if (!access.access_point_id.empty()) line["accessPoint"] = access.access_point_id;
+  if (access.granted) line["write"] = access.write;
+  if (access.granted) line["root"] = access.root;
+  if (unwritten != 0) line["unwritten"] = unwritten;
+  return line;
+}
+
+}  // namespace
+
+const char* Name(Layer layer) {
+  switch (layer) {
+    case Layer::kNetwork:
+      return "network";
+    case Layer::kIdentity:
+      return "identity";
+    case Layer::kPolicy:
+      return "policy";
+    case Layer::kPosix:
+      return "posix";
+  }
+  return "unknown";
+}
+
+void Journal::Add(Access access) {
+  if (access.reason.size() > kReasonBytesMax) access.reason.resize(kReasonBytesMax);
+  WriteLine(access);
+  const int64_t seconds = std::chrono::floor<std::chrono::seconds>(clock_.Now()).count();
+  std::lock_guard lock(mutex_);
+  recent_.push_back({++last_, seconds, std::move(access)});
+  if (recent_.size() > kRecentMax) recent_.pop_front();
+}
+
+void Journal::WriteLine(const Access& access) {
+  const bool write = ration_.Take();
+  uint64_t unwritten = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (!write) {
+      ++unwritten_;
+      return;
+    }
+    unwritten = std::exchange(unwritten_, 0);
+  }
+  Write(spdlog::level::info, LineOf(access, unwritten));
+}
+
+std::vector<Journal::Entry> Journal::Recent(const Query& query) const {
+  std::vector<Entry> found;
+  std::lock_guard lock(mutex_);
+  for (auto entry = recent_.rbegin(); entry != recent_.rend() && found.size() < query.max;
+       ++entry) {
+    const Access& access = entry->access;
+    if (entry->sequence <= query.after) break;
+    if (query.denied_only && access.granted) continue;
+    if (!query.pod.empty() && query.pod != access.pod) continue;
+    if (!query.file_system_id.empty() && query.file_system_id != access.file_system_id) continue;
+    found.push_back(*entry);
+  }
+  std::reverse(found.begin(), found.end());
+  return found;
+}
+
+uint64_t Journal::last_sequence() const {
+  std::lock_guard lock(mutex_);
+  return last_;
+}
+
+}  // namespace tarn::audit
