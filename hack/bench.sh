@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # bench.sh tls [--rounds N]: TLS beside stunnel in front of the same server.
+# bench.sh tunnel [--rounds N]: tarn-tunnel beside stunnel as clients of the same server.
 # bench.sh [--rounds N] [--dir DIR] [--only names|cached|data] [--skip rows|alone] [--full]: Tarn
 # beside NFS-Ganesha (the distribution's, VFS): the same client, the same disk, alternating runs;
 # then what Tarn is measured for alone. Prints Markdown for docs/performance.md, in about a quarter
@@ -9,9 +10,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 hack/deps.sh build test
 cmake --preset release >/dev/null
-cmake --build build/release --target tarn-server tarn-bench | tail -n 1
+cmake --build build/release --target tarn-server tarn-bench tarn-tunnel tarn-tunnel-admin | tail -n 1
 if [ "${1-}" = tls ]; then
   shift
   exec python3 tests/bench/tls.py "$@"
+fi
+if [ "${1-}" = tunnel ]; then
+  shift
+  exec python3 tests/bench/tunnel.py "$@"
 fi
 exec python3 tests/bench/compare.py "$@"

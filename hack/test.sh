@@ -17,11 +17,12 @@ declare -A suites=(
   [tsan]="tests/sanitizers/run.sh tsan"
   [kernel]="tests/kernel/run.sh"
   [fuse]="tests/fuse/run.sh"
+  [tunnel]="tests/tunnel/run.sh"
   [keys]="tests/keys/run.sh"
   [sanity]="tests/csi/run.sh"
   [cluster]="tests/cluster/run.sh"
 )
-order=(lint unit instructions sim fuzz asan tsan kernel fuse keys sanity cluster)
+order=(lint unit instructions sim fuzz asan tsan kernel fuse tunnel keys sanity cluster)
 suite_seconds_max=2400
 [ $# = 0 ] || order=("$@")
 logs=build/tests
