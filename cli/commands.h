@@ -27,6 +27,7 @@ void AddTagCommands(CLI::App& app, Action& chosen);
 void AddFsckCommand(CLI::App& app, Action& chosen);
 void AddScrubCommand(CLI::App& app, Action& chosen);
 void AddKeyCommands(CLI::App& app, Action& chosen);
+void AddWhyNotCommand(CLI::App& app, Action& chosen);
 
 // The whole program. 0: done; 1: it failed, or fsck or scrub found problems; 2: wrong usage.
 int RunTarnctl(int argc, const char* const* argv, std::ostream& out, std::ostream& err);

@@ -39,9 +39,16 @@ std::string Fix(const Error& error) {
 
 }  // namespace
 
+void Session::UseServer(const std::string& server, const tls::TlsPems& pems) {
+  settings_.server = server;
+  pems_ = pems;
+}
+
 Result<void> Session::Connect() {
   if (stub_) return Ok();
-  auto channel = rpcs::OpenChannel(settings_.server, settings_.tls_dir);
+  const std::string server = has_server() ? settings_.server : kDefaultServer;
+  auto channel =
+      pems_ ? rpcs::OpenChannel(server, *pems_) : rpcs::OpenChannel(server, settings_.tls_dir);
   if (!channel.ok()) {
     const std::string& message = channel.error().message();
     bool tls = message.find("TLS") != std::string::npos;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -11,18 +12,20 @@
 #include "api/control.grpc.pb.h"
 #include "common/grpc/channel.h"
 #include "common/result.h"
+#include "common/tls/tls_dir.h"
 
 namespace tarn::cli {
 
 namespace pb = control::v1;
 
 struct Settings {
-  std::string server = "unix:/var/lib/tarn/data/control.sock";
+  std::string server;  // empty: kDefaultServer
   std::string tls_dir;
   std::string output = "table";  // or json
   int timeout_seconds = 0;       // 0: what the operation usually needs
 };
 
+inline constexpr const char* kDefaultServer = "unix:/var/lib/tarn/data/control.sock";
 inline constexpr int kTimeoutSeconds = 30;
 inline constexpr int kFsckTimeoutSeconds = 3600;
 
@@ -35,6 +38,11 @@ class Session {
   std::ostream& out() { return out_; }
   std::ostream& err() { return err_; }
 
+  // The user said which server.
+  bool has_server() const { return !settings_.server.empty(); }
+  // Before the first call: host:port, with these certificates.
+  void UseServer(const std::string& server, const tls::TlsPems& pems);
+
   // Calls one operation, which needs `usual_seconds` at most; connects at the first one.
   template <typename Request, typename Response>
   Result<Response> Call(grpc::Status (pb::Control::Stub::*method)(grpc::ClientContext*,
@@ -44,7 +52,7 @@ class Session {
     int seconds = settings_.timeout_seconds == 0 ? usual_seconds : settings_.timeout_seconds;
     Response response;
     TRY(rpcs::Call(*stub_, method, request, response, std::chrono::seconds{seconds},
-                   settings_.server));
+                   settings_.server.empty() ? kDefaultServer : settings_.server));
     return response;
   }
 
@@ -59,6 +67,7 @@ class Session {
   Result<void> Connect();
 
   Settings settings_;
+  std::optional<tls::TlsPems> pems_;
   std::ostream& out_;
   std::ostream& err_;
   std::unique_ptr<pb::Control::Stub> stub_;

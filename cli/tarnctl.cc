@@ -9,9 +9,9 @@ namespace tarn::cli {
 namespace {
 
 void AddSettings(CLI::App& app, Settings& settings) {
-  app.add_option("--server", settings.server, "Control API: unix:/path or host:port")
-      ->envname("TARN_SERVER")
-      ->capture_default_str();
+  app.add_option("--server", settings.server,
+                 std::string("Control API: unix:/path or host:port [") + kDefaultServer + "]")
+      ->envname("TARN_SERVER");
   app.add_option("--tls-dir", settings.tls_dir,
                  "For host:port: directory with ca.crt, tls.crt and tls.key")
       ->envname("TARN_TLS_DIR");
@@ -43,6 +43,7 @@ int RunTarnctl(int argc, const char* const* argv, std::ostream& out, std::ostrea
   AddFsckCommand(app, chosen);
   AddScrubCommand(app, chosen);
   AddKeyCommands(app, chosen);
+  AddWhyNotCommand(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {

@@ -388,19 +388,22 @@ TEST_F(AccessPoints, RootDirectoriesThatOthersNeedAreNotDeleted) {
 }
 
 TEST_F(AccessPoints, TenThousandAreDescribedAndFoundByIdAtOnce) {
+  using std::chrono::steady_clock;
   std::string last;
+  auto begin = steady_clock::now();
   for (int i = 0; i < 10'000; ++i) {
     last =
         MakeAccessPoint(fs_, "t" + std::to_string(i), "/p" + std::to_string(i)).access_point_id();
   }
+  const auto made = steady_clock::now() - begin;  // what follows must cost far less
   EXPECT_EQ(EfsName(manager_->CreateAccessPoint(AccessPointRequest(fs_, "over", "/over"))),
             "AccessPointLimitExceeded");
-  auto begin = std::chrono::steady_clock::now();
+  begin = steady_clock::now();
   for (int i = 0; i < 1'000; ++i) ASSERT_TRUE(DescribeOne(last).ok());
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds{2});
-  begin = std::chrono::steady_clock::now();
+  EXPECT_LT(steady_clock::now() - begin, made);
+  begin = steady_clock::now();
   Restart();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds{5});
+  EXPECT_LT(steady_clock::now() - begin, made);
   EXPECT_TRUE(DescribeOne(last).ok());
 }
 
