@@ -10,7 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 hack/deps.sh build test
 cmake --preset release >/dev/null
-cmake --build build/release --target tarn-server tarn-bench tarn-tunnel tarn-tunnel-admin | tail -n 1
+cmake --build build/release --target tarn-server tarn-bench tarn-tunnel tarn-tunnel-admin |
+  tail -n 1
 if [ "${1-}" = tls ]; then
   shift
   exec python3 tests/bench/tls.py "$@"

@@ -136,7 +136,7 @@ void Dialer::OnConnected() {
   socklen_t peer_bytes = sizeof peer;
   // Writable without a peer: an event from before connect.
   if (getpeername(connecting_.get(), reinterpret_cast<sockaddr*>(&peer), &peer_bytes) != 0) return;
-  tls::Owned<SSL> ssl = tls::NewClientConnection(*settings_->context, settings_->server_name);
+  tls::Owned<SSL> ssl = NewConnection(*settings_);
   if (!ssl) return FailAddress("no memory for TLS");
   link_ = std::make_unique<Link>(loop_, std::move(connecting_), std::move(ssl));
   link_->settings = settings_;

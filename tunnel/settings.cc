@@ -1,7 +1,8 @@
 #include "tunnel/settings.h"
 
 #include <charconv>
-#include <ctime>
+#include <map>
+#include <mutex>
 
 #include "api/tunnel.pb.h"
 #include "common/crypto/secret_bytes.h"
@@ -58,17 +59,44 @@ std::string DigestOf(const v1::OpenMountRequest& request) {
   return digest;
 }
 
-Result<int64_t> NotAfter(const std::string& pem) {
-  tls::Owned<X509> certificate = tls::ParseCertificate(pem);
-  if (!certificate) return Bad("certificate_pem", "is no certificate in PEM");
-  std::tm time{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &time) != 1) {
-    return Bad("certificate_pem", "does not say when it ends");
+// The context of an authority, as long as a mount uses it: all mounts of a release have the same.
+Result<tls::Context> ContextOf(const std::string& authority_pem) {
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<SSL_CTX>> contexts;
+  std::lock_guard lock(mutex);
+  std::erase_if(contexts, [](const auto& one) { return one.second.expired(); });
+  std::string digest = Sha256Hex(authority_pem);
+  if (tls::Context known = contexts[digest].lock()) return known;
+  TRY(tls::Context made, tls::NewClientContext({.ca_pem = authority_pem}));
+  contexts[digest] = made;
+  return made;
+}
+
+Result<void> CheckCertificate(const v1::OpenMountRequest& request, Settings& settings) {
+  bool with_certificate = !request.certificate_pem().empty();
+  if (with_certificate == request.private_key_pem().empty()) {
+    return Bad(with_certificate ? "private_key_pem" : "certificate_pem",
+               "is missing: a certificate and its key come together");
   }
-  return timegm(&time);
+  if (!with_certificate) return Ok();
+  if (!tls::ParseCertificate(request.certificate_pem())) {
+    return Bad("certificate_pem", "is no certificate in PEM");
+  }
+  auto parsed = tls::ClientCertificate::Parse(request.certificate_pem(), request.private_key_pem());
+  if (!parsed.ok()) return Bad("private_key_pem", parsed.error().message());
+  settings.certificate = std::move(parsed).value();
+  settings.certificate_not_after = settings.certificate->not_after().time_since_epoch().count();
+  if (!NewConnection(settings)) return Bad("certificate_pem", "OpenSSL does not take it");
+  return Ok();
 }
 
 }  // namespace
+
+tls::Owned<SSL> NewConnection(const Settings& settings) {
+  tls::Owned<SSL> ssl = tls::NewClientConnection(*settings.context, settings.server_name);
+  if (ssl && settings.certificate && !settings.certificate->Use(*ssl)) ssl.reset();
+  return ssl;
+}
 
 bool IsMountId(std::string_view text) {
   return !text.empty() && text.size() <= kMountIdBytesMax && text.front() != '.' &&
@@ -99,22 +127,10 @@ Result<std::shared_ptr<const Settings>> CheckSettings(const v1::OpenMountRequest
   if (!tls::ParseCertificate(request.authority_pem())) {
     return Bad("authority_pem", "holds no certificate in PEM");
   }
-  if (request.certificate_pem().empty() != request.private_key_pem().empty()) {
-    return Bad(request.certificate_pem().empty() ? "certificate_pem" : "private_key_pem",
-               "is missing: a certificate and its key come together");
-  }
-  if (!request.certificate_pem().empty()) {
-    TRY(settings->certificate_not_after, NotAfter(request.certificate_pem()));
-  }
-  tls::ClientTlsOptions options{.ca_pem = request.authority_pem(),
-                                .certificate_pem = request.certificate_pem(),
-                                .key_pem = request.private_key_pem()};
-  auto context = tls::NewClientContext(options);
-  WipeBytes(options.key_pem.data(), options.key_pem.size());
-  if (!context.ok()) {
-    return Bad("private_key_pem, certificate_pem or authority_pem", context.error().message());
-  }
+  auto context = ContextOf(request.authority_pem());
+  if (!context.ok()) return Bad("authority_pem", context.error().message());
   settings->context = std::move(context).value();
+  TRY(CheckCertificate(request, *settings));
   settings->digest = DigestOf(request);
   return std::shared_ptr<const Settings>(std::move(settings));
 }

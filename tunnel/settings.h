@@ -25,10 +25,14 @@ struct Settings {
   std::string mount_id;
   std::vector<ServerAddress> servers;
   std::string server_name;
-  tls::Context context;
+  tls::Context context;  // shared by all mounts of one authority
+  std::shared_ptr<const tls::ClientCertificate> certificate;  // null: none
   int64_t certificate_not_after = 0;  // seconds since 1970; 0: there is none
   std::string digest;                 // the same for the same request only
 };
+
+// A connection's object, without a transport; null: there is no memory.
+tls::Owned<SSL> NewConnection(const Settings& settings);
 
 bool IsMountId(std::string_view text);
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <ctime>
 
 #include "common/ip_address.h"
 #include "common/log.h"
@@ -223,6 +224,37 @@ Result<Context> NewClientContext(const ClientTlsOptions& options) {
     }
   }
   return context;
+}
+
+Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::Parse(
+    const std::string& certificate_pem, const std::string& key_pem) {
+  auto made = std::make_shared<ClientCertificate>();
+  Owned<BIO> from = MemoryBio(certificate_pem);
+  made->leaf_.reset(PEM_read_bio_X509(from.get(), nullptr, nullptr, nullptr));
+  if (!made->leaf_) return Failed("the certificate");
+  while (Owned<X509> next{PEM_read_bio_X509(from.get(), nullptr, nullptr, nullptr)}) {
+    made->chain_.push_back(std::move(next));
+  }
+  ERR_clear_error();  // the end of the text
+  made->key_ = ParsePrivateKey(key_pem);
+  if (!made->key_ || X509_check_private_key(made->leaf_.get(), made->key_.get()) != 1) {
+    return Failed("the private key");
+  }
+  return std::shared_ptr<const ClientCertificate>(std::move(made));
+}
+
+bool ClientCertificate::Use(SSL& ssl) const {
+  bool ok =
+      SSL_use_certificate(&ssl, leaf_.get()) == 1 && SSL_use_PrivateKey(&ssl, key_.get()) == 1;
+  for (const Owned<X509>& next : chain_) ok = ok && SSL_add1_chain_cert(&ssl, next.get()) == 1;
+  ERR_clear_error();
+  return ok;
+}
+
+std::chrono::sys_seconds ClientCertificate::not_after() const {
+  std::tm time{};
+  ASN1_TIME_to_tm(X509_get0_notAfter(leaf_.get()), &time);
+  return std::chrono::sys_seconds(std::chrono::seconds(timegm(&time)));
 }
 
 Owned<SSL> NewClientConnection(SSL_CTX& context, const std::string& host) {

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/tls/identity_certificate.h"
 #include "common/tls/openssl.h"
@@ -64,6 +65,23 @@ struct ClientTlsOptions {
   std::string certificate_pem{};  // shown to the server; may be empty
   std::string key_pem{};
   bool rpc_with_tls = false;  // ALPN "sunrpc", TLS 1.3 only (RFC 9289 section 5)
+};
+
+// A client's certificate with its key, for connections of a context that has none: one context
+// serves many clients then. Thread-safe.
+class ClientCertificate {
+ public:
+  // kInvalid: a PEM is none, or the key is not the certificate's.
+  static Result<std::shared_ptr<const ClientCertificate>> Parse(const std::string& certificate_pem,
+                                                                const std::string& key_pem);
+  // Before the handshake. False: OpenSSL takes it not, such as for a weak key.
+  bool Use(SSL& ssl) const;
+  std::chrono::sys_seconds not_after() const;
+
+ private:
+  Owned<X509> leaf_;
+  std::vector<Owned<X509>> chain_;  // up to the signer
+  Owned<EVP_PKEY> key_;
 };
 
 // For connections to a server. kInvalid: a PEM is none, or the key is not the certificate's.

@@ -1,6 +1,7 @@
-"""FUSE mounts under load and many idle ones, all through one tunnel to a server that speaks TLS only,
-while the tunnel is killed (-9), started again, and upgraded by its next process. No call may fail or
-take 10 s, and all that was acknowledged must be there, read through another mount. See run.sh."""
+"""FUSE mounts under load and many idle ones, all through one tunnel to a server that speaks TLS
+only, while the tunnel is killed (-9), started again, and upgraded by its next process. No call may
+fail or take 10 s, and all that was acknowledged must be there, read through another mount. See
+run.sh."""
 import argparse
 import hashlib
 import json
@@ -20,6 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import harness  # noqa: E402
 
 STALL_SECONDS_MAX = 10
+IDLE_MOUNT_KIB_MAX = 64  # with its TLS connection
 FILE_BYTES = 256 * 1024
 FILES_KEPT = 24  # of a mount, written again and again
 SERVER_NAME = 'fs-0123456789abcdef0.efs.tarn'
@@ -83,7 +85,8 @@ class Tunnel:
         harness.expect(before.wait(30), 0, 'the end of the tunnel before')
 
     def admin(self, *arguments):
-        return harness.run([os.path.join(harness.BIN, 'tarn-tunnel-admin'), self.socket, *arguments])
+        program = os.path.join(harness.BIN, 'tarn-tunnel-admin')
+        return harness.run([program, self.socket, *arguments])
 
     def open(self, prefix, count, server, authority):
         lines = self.admin('open', prefix, str(count), f'127.0.0.1:{server.port}', SERVER_NAME,
@@ -221,14 +224,17 @@ class Load:
         authority = self.server.make_certificates()
         self.server.start()
         self.tunnel.process = self.tunnel.start()
+        alone = self.tunnel.rss_kib()
         busy = self.tunnel.open('busy', self.arguments.mounts, self.server, authority)
         idle = self.tunnel.open('idle', self.arguments.idle, self.server, authority)
         self.idle = [IdleClient(address) for address in idle]
         self.call_idle()
+        each = (self.tunnel.rss_kib() - alone) / len(self.idle)
+        if each > IDLE_MOUNT_KIB_MAX:
+            raise AssertionError(f'an idle mount takes {each:.0f} KiB')
         for number, at in enumerate(busy):
             self.mounts.append(TunnelMount(At(at), os.path.join(self.directory, f'm{number}')))
-        print(f'{len(busy)} mounts, {len(idle)} idle ones: the tunnel has '
-              f'{self.tunnel.rss_kib() // 1024} MiB', flush=True)
+        print(f'{len(busy)} mounts, {len(idle)} idle ones of {each:.0f} KiB each', flush=True)
         self.writers = [Writer(number, mount) for number, mount in enumerate(self.mounts)]
         for writer in self.writers:
             writer.start()
