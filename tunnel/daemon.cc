@@ -32,7 +32,9 @@ class Running : public Daemon {
     service_ = std::make_unique<TunnelService>(*mounts_);
     TRY(Restore(state));
     TRY(StartManaging());
-    TRY(StartMetrics(options.metrics));
+    // Whom we took over from has the address still.
+    auto metrics = StartMetrics();
+    if (!metrics.ok() && !took_over_) return metrics;
     TRY(hand_over_, HandOverServer::Start({.path = state.HandOverSocket(),
                                            .lock = lock_.get(),
                                            .carrier = *carrier_,
@@ -43,7 +45,11 @@ class Running : public Daemon {
   }
 
   bool Tick() override {
-    if (hand_over_->done()) return false;
+    if (hand_over_->done()) {
+      metrics_.reset();  // its address is for who took over
+      return false;
+    }
+    if (!metrics_) (void)StartMetrics();
     mounts_->Tick();
     return true;
   }
@@ -71,6 +77,7 @@ class Running : public Daemon {
   }
 
   Result<void> TakeOver(HandOverChannel& channel, TakenOver taken) {
+    took_over_ = true;
     lock_ = std::move(taken.lock);
     TRY(mounts_->Restore(std::move(taken.listeners)));
     return TakeConnections(channel, *mounts_, *carrier_);
@@ -90,7 +97,8 @@ class Running : public Daemon {
     if (!started.ok()) spdlog::error("{}", started.error().message());
   }
 
-  Result<void> StartMetrics(const std::string& listen) {
+  Result<void> StartMetrics() {
+    const std::string& listen = options_.metrics;
     if (listen.empty()) return Ok();
     auto metrics = [this] {
       return HttpEndpoint::Response{.body = Metrics(), .content_type = "text/plain; version=0.0.4"};
@@ -127,6 +135,7 @@ class Running : public Daemon {
   }
 
   Options options_;
+  bool took_over_ = false;
   // Destroyed from the last to the first.
   Fd lock_;
   std::unique_ptr<Carrier> carrier_;

@@ -82,6 +82,28 @@ TEST_F(HandOver, ABusyClientKeepsItsConnection) {
   EXPECT_EQ(TunnelClient(place_.socket()).Show("pod-1").connections(), 1u);
 }
 
+// Both are given the same address, as pods of one node are: who comes waits for it, and does not
+// end.
+TEST(HandOverMetrics, TheirAddressGoesOverToo) {
+  Place place;
+  v1::OpenMountResponse at;
+  at.set_address(Place::Loopback());
+  at.set_port(9810);
+  Options options = place.options();
+  options.metrics = at.address() + ":9810";
+  auto first = Daemon::Start(options);
+  ASSERT_TRUE(first.ok()) << first.error().message();
+  auto next = Daemon::Start(options);
+  ASSERT_TRUE(next.ok()) << next.error().message();
+  EXPECT_TRUE(Eventually([&] { return !(*first)->Tick(); }));  // and it lives on
+  EXPECT_FALSE(ConnectTo(at).open());
+  EXPECT_TRUE((*next)->Tick());
+  Fd client = ConnectTo(at);
+  ASSERT_TRUE(client.open());
+  ASSERT_TRUE(SendAll(client.get(), "GET /healthz HTTP/1.0\r\n\r\n"));
+  EXPECT_THAT(ReceiveExactly(client.get(), 12), HasSubstr("200"));
+}
+
 // What it sent before its old calls were answered goes over with it, whole and in order.
 TEST_F(HandOver, CallsThatWaitGoOver) {
   Fd client = ConnectTo(Open("pod-1"));
