@@ -25,8 +25,9 @@ mkdir -p "$out/crds" "$out/kubernetes"
 cp crds/*.yaml "$out/crds"
 {
   head_of 'Tarn in the namespace kube-system, as Helm would install it there. First: crds.yaml.'
-  # Without what only Helm's own releases have.
-  "$helm" template tarn charts/tarn --namespace kube-system --set crds.install=false |
+  # For clusters of any age, and without what only Helm's own releases have.
+  "$helm" template tarn charts/tarn --namespace kube-system --set crds.install=false \
+    --kube-version 1.34 |
     sed -e '/^# Source: /d' -e '/app.kubernetes.io\/managed-by: Helm$/d'
 } >"$out/kubernetes/tarn.yaml"
 {

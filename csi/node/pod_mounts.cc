@@ -43,6 +43,26 @@ Result<Validity> ValidityOf(const Pod& pod, std::chrono::sys_seconds now) {
   return validity;
 }
 
+std::string HowToAskWhy(const Pod& pod) {
+  if (pod.name.empty()) return "tarnctl whynot POD CLAIM";
+  return "tarnctl whynot " + pod.name + " CLAIM -n " + pod.ns;
+}
+
+std::string ServerOf(const MountEntry& mount) {
+  auto server = MountedServer(mount);
+  return server.ok() ? std::move(server).value() : "";
+}
+
+// A certificate with an access point's id leads into it: there, the way begins.
+std::string ExportOf(const VolumeId& id) {
+  return VolumeId{id.file_system_id, id.subpath, ""}.ExportPath();
+}
+
+// A mount of the volume that was made before volumes were encrypted.
+bool IsPlainMountOf(const MountEntry& mount, const std::string& server, const VolumeId& id) {
+  return !server.empty() && !IsLoopback(server) && IsMountOf(mount, server, id.ExportPath());
+}
+
 bool HasMount(const std::vector<MountEntry>& mounts, const PodMounts& all, const std::string& id) {
   return std::any_of(mounts.begin(), mounts.end(),
                      [&](const auto& mount) { return all.MountId(mount.target) == id; });
@@ -157,8 +177,8 @@ Error PodMounts::Explain(const Error& error, const PublishRequest& request, cons
   std::string text = error.message();
   if (error.code() == Code::kDenied) {
     text = "access denied: the policy of file system " + plan.id.file_system_id + " does not let " +
-           request.pod.Describe() + " mount it, or its identity is not accepted; " +
-           "'tarnctl whynot' explains. " + text;
+           request.pod.Describe() + " mount it, or its identity is not accepted; run '" +
+           HowToAskWhy(request.pod) + "'. " + text;
   }
   if (!why.empty()) text += "; the connection to the server failed: " + why;
   return Error(error.code(), text);
@@ -166,7 +186,7 @@ Error PodMounts::Explain(const Error& error, const PublishRequest& request, cons
 
 Result<void> PodMounts::MountAt(const PublishRequest& request, const Plan& plan,
                                 const std::string& address) {
-  MountRequest mount{address, plan.export_path, request.target_path, plan.options,
+  MountRequest mount{address, ExportOf(plan.id), request.target_path, plan.options,
                      MountId(request.target_path)};
   if (request.read_only) mount.options.flags |= MS_RDONLY;
   TRY(mounter_.Mount(mount, options_.mount_deadline));
@@ -181,17 +201,15 @@ Result<void> PodMounts::Publish(const PublishRequest& request, const Plan& plan)
   TRY(auto hold, locks_.Take(id, kLockWait));
   TRY(auto mounts, host_.Mounts());
   auto mount = FindMount(mounts, target);
-  std::string connected;
-  if (mount && IsMountOf(*mount, "127.0.0.1", plan.export_path)) {
+  std::string connected = mount ? ServerOf(*mount) : "";
+  bool plain = mount && IsPlainMountOf(*mount, connected, plan.id);
+  if (plain || IsLoopback(connected)) {
     if (mount->read_only() != request.read_only) {
       return Error(Code::kAlreadyExists, "volume '" + request.stage.volume_id +
                                              "' is published at '" + target +
                                              "' with another readonly than asked for");
     }
-    auto server = MountedServer(*mount);
-    if (server.ok()) connected = *server;
-    // Mounted before volumes were encrypted: the pod keeps what it has.
-    if (!IsLoopback(connected)) return Ok();
+    if (plain) return Ok();  // the pod keeps what it has
   }
   TRY(Identity identity, Identify(request, plan));
   if (!connected.empty() && IsFresh(id, identity.of)) return Ok();

@@ -26,7 +26,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr char kVolume[] = "efs:fs-0123456789abcdef0::fsap-0123456789abcdef1";
-constexpr char kExport[] = "/fsap-0123456789abcdef1";
+constexpr char kPlainExport[] = "/fsap-0123456789abcdef1";
 
 tls::ParsedCertificate Read(const std::string& pem) {
   BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
@@ -130,8 +130,8 @@ TEST_F(PodMountsTest, EachPodHasAMountOfItsOwnWithItsIdentity) {
   EXPECT_EQ(host.made(), 0);
   ASSERT_TRUE(Publish(RequestOf("a", "token-a")).ok());
   ASSERT_TRUE(Publish(RequestOf("b", "token-b")).ok());
-  EXPECT_EQ(Source("a"), Opened("a").address + ":" + kExport);
-  EXPECT_EQ(Source("b"), Opened("b").address + ":" + kExport);
+  EXPECT_EQ(Source("a"), Opened("a").address + ":/");
+  EXPECT_EQ(Source("b"), Opened("b").address + ":/");
   EXPECT_NE(Opened("a").address, Opened("b").address);
   const auto& request = Opened("a").request;
   EXPECT_EQ(request.server, "10.0.0.1:2049");
@@ -227,11 +227,11 @@ TEST_F(PodMountsTest, WithoutATokenOnlyIamIsRefused) {
 
 TEST_F(PodMountsTest, AnAccessPointOfTheMountOptions) {
   auto request = RequestOf("a");
-  request.set_volume_id("fs-0123456789abcdef0");
+  request.set_volume_id("fs-0123456789abcdef0:/sub");
   auto* mount = request.mutable_volume_capability()->mutable_mount();
   mount->add_mount_flags("accesspoint=fsap-0123456789abcdef7");
   ASSERT_TRUE(Publish(request).ok());
-  EXPECT_THAT(Source("a"), HasSubstr(":/fsap-0123456789abcdef7"));
+  EXPECT_EQ(Source("a"), Opened("a").address + ":/sub");
   EXPECT_EQ(Read(Opened("a").request.certificate_pem).identity.access_point_id,
             "fsap-0123456789abcdef7");
 }
@@ -258,7 +258,7 @@ TEST_F(PodMountsTest, PlainVolumesAreStagedAsEver) {
   ASSERT_TRUE(Stage(request).ok());
   ASSERT_TRUE(Publish(request).ok());
   EXPECT_TRUE(tunnel.mounts.empty());
-  EXPECT_EQ(Source("a"), std::string("10.0.0.1:2049:") + kExport);
+  EXPECT_EQ(Source("a"), std::string("10.0.0.1:2049:") + kPlainExport);
   ASSERT_TRUE(Unpublish("a").ok());
 }
 
@@ -280,10 +280,10 @@ TEST_F(PodMountsTest, RunningPodsKeepWhatTheyHaveWhenTheDefaultChanges) {
   Restart();
   ASSERT_TRUE(Publish(RequestOf("plain")).ok());
   ASSERT_TRUE(Publish(RequestOf("tls")).ok());
-  EXPECT_EQ(Source("plain"), std::string("10.0.0.1:2049:") + kExport);
+  EXPECT_EQ(Source("plain"), std::string("10.0.0.1:2049:") + kPlainExport);
   Restart(true, /*encrypted=*/false);
   ASSERT_TRUE(Publish(RequestOf("tls", "t2")).ok());
-  EXPECT_EQ(Source("tls"), Opened("tls").address + ":" + kExport);
+  EXPECT_EQ(Source("tls"), Opened("tls").address + ":/");
   EXPECT_EQ(Opened("tls").times, 2);
   EXPECT_EQ(host.made(), 2);
   ASSERT_TRUE(Unpublish("plain").ok());
@@ -296,8 +296,9 @@ TEST_F(PodMountsTest, ADenialSaysWhoAndLeavesNothing) {
   tunnel.last_error = "the server ended the handshake";
   auto status = Publish(RequestOf("a", "secret-token"));
   EXPECT_EQ(status.error_code(), StatusCode::PERMISSION_DENIED);
-  for (const char* part : {"access denied", "fs-0123456789abcdef0", "pod shop/web-a",
-                           "ServiceAccount front", "tarnctl whynot", "ended the handshake"}) {
+  for (const char* part :
+       {"access denied", "fs-0123456789abcdef0", "pod shop/web-a", "ServiceAccount front",
+        "'tarnctl whynot web-a CLAIM -n shop'", "ended the handshake"}) {
     EXPECT_THAT(status.error_message(), HasSubstr(part));
   }
   EXPECT_THAT(status.error_message(), Not(HasSubstr("secret-token")));
@@ -349,7 +350,7 @@ TEST_F(PodMountsTest, ADeadMountIsMadeAgain) {
   EXPECT_EQ(volumes->RepairAll(), 2);
   EXPECT_TRUE(host.Check(Target("a")).ok());
   EXPECT_TRUE(FindMount(*host.Mounts(), Target("reader"))->read_only());
-  EXPECT_EQ(Source("a"), Opened("a").address + ":" + kExport);
+  EXPECT_EQ(Source("a"), Opened("a").address + ":/");
   EXPECT_EQ(Opened("a").times, 1);  // with the certificate that the tunnel has
   host.Kill();
   ASSERT_TRUE(Publish(RequestOf("a", "t2")).ok());  // or by kubelet's next call
@@ -364,7 +365,7 @@ TEST_F(PodMountsTest, ATunnelThatForgotGetsItAgain) {
   volumes->RepairAll();
   ASSERT_TRUE(Publish(RequestOf("a")).ok());
   EXPECT_NE(Source("a"), before);  // another address: only a new mount leads there
-  EXPECT_EQ(Source("a"), Opened("a").address + ":" + kExport);
+  EXPECT_EQ(Source("a"), Opened("a").address + ":/");
   EXPECT_EQ(host.Mounts()->size(), 1u);
 }
 

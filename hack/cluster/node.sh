@@ -22,7 +22,7 @@ mounts() {
     mount --bind "$1/tarn" /var/lib/tarn   # where the demo keeps its file system
     mount -t tmpfs tmpfs /var/log
     mount -t tmpfs tmpfs /run/lock
-    for path in /run/containerd /run/nri /var/lib/cni /usr/libexec/kubernetes; do
+    for path in /run/containerd /run/nri /run/tarn-tunnel /var/lib/cni /usr/libexec/kubernetes; do
       mkdir -p "$path"; mount -t tmpfs tmpfs "$path"
     done' node "$dir"
 }

@@ -42,6 +42,17 @@ shows "the kubelet's folder" 'path: /k/kubelet' --set kubeletDir=/k/kubelet
 shows "the image" 'image: r.example/t:v9' --set image.repository=r.example/t,image.tag=v9
 shows "pull secrets" 'name: pull' --set 'imagePullSecrets[0].name=pull'
 
+on=(--set tunnel.enabled=true)
+shows "pods' tokens are asked for" 'tokenRequests: \[\{audience: tarn.dev' "${on[@]}"
+shows "and renewed" 'requiresRepublish: true' "${on[@]}"
+shows "pods are told of" 'podInfoOnMount: true' "${on[@]}"
+shows "a tunnel on each node" 'name: tarn-tunnel$' "${on[@]}"
+shows "which its successor takes over from" 'maxSurge: 1, maxUnavailable: 0' "${on[@]}"
+shows "which the node plugin uses" '--tunnel=unix:///run/tarn-tunnel/tunnel.sock' "${on[@]}"
+shows "with the authority" '--nfs-ca-file=/etc/tarn/nfs-ca/ca.crt' "${on[@]}"
+hides "nothing of it without it" 'tarn-tunnel|tokenRequests|nfs-ca' --set tunnel.enabled=false
+refuses 'enabled' --set tunnel.enabled=perhaps
+
 class='storageClasses[0].name=tarn,storageClasses[0].parameters.provisioningMode=efs-ap'
 id='storageClasses[0].parameters.fileSystemId=fs-0123456789abcdef0'
 shows "a StorageClass" 'kind: StorageClass' --set "$class,$id"

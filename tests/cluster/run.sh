@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 export TARN_CLUSTER=${TARN_CLUSTER:-tarn-test}
 . hack/cluster/common.sh
 . tests/cluster/lib.sh
+. tests/cluster/security.sh
 . tests/cluster/cases.sh
 passed=0 failed=0
 [ -n "${KEEP-}" ] || trap 'hack/cluster.sh down' EXIT
@@ -21,7 +22,7 @@ if [ ! -e "/run/netns/$NAME" ] || [ -z "${KEEP-}" ]; then
   run demo hack/demo.sh
 fi
 if [ "$failed" = 0 ]; then
-  for name in $(grep -o '^case_[a-z0-9_]*' tests/cluster/cases.sh); do
+  for name in $(grep -oh '^case_[a-z0-9_]*' tests/cluster/{security,cases}.sh); do
     [[ $name == *${ONLY-}* ]] || continue
     run "${name#case_}" "$name"
     clean

@@ -17,8 +17,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "common/grpc/testing/certificates.h"
 #include "csi/mount/mount_info.h"
 #include "csi/plugin.h"
+#include "csi/volume_context.h"
 
 extern char** environ;
 
@@ -85,6 +87,13 @@ int Process::Stop() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+int Process::Wait() {
+  int status = 0;
+  if (pid_ <= 0 || waitpid(pid_, &status, 0) != pid_) return -1;
+  pid_ = 0;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 void Process::Kill() {
   if (pid_ <= 0) return;
   Signal(SIGCONT);
@@ -93,7 +102,7 @@ void Process::Kill() {
   pid_ = 0;
 }
 
-World::World() {
+World::World(bool tls) {
   const char* programs = std::getenv("TARN_BIN");
   bin = programs != nullptr ? programs : "build/release/bin";
   std::string name = "/tmp/tarn-e2e-XXXXXX";
@@ -105,13 +114,26 @@ World::World() {
   std::ofstream(dir + "/registry/" + kFs + ".json")
       << R"({"fileSystemId":")" << kFs << R"(","namespace":"default","name":"shared",)"
       << R"("control":"unix:)" << dir << R"(/control.sock","nfs":"127.0.0.1:)" << port_ << "\"}";
+  if (tls) {
+    tokens_ = std::make_unique<identity::TokenMaker>();
+    rpcs::TestAuthority().Issue(dir + "/tls", std::string(kFs) + ".efs.tarn");
+    std::ofstream(dir + "/issuers.json") << tokens_->File();
+    StartTunnel();
+  }
   StartServer();
   StartController();
 }
 
+void World::StartTunnel() {
+  std::vector<std::string> arguments = {"--state-dir", dir + "/tunnel", "--socket",
+                                        dir + "/tunnel/tunnel.sock"};
+  tunnel = std::make_unique<Process>(bin + "/tarn-tunnel", arguments, dir + "/tunnel.log");
+  EXPECT_TRUE(Eventually([&] { return IsSocket(dir + "/tunnel/tunnel.sock"); }));
+}
+
 World::~World() {
   if (testing::Test::HasFailure()) {
-    for (const char* log : {"server", "controller", "node"}) {
+    for (const char* log : {"server", "controller", "tunnel", "node"}) {
       std::cerr << "--- " << log << "\n" << ReadFile(dir + "/" + log + ".log");
     }
   }
@@ -129,6 +151,12 @@ void World::StartServer() {
                                         "--listen",         "127.0.0.1:" + std::to_string(port_),
                                         "--control-socket", dir + "/control.sock",
                                         "--file-system-id", kFs};
+  if (tokens_) {
+    for (const auto& more :
+         {"--tls-dir=" + dir + "/tls", "--token-issuers=" + dir + "/issuers.json"}) {
+      arguments.push_back(more);
+    }
+  }
   server = std::make_unique<Process>(bin + "/tarn-server", arguments, dir + "/server.log");
   EXPECT_TRUE(Eventually([&] { return IsSocket(dir + "/control.sock"); }));
 }
@@ -162,6 +190,10 @@ void World::StartNode(std::vector<std::string> more) {
                                         "5",
                                         "--unmount-timeout",
                                         "2"};
+  if (tokens_) {
+    arguments.push_back("--tunnel=" + dir + "/tunnel/tunnel.sock");
+    arguments.push_back("--nfs-ca-file=" + dir + "/tls/ca.crt");
+  }
   arguments.insert(arguments.end(), more.begin(), more.end());
   node = std::make_unique<Process>(bin + "/tarn-csi", arguments, dir + "/node.log");
   node_stub = pb::Node::NewStub(
@@ -245,6 +277,42 @@ grpc::Status World::Publish(const pb::Volume& volume, const std::string& pod, bo
   return Send(*node_stub, &pb::Node::Stub::NodePublishVolume, request, &response);
 }
 
+std::string World::Token(const std::string& service_account) const {
+  size_t slash = service_account.find('/');
+  auto claims =
+      tokens_->Claims(service_account.substr(0, slash), service_account.substr(slash + 1));
+  auto now = std::time(nullptr);
+  for (const char* claim : {"iat", "nbf"}) claims[claim] = now - 10;
+  claims["exp"] = now + 3600;
+  return tokens_->Sign(claims);
+}
+
+grpc::Status World::PublishAs(const pb::Volume& volume, const std::string& pod,
+                              const std::string& service_account) {
+  pb::NodePublishVolumeRequest request;
+  request.set_volume_id(volume.volume_id());
+  request.set_staging_target_path(StagingPath(volume));
+  request.set_target_path(TargetPath(pod));
+  *request.mutable_volume_capability() = Capability();
+  auto& context = *request.mutable_volume_context();
+  context = volume.volume_context();
+  context["csi.storage.k8s.io/pod.name"] = pod;
+  context["csi.storage.k8s.io/pod.namespace"] =
+      service_account.substr(0, service_account.find('/'));
+  context[kTokensKey] = R"({"tarn.dev":{"token":")" + Token(service_account) + R"("}})";
+  pb::NodePublishVolumeResponse response;
+  return Send(*node_stub, &pb::Node::Stub::NodePublishVolume, request, &response);
+}
+
+bool World::PutPolicy(const std::string& policy) const {
+  if (!WriteFile(dir + "/policy.json", policy)) return false;
+  Process put(bin + "/tarnctl",
+              {"--server", "unix:" + dir + "/control.sock", "policy", "put", kFs, "--file",
+               dir + "/policy.json"},
+              dir + "/tarnctl.log");
+  return put.Wait() == 0;
+}
+
 grpc::Status World::Unpublish(const pb::Volume& volume, const std::string& pod) {
   pb::NodeUnpublishVolumeRequest request;
   request.set_volume_id(volume.volume_id());
@@ -271,11 +339,15 @@ grpc::Status World::Stats(const pb::Volume& volume, const std::string& pod,
 }
 
 pid_t World::FusePid(const pb::Volume& volume) const {
+  return FusePidAt(StagingPath(volume));
+}
+
+pid_t World::FusePidAt(const std::string& target) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     std::string words = ReadFile(entry.path().string() + "/cmdline");
     // A helper that starts one has the same arguments; the process itself is called by its verb.
     if (words.starts_with(std::string("tarn-csi\0fuse\0", 14)) &&
-        words.find(StagingPath(volume)) != std::string::npos) {
+        words.find(target) != std::string::npos) {
       return std::atoi(entry.path().filename().c_str());
     }
   }

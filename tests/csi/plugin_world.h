@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/csi.grpc.pb.h"
+#include "server/identity/testing/token_maker.h"
 
 namespace tarn::csi {
 
@@ -23,6 +24,8 @@ class Process {
   void Signal(int number) const;
   // Sends SIGTERM; the exit status, or -1 when it had to be killed.
   int Stop();
+  // For a process that ends by itself; its exit status.
+  int Wait();
   void Kill();
   pid_t pid() const { return pid_; }
 
@@ -32,11 +35,14 @@ class Process {
 
 class World {
  public:
-  World();
+  // `tls`: the server has a certificate and knows whose tokens count, and `tunnel` runs; the node
+  // plugin mounts through it.
+  explicit World(bool tls = false);
   ~World();
 
   void StartServer();
   void StartController();
+  void StartTunnel();
   void StartNode(std::vector<std::string> more = {});
 
   // Through the controller. The volume's parameters are the default ones.
@@ -48,6 +54,11 @@ class World {
 
   grpc::Status Stage(const pb::Volume& volume);
   grpc::Status Publish(const pb::Volume& volume, const std::string& pod, bool read_only = false);
+  // For a pod of that ServiceAccount ("namespace/name"), whose token kubelet would bring.
+  grpc::Status PublishAs(const pb::Volume& volume, const std::string& pod,
+                         const std::string& service_account);
+  // As tarnctl does.
+  bool PutPolicy(const std::string& policy) const;
   grpc::Status Unpublish(const pb::Volume& volume, const std::string& pod);
   grpc::Status Unstage(const pb::Volume& volume);
   grpc::Status Stats(const pb::Volume& volume, const std::string& pod,
@@ -57,15 +68,20 @@ class World {
   std::string TargetPath(const std::string& pod) const;
   // Of the FUSE process that serves the volume; 0: none.
   pid_t FusePid(const pb::Volume& volume) const;
+  // The same, of the one that is mounted at `target`.
+  static pid_t FusePidAt(const std::string& target);
   size_t MountCount() const;
 
   std::string dir, bin;
-  std::unique_ptr<Process> server, controller, node;
+  std::unique_ptr<Process> server, controller, tunnel, node;
   std::unique_ptr<pb::Node::Stub> node_stub;
   std::unique_ptr<pb::Controller::Stub> controller_stub;
 
  private:
+  std::string Token(const std::string& service_account) const;
+
   int port_ = 0;
+  std::unique_ptr<identity::TokenMaker> tokens_;  // with TLS only
 };
 
 // Until `condition` holds; false after ten seconds (or `limit`).

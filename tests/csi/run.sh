@@ -3,12 +3,26 @@
 # mounts. First csi-sanity, which must fail nothing and may skip only what skipped.txt lists; then
 # our own cases (*_e2e.cc): restarts, dead FUSE processes, servers that hang. Needs root.
 #
-# In a mount namespace of its own, so that nothing stays mounted whatever happens.
+# In a mount namespace of its own, so that nothing stays mounted whatever happens, and a network of
+# its own, where the tunnel has its loopback addresses for itself.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
+sanity_program() { # the cluster's, or one built alone
+  . hack/cluster/common.sh
+  if [ -x "$BIN/csi-sanity" ]; then sanity=$BIN/csi-sanity; return 0; fi
+  local key; key=$(sha256sum hack/cluster/tools/csi-sanity/go.sum | cut -c1-16)
+  sanity=$CACHE/csi-sanity-$key
+  [ -x "$sanity" ] && return 0
+  mkdir -p "$CACHE"
+  need_go && CGO_ENABLED=0 go -C hack/cluster/tools/csi-sanity build -mod=readonly -trimpath \
+    -o "$sanity" github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity
+}
 if [ "${TARN_CSI_UNSHARED:-}" = "" ]; then
-  TARN_CSI_UNSHARED=1 exec unshare --mount --propagation private -- "$0" "$@"
+  sanity_program || { echo "csi-sanity could not be built"; exit 1; }
+  TARN_CSI_UNSHARED=$sanity exec unshare --mount --net --propagation private -- "$0" "$@"
 fi
+sanity=$TARN_CSI_UNSHARED
+ip link set lo up
 build=$PWD/${1:-build/release}
 work=$(mktemp -d /tmp/tarn-csi-XXXXXX)
 passed=0 failed=0 pids=()
@@ -28,20 +42,10 @@ start() { # start NAME CMD...
   "$@" >"$work/$name.log" 2>&1 </dev/null & pids+=($!)
 }
 
-sanity_program() { # the cluster's, or one built alone
-  . hack/cluster/common.sh
-  if [ -x "$BIN/csi-sanity" ]; then sanity=$BIN/csi-sanity; return 0; fi
-  local key; key=$(sha256sum hack/cluster/tools/csi-sanity/go.sum | cut -c1-16)
-  sanity=$CACHE/csi-sanity-$key
-  [ -x "$sanity" ] && return 0
-  mkdir -p "$CACHE"
-  need_go && CGO_ENABLED=0 go -C hack/cluster/tools/csi-sanity build -mod=readonly -trimpath \
-    -o "$sanity" github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity
-}
-
-run_sanity() {
+run_sanity() { # run_sanity NODE: against that node plugin
   local report=$work/report.xml
-  "$sanity" --csi.endpoint="unix://$work/node.sock" \
+  rm -f "$report"
+  "$sanity" --csi.endpoint="unix://$work/$1.sock" \
     --csi.controllerendpoint="unix://$work/controller.sock" \
     --csi.mountdir="$work/mount" --csi.stagingdir="$work/stage" \
     --csi.testvolumeparameters="$work/parameters.yaml" \
@@ -60,6 +64,17 @@ run_sanity() {
   if [ $status != 0 ] && [ "${wrong:-0}" = 0 ]; then bad "csi-sanity ended with $status"; fi
 }
 
+certificates() { # an authority, and what it signed for the file server; in $work/tls
+  mkdir -p "$work/tls"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=authority \
+    -keyout "$work/ca.key" -out "$work/tls/ca.crt" &&
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server \
+      -addext "subjectAltName=DNS:$fs.efs.tarn" -keyout "$work/tls/tls.key" \
+      -out "$work/server.csr" &&
+    openssl x509 -req -in "$work/server.csr" -CA "$work/tls/ca.crt" -CAkey "$work/ca.key" -days 1 \
+      -copy_extensions copy -out "$work/tls/tls.crt"
+}
+
 port=$(python3 -c 'import socket
 s = socket.socket()
 s.bind(("127.0.0.1", 0))
@@ -75,18 +90,25 @@ provisioningMode: efs-ap
 fileSystemId: $fs
 directoryPerms: "700"
 YAML
+certificates 2>"$work/openssl.log" || { cat "$work/openssl.log"; bad "no certificates"; }
 start server "$build/bin/tarn-server" --data-dir "$work/data" --listen "127.0.0.1:$port" \
-  --control-socket "$work/control.sock" --file-system-id $fs
+  --control-socket "$work/control.sock" --file-system-id $fs --tls-dir "$work/tls"
+start tunnel "$build/bin/tarn-tunnel" --state-dir "$work/tunnel" --socket "$work/tunnel.sock"
 start controller "$build/bin/tarn-csi" controller --endpoint "unix://$work/controller.sock" \
   --registry-dir "$work/registry"
 start node "$build/bin/tarn-csi" node --endpoint "unix://$work/node.sock" --node-id test-node \
   --kubelet-dir "$work/kubelet" --max-volumes 100
-for socket in control controller node; do
+# The same, but through TLS.
+start node-tls "$build/bin/tarn-csi" node --endpoint "unix://$work/node-tls.sock" \
+  --node-id test-node --kubelet-dir "$work/kubelet" --max-volumes 100 --no-registration \
+  --state-dir "$work/state-tls" --tunnel "$work/tunnel.sock" --nfs-ca-file "$work/tls/ca.crt"
+for socket in control controller tunnel node node-tls; do
   wait_for_socket "$work/$socket.sock" || { cat "$work"/*.log; bad "$socket does not listen"; }
 done
 
 if [ $failed = 0 ]; then
-  if sanity_program; then run_sanity; else bad "csi-sanity could not be built"; fi
+  run_sanity node
+  run_sanity node-tls
   leaks=$(grep -c " $work/" /proc/self/mountinfo)
   if [ "$leaks" = 0 ]; then ok "no mount left"; else bad "$leaks mounts left"; fi
   left=$("$build/bin/tarnctl" --server "unix:$work/control.sock" ap list --output json |
@@ -96,6 +118,6 @@ if [ $failed = 0 ]; then
   [ "${PIPESTATUS[0]}" = 0 ] || bad "csi_e2e"
   passed=$((passed + $(grep -ac '^\[       OK \]' "$work/e2e.log")))
 fi
-[ $failed = 0 ] || tail -n 40 "$work"/{server,controller,node}.log
+[ $failed = 0 ] || tail -n 40 "$work"/{server,controller,tunnel,node,node-tls}.log
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
