@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -11,6 +12,7 @@
 
 #include "common/log.h"
 #include "common/log_ration.h"
+#include "tunnel/peer_owner.h"
 
 namespace tarn::tunnel {
 namespace {
@@ -121,6 +123,15 @@ void Carrier::Listener::Take(Fd client) {
       spdlog::warn("mount {}: a client is turned away: more than {} connections{}", mount_->id(),
                    full ? kConnectionsPerMountMax : kConnectionsMax,
                    full ? " of this mount" : " in all");
+    }
+    return;
+  }
+  std::optional<uid_t> owner = OwnerOfPeer(client.get());
+  if (!owner) return;  // it is gone
+  if (*owner != 0 && *owner != geteuid()) {
+    if (Ration().Take()) {
+      spdlog::warn("mount {}: a client of user {} is turned away: mounts are root's", mount_->id(),
+                   *owner);
     }
     return;
   }

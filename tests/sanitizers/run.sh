@@ -17,7 +17,7 @@ programs=(common_test tls_test crypto_test policy_test xdr_test rpc_test vfs_tes
   engine_memory_test engine_local_test nfs4_test nfs_test identity_test audit_test access_test)
 # The distribution's gRPC is not instrumented: to ThreadSanitizer all that one of its threads hands
 # to another is a race.
-[ "$suite" = tsan ] || programs+=(control_test daemon_test keys_test)
+[ "$suite" = tsan ] || programs+=(control_test daemon_test keys_test tunnel_test tunnel_seams_test)
 log=build/tests/$suite-build.log
 mkdir -p build/tests
 if ! { cmake --preset "$preset" &&

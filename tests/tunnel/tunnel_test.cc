@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -73,6 +75,26 @@ TEST_F(TunnelTest, OpeningAgainIsTheSameMount) {
   EXPECT_EQ(first.port(), again.port());
   EXPECT_NE(first.port(), Open(RequestFor(server_, "pod-2")).port());
   EXPECT_EQ(client_->List().mounts_size(), 2);
+}
+
+// A mount's identity is not for every process that reaches its address.
+TEST_F(TunnelTest, OtherUsersAreTurnedAway) {
+  constexpr uid_t kOther = 65534;
+  if (geteuid() != 0) return;  // only root becomes another
+  auto at = Open(RequestFor(server_, "pod-1"));
+  pid_t child = fork();
+  if (child == 0) {
+    if (setuid(kOther) != 0) _exit(2);
+    Fd fd = ConnectTo(at);
+    // Also what it sent before it closed its end.
+    SendAll(fd.get(), NullCall(1));
+    _exit(Closed(fd.get()) ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(client_->Show("pod-1").bytes_sent(), 0u);
+  EXPECT_TRUE(Mount(at));
 }
 
 TEST_F(TunnelTest, AClosedMountIsGone) {
