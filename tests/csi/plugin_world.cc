@@ -42,6 +42,11 @@ pb::VolumeCapability Capability() {
   return capability;
 }
 
+std::string Environment(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : otherwise;
+}
+
 template <typename Stub, typename Request, typename Response>
 grpc::Status Send(Stub& stub,
                   grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
@@ -103,9 +108,8 @@ void Process::Kill() {
 }
 
 World::World(bool tls) {
-  const char* programs = std::getenv("TARN_BIN");
-  bin = programs != nullptr ? programs : "build/release/bin";
-  std::string name = "/tmp/tarn-e2e-XXXXXX";
+  bin = Environment("TARN_BIN", "build/release/bin");
+  std::string name = Environment("TMPDIR", "/tmp") + "/tarn-e2e-XXXXXX";
   dir = mkdtemp(name.data());
   for (const char* made : {"/registry", "/kubelet/plugins_registry", "/kubelet/pods"}) {
     std::filesystem::create_directories(dir + made);
@@ -183,7 +187,7 @@ void World::StartNode(std::vector<std::string> more) {
                                         "--kubelet-dir",
                                         dir + "/kubelet",
                                         "--mounter",
-                                        "fuse",
+                                        Environment("TARN_MOUNTER", "fuse"),
                                         "--call-timeout",
                                         "1",
                                         "--mount-timeout",
@@ -366,7 +370,7 @@ int FreePort() {
   sockaddr_in at{};
   at.sin_family = AF_INET;
   at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof at);
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
   socklen_t length = sizeof at;
   getsockname(fd, reinterpret_cast<sockaddr*>(&at), &length);
   close(fd);
