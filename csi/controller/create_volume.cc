@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "csi/capabilities.h"
 #include "csi/controller/controller_service.h"
+#include "csi/mount/mount_options.h"
 #include "csi/volume_context.h"
 
 namespace tarn::csi {
@@ -55,6 +56,28 @@ Result<void> CheckCapacity(const std::string& id, uint64_t there, uint64_t requi
   if (there == 0 && required == 0) return Ok();
   if (there < required || (limit != 0 && there > limit)) {
     return Mismatch(id, "has a capacity of " + std::to_string(there) + " bytes, not what is asked");
+  }
+  return Ok();
+}
+
+// What a node would refuse later.
+Result<void> CheckMountOptions(const pb::CreateVolumeRequest& request,
+                               const Parameters& parameters) {
+  for (const auto& capability : request.volume_capabilities()) {
+    const auto& flags = capability.mount().mount_flags();
+    TRY(MountOptions options, ParseMountOptions({flags.begin(), flags.end()}, ""));
+    if (!options.access_point_id.empty()) {
+      return Error(Code::kInvalid,
+                   "mount option 'accesspoint=" + options.access_point_id +
+                       "': a new volume is an access point of its own; leave it out");
+    }
+    if (parameters.encrypt_in_transit != false) continue;
+    if (options.tls) {
+      return Error(Code::kInvalid, "Found tls in mountOptions but encryptInTransit is false");
+    }
+    if (options.iam) {
+      return Error(Code::kInvalid, "The \"tls\" option is required when mounting via \"iam\"");
+    }
   }
   return Ok();
 }
@@ -128,6 +151,7 @@ Result<ControllerService::Wanted> ControllerService::Check(const pb::CreateVolum
   wanted.limit_bytes = static_cast<uint64_t>(range.limit_bytes());
   TRY(wanted.parameters,
       ParseParameters({request.parameters().begin(), request.parameters().end()}));
+  TRY(CheckMountOptions(request, wanted.parameters));
   if (wanted.parameters.enforce_zone && !options_.topology) {
     return Error(Code::kInvalid,
                  "enforceZoneAffinity needs a controller with --topology and nodes with --zone");

@@ -100,7 +100,7 @@ Result<void> Build(Flags& flags, Parts& parts) {
   if (encrypted) {
     TRY(parts.tunnel, NewTunnelClient(flags.tunnel));
     PodMountsOptions options{flags.state_dir + "/pods", pods_dir, flags.nfs_ca_file,
-                             seconds(flags.mount_timeout)};
+                             flags.mounter.log_dir, seconds(flags.mount_timeout)};
     parts.pods = std::make_unique<PodMounts>(*parts.host, *parts.mounter, *parts.tunnel,
                                              *parts.planner, options);
   }

@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "common/files.h"
 #include "common/log.h"
@@ -281,6 +282,21 @@ int PodMounts::RepairAll() {
   return repaired;
 }
 
+void PodMounts::RemoveOldLogs(const std::set<std::string>& live) const {
+  if (options_.log_dir.empty()) return;
+  std::error_code failed;
+  auto before = std::filesystem::file_time_type::clock::now() - kLogsKept;
+  std::filesystem::directory_iterator at(options_.log_dir, failed), end;
+  for (; !failed && at != end; at.increment(failed)) {
+    bool ours = at->path().filename().string().starts_with(kIdPrefix);
+    if (!ours || at->path().extension() != ".log" || live.contains(at->path().stem())) continue;
+    std::error_code ignored;
+    if (at->last_write_time(ignored) < before && !ignored) {
+      std::filesystem::remove(at->path(), ignored);
+    }
+  }
+}
+
 void PodMounts::Reconcile() {
   auto open = tunnel_.List();
   auto mounts = host_.Mounts();
@@ -291,6 +307,7 @@ void PodMounts::Reconcile() {
   }
   std::set<std::string> live, listed;
   for (const auto& mount : *mounts) live.insert(MountId(mount.target));
+  RemoveOldLogs(live);
   for (const auto& mount : *open) {
     listed.insert(mount.id);
     if (!mount.id.starts_with(kIdPrefix) || live.contains(mount.id)) continue;

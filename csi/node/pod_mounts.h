@@ -43,12 +43,14 @@ struct PodMountsOptions {
   std::string pods_dir;     // where kubelet's target paths are
   // The certificates that may have signed servers'; read at each use. It need not be there yet.
   std::string authority_file;
+  std::string log_dir;  // of FUSE processes, one file a mount; empty: they are left alone
   std::chrono::milliseconds mount_deadline{30'000};
 };
 
 class PodMounts {
  public:
   static constexpr std::chrono::milliseconds kLockWait{2000};
+  static constexpr std::chrono::hours kLogsKept{24};
 
   // All outlive it.
   PodMounts(Host& host, Mounter& mounter, Tunnel& tunnel, const Planner& planner,
@@ -65,7 +67,7 @@ class PodMounts {
 
   // Mounts anew what dead FUSE processes served; returns how many.
   int RepairAll();
-  // Closes what carries no mount.
+  // Closes what carries no mount, and removes logs of mounts that are gone for kLogsKept.
   void Reconcile();
 
   // "csi.POD_UID.HASH", of the tunnel's mount under `target`.
@@ -89,6 +91,7 @@ class PodMounts {
   Result<void> MountAt(const PublishRequest& request, const Plan& plan, const std::string& address);
   Error Explain(const Error& error, const PublishRequest& request, const Plan& plan);
   Result<bool> RepairOne(const VolumeRecord& record, std::set<std::string>& silent);
+  void RemoveOldLogs(const std::set<std::string>& live) const;
   bool IsFresh(const std::string& id, const std::string& of);
 
   Host& host_;

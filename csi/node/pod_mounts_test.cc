@@ -53,7 +53,8 @@ struct PodMountsTest : testing::Test {
     planner = std::make_unique<Planner>(nullptr, "", encrypted);
     pods = std::make_unique<PodMounts>(
         host, host, tunnel, *planner,
-        PodMountsOptions{dir + "/state/pods", dir + "/pods", dir + "/ca.crt", {}}, clock);
+        PodMountsOptions{dir + "/state/pods", dir + "/pods", dir + "/ca.crt", dir + "/log", {}},
+        clock);
     volumes = std::make_unique<Volumes>(host, host, *planner, with_tunnel ? pods.get() : nullptr,
                                         VolumesOptions{dir + "/state", dir + "/pods", {}});
     service = std::make_unique<NodeService>(*volumes, NodeOptions{"node-a", "zone-a", 7});
@@ -337,6 +338,24 @@ TEST_F(PodMountsTest, ClosesWhatCarriesNoMountAndNothingElse) {
   EXPECT_EQ(tunnel.mounts.size(), 2u);
   EXPECT_TRUE(tunnel.mounts.contains("mount.efs.1"));
   EXPECT_TRUE(tunnel.mounts.contains(pods->MountId(Target("a"))));
+}
+
+TEST_F(PodMountsTest, LogsOfMountsThatAreLongGoneAreRemoved) {
+  namespace fs = std::filesystem;
+  ASSERT_TRUE(Publish(RequestOf("a")).ok());
+  fs::create_directories(dir + "/log");
+  std::string own = pods->MountId(Target("a"));
+  for (const std::string& name : {own, std::string("csi.gone.1"), std::string("fsap-1")}) {
+    std::ofstream(dir + "/log/" + name + ".log") << "text";
+    fs::last_write_time(dir + "/log/" + name + ".log",
+                        fs::file_time_type::clock::now() - std::chrono::hours(25));
+  }
+  std::ofstream(dir + "/log/csi.gone.2.log") << "text";  // of today: somebody may ask why it failed
+  volumes->RepairAll();
+  EXPECT_FALSE(fs::exists(dir + "/log/csi.gone.1.log"));
+  for (const std::string& name : {own, std::string("csi.gone.2"), std::string("fsap-1")}) {
+    EXPECT_TRUE(fs::exists(dir + "/log/" + name + ".log")) << name;
+  }
 }
 
 TEST_F(PodMountsTest, ADeadMountIsMadeAgain) {

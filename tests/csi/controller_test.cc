@@ -228,8 +228,18 @@ TEST_F(ControllerTest, RefusesBadRequestsByField) {
       {[](auto& r) { r.mutable_capacity_range()->set_required_bytes(-1); }, "capacity range"},
       {[](auto& r) { (*r.mutable_parameters())["typo"] = "x"; }, "'typo'"},
       {[](auto& r) { (*r.mutable_mutable_parameters())["iops"] = "1"; }, "'iops'"},
-      {[](auto& r) { r.mutable_volume_capabilities(0)->mutable_mount()->add_mount_flags("tls"); },
-       "'tls'"},
+      {[](auto& r) { r.mutable_volume_capabilities(0)->mutable_mount()->add_mount_flags("tlsv"); },
+       "'tlsv'"},
+      {[](auto& r) {
+         r.mutable_volume_capabilities(0)->mutable_mount()->add_mount_flags("tls");
+         (*r.mutable_parameters())["encryptInTransit"] = "false";
+       },
+       "Found tls in mountOptions"},
+      {[](auto& r) {
+         auto* mount = r.mutable_volume_capabilities(0)->mutable_mount();
+         mount->add_mount_flags("accesspoint=fsap-0123456789abcdef1");
+       },
+       "leave it out"},
   };
   for (const auto& [change, message] : cases) {
     auto request = Request("a");
@@ -242,6 +252,21 @@ TEST_F(ControllerTest, RefusesBadRequestsByField) {
   range.mutable_capacity_range()->set_limit_bytes(kGiB);
   EXPECT_EQ(Create(range).error_code(), StatusCode::OUT_OF_RANGE);
   EXPECT_TRUE(AccessPoints().empty());
+}
+
+TEST_F(ControllerTest, EncryptionInTransitGoesToTheNodesAsItWasAskedFor) {
+  auto context_of = [&](const std::string& name, const char* value) {
+    auto request = Request(name);
+    if (value != nullptr) (*request.mutable_parameters())["encryptInTransit"] = value;
+    pb::Volume volume;
+    auto status = Create(request, &volume);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    auto found = volume.volume_context().find("encryptInTransit");
+    return found == volume.volume_context().end() ? "" : found->second;
+  };
+  EXPECT_EQ(context_of("a", nullptr), "");
+  EXPECT_EQ(context_of("b", "False"), "false");
+  EXPECT_EQ(context_of("c", "true"), "true");
 }
 
 TEST_F(ControllerTest, EveryAccessModeIsTaken) {
