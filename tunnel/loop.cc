@@ -156,7 +156,10 @@ void Loop::Work() {
     int count = epoll_wait(epoll_.get(), events.data(), kEventsMax, WaitMilliseconds());
     bool posted = false;
     event_pointers_.clear();
-    for (int i = 0; i < count; ++i) event_pointers_.push_back(events[i].data.ptr);
+    for (int i = 0; i < count; ++i) {
+      void* pointer = events[i].data.ptr;  // a copy: epoll_event is packed
+      event_pointers_.push_back(pointer);
+    }
     for (int i = 0; i < count; ++i) {
       if (events[i].data.ptr == nullptr) {
         posted = true;
