@@ -66,6 +66,21 @@ struct LifecycleRules {
   std::string to_ia, to_archive, to_primary;  // EFS's words, such as AFTER_30_DAYS; empty: none
 };
 
+// A client that a server refused, or whose right it took away.
+struct Denial {
+  int64_t seconds = 0;  // since 1970
+  std::string layer, reason;
+  std::string access_point_id;  // empty: the file system itself
+  std::string service_account;  // "namespace/name"; empty: anonymous
+  std::string pod;              // "namespace/name"; empty: not known
+  std::string address;
+};
+
+struct Denials {
+  std::vector<Denial> denials;  // oldest first
+  uint64_t last = 0;            // where to go on
+};
+
 struct ClientPems {
   std::string ca, certificate, key;
   bool operator==(const ClientPems&) const = default;
@@ -100,6 +115,9 @@ class ControlApi {
   // Makes the file system policy exactly this one; empty: none. kInvalid says what is wrong.
   virtual Result<void> SetPolicy(const std::string& address, const std::string& id,
                                  const std::string& policy) = 0;
+  // Those after that sequence; a server that was restarted counts anew, and `last` is smaller.
+  virtual Result<Denials> DescribeDenials(const std::string& address, const std::string& id,
+                                          uint64_t after) = 0;
   // Makes the tags of a file system or access point exactly these.
   virtual Result<void> SetTags(const std::string& address, const std::string& id,
                                const Tags& tags) = 0;

@@ -51,6 +51,22 @@ class GrpcControl : public ControlApi {
                            d.status_message()};
   }
 
+  Result<Denials> DescribeDenials(const std::string& address, const std::string& id,
+                                  uint64_t after) override {
+    pb::DescribeAccessDecisionsRequest request;
+    request.set_file_system_id(id);
+    request.set_denied_only(true);
+    request.set_after(after);
+    pb::DescribeAccessDecisionsResponse response;
+    TRY(Call(address, &pb::Control::Stub::DescribeAccessDecisions, request, response));
+    Denials found{.denials = {}, .last = response.last()};
+    for (const auto& d : response.decisions()) {
+      found.denials.push_back({d.timestamp(), d.layer(), d.reason(), d.access_point_id(),
+                               d.service_account(), d.pod(), d.source_ip()});
+    }
+    return found;
+  }
+
   Result<void> UpdateThroughput(const std::string& address, const std::string& id,
                                 const std::string& mode, double mibps) override {
     pb::UpdateFileSystemRequest request;

@@ -65,15 +65,17 @@ Operator::Operator(Settings settings, kube::Client& client, ControlApi& control,
       mount_target_(context_),
       access_point_(context_),
       lifecycle_policy_(context_),
+      denials_(context_),
       file_system_queue_("FileSystem",
                          [this](const ObjectName& n) { return file_system_.Reconcile(n); }),
       mount_target_queue_("MountTarget",
                           [this](const ObjectName& n) { return mount_target_.Reconcile(n); }),
       access_point_queue_("AccessPoint",
                           [this](const ObjectName& n) { return access_point_.Reconcile(n); }),
-      lifecycle_policy_queue_("LifecyclePolicy", [this](const ObjectName& n) {
-        return lifecycle_policy_.Reconcile(n);
-      }) {
+      lifecycle_policy_queue_(
+          "LifecyclePolicy",
+          [this](const ObjectName& n) { return lifecycle_policy_.Reconcile(n); }),
+      denial_queue_("Denials", [this](const ObjectName& n) { return denials_.Reconcile(n); }) {
   WireFileSystems();
   WireChildren();
   WireVolumes();
@@ -115,6 +117,7 @@ void Operator::AddOwner(const Json& child) {
 void Operator::WireFileSystems() {
   file_systems_.OnChange([this](const Json& fs, bool) {
     file_system_queue_.Add(kube::NameOf(fs));
+    denial_queue_.Add(kube::NameOf(fs));
     AddReferrers(fs);
   });
   mount_targets_.OnChange([this](const Json& mt, bool) {
@@ -209,7 +212,7 @@ void Operator::Lead() {
   std::lock_guard lock(mu_);
   if (stopped_) return;
   for (kube::Controller* queue : {&file_system_queue_, &mount_target_queue_, &access_point_queue_,
-                                  &lifecycle_policy_queue_}) {
+                                  &lifecycle_policy_queue_, &denial_queue_}) {
     queue->Start();
   }
 }
@@ -218,7 +221,7 @@ void Operator::Stop() {
   std::lock_guard lock(mu_);
   stopped_ = true;
   for (kube::Controller* queue : {&file_system_queue_, &mount_target_queue_, &access_point_queue_,
-                                  &lifecycle_policy_queue_}) {
+                                  &lifecycle_policy_queue_, &denial_queue_}) {
     queue->Stop();
   }
   for (Informer* informer : {&file_systems_, &mount_targets_, &access_points_, &lifecycle_policies_,

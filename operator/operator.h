@@ -11,6 +11,7 @@
 
 #include "operator/access_point.h"
 #include "operator/context.h"
+#include "operator/denials.h"
 #include "operator/file_system.h"
 #include "operator/lifecycle_policy.h"
 #include "operator/mount_target.h"
@@ -64,9 +65,10 @@ class Operator {
   MountTargetReconciler mount_target_;
   AccessPointReconciler access_point_;
   LifecyclePolicyReconciler lifecycle_policy_;
+  DenialReporter denials_;
   // Last, so that they end before what they use.
   kube::Controller file_system_queue_, mount_target_queue_, access_point_queue_,
-      lifecycle_policy_queue_;
+      lifecycle_policy_queue_, denial_queue_;
 };
 
 }  // namespace tarn::op

@@ -26,6 +26,20 @@ Result<FileSystemFacts> FakeControl::DescribeFileSystem(const std::string&, cons
   return facts;
 }
 
+Result<Denials> FakeControl::DescribeDenials(const std::string&, const std::string&,
+                                             uint64_t after) {
+  std::lock_guard lock(mu_);
+  TRY(Enter());
+  Denials found{.denials = {}, .last = denials_.size()};
+  for (uint64_t i = after; i < denials_.size(); ++i) found.denials.push_back(denials_[i]);
+  return found;
+}
+
+void FakeControl::SetDenials(std::vector<Denial> denials) {
+  std::lock_guard lock(mu_);
+  denials_ = std::move(denials);
+}
+
 Result<void> FakeControl::UpdateThroughput(const std::string&, const std::string&,
                                            const std::string& mode, double mibps) {
   std::lock_guard lock(mu_);

@@ -38,6 +38,8 @@ class FakeControl : public ControlApi {
                             const LifecycleRules& rules) override;
   Result<void> SetPolicy(const std::string& address, const std::string& id,
                          const std::string& policy) override;
+  Result<Denials> DescribeDenials(const std::string& address, const std::string& id,
+                                  uint64_t after) override;
   Result<void> SetTags(const std::string& address, const std::string& id,
                        const Tags& tags) override;
 
@@ -57,6 +59,8 @@ class FakeControl : public ControlApi {
   void PutPolicy(const std::string& id, const std::string& policy);
   std::string throughput_mode();
   bool has_credentials();
+  // What all servers tell from now on; a sequence is a place in it.
+  void SetDenials(std::vector<Denial> denials);
   // Called before each call; an error of it is the call's. For crash tests.
   void SetGate(std::function<Result<void>()> gate);
 
@@ -68,6 +72,7 @@ class FakeControl : public ControlApi {
   bool down_ = false;
   bool roots_deleted_ = false;
   std::string error_;
+  std::vector<Denial> denials_;
   ClientPems pems_;
   uint64_t size_ = 0;
   std::string mode_ = "elastic";
