@@ -44,7 +44,7 @@ void ShowPolicy(Session& session, const pb::FileSystemPolicyDescription& descrip
 struct TestFlags {
   std::string id, file;
   std::string principal = kAnonymous;
-  std::string pod, source_ip, access_point, time;
+  std::string pod, issuer, source_ip, access_point, time;
   std::vector<std::string> groups, actions;
   bool tls = false;
   bool direct = false;
@@ -111,12 +111,17 @@ struct Connection {
 Result<void> Describe(const TestFlags& flags, const Subject& subject, Connection& connection) {
   policy::Request& request = connection.request;
   std::string space = flags.principal.substr(0, flags.principal.find('/'));
-  if (flags.principal != kAnonymous) {
+  if (flags.principal.starts_with("arn:")) {
+    request.aws_principal = flags.principal;
+  } else if (flags.principal != kAnonymous) {
     if (space.empty() || space.size() + 1 >= flags.principal.size()) {
-      return Error(Code::kInvalid, "--principal '" + flags.principal +
-                                       "': write NAMESPACE/NAME of a ServiceAccount, or anonymous");
+      return Error(Code::kInvalid,
+                   "--principal '" + flags.principal +
+                       "': write NAMESPACE/NAME of a ServiceAccount (of another cluster "
+                       "CLUSTER:NAMESPACE/NAME), an ARN, or anonymous");
     }
     request.service_account = flags.principal;
+    request.issuer = flags.issuer;
     connection.groups = flags.groups;
     if (connection.groups.empty()) connection.groups = policy::GroupsOf(space);
     request.groups = connection.groups;
@@ -263,13 +268,16 @@ void AddTest(CLI::App& app, Action& chosen) {
   test->add_option("id", flags->id,
                    "fs-..., or its ARN: whose policy; with --file, whose it is to be");
   test->add_option("--file,-f", flags->file, "Test this policy, without a server; - is stdin");
-  test->add_option("--principal,-p", flags->principal, "NAMESPACE/NAME of a ServiceAccount")
+  test->add_option("--principal,-p", flags->principal,
+                   "NAMESPACE/NAME of a ServiceAccount, of another cluster CLUSTER:NAMESPACE/NAME; "
+                   "or the ARN of who has an access key")
       ->capture_default_str();
   test->add_option("--action,-a", flags->actions, "mount, write, root; may be repeated [all]");
   test->add_option("--source-ip", flags->source_ip, "The client's address");
   test->add_flag("--tls", flags->tls, "Encrypted in transit");
   test->add_option("--access-point", flags->access_point, "fsap-...");
   test->add_option("--pod", flags->pod, "NAME, or NAMESPACE/NAME");
+  test->add_option("--issuer", flags->issuer, "Of the ServiceAccount's token");
   test->add_option("--group", flags->groups,
                    "Of the ServiceAccount; may be repeated [its usual ones]");
   test->add_option("--time", flags->time, "2026-11-27T15:04:05Z, or seconds since 1970 [now]");

@@ -13,6 +13,7 @@ namespace {
 using nfs4::Rights;
 using ExportPtr = std::shared_ptr<const nfs4::Export>;
 
+constexpr size_t kRegionOfArn = 3;       // of the parts of SplitArn
 constexpr int64_t kTimeStepSeconds = 1;  // how long a decision holds that depends on the time
 
 // No call is run without it: it is what Admit gave.
@@ -43,6 +44,41 @@ Result<void> AccessControl::CheckBinding(const rpc::Peer& peer,
   return Ok();
 }
 
+Result<void> AccessControl::AddAccount(const rpc::Security& security, const std::string& token,
+                                       Facts& facts) {
+  // Before TLS 1.3 certificates pass in the clear, and a token that others have read is no proof.
+  if (security.protocol != "TLSv1.3") {
+    return Error(Code::kUnauthenticated, "a token counts only over TLS 1.3");
+  }
+  auto issuers = trusted_.issuers ? trusted_.issuers() : nullptr;
+  if (!issuers) return Error(Code::kUnauthenticated, "no issuer of tokens is trusted here");
+  auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now());
+  TRY(auto account, issuers->Verify(token, now));
+  facts.issuer = account.issuer;
+  std::string space = account.Qualified(account.name_space);
+  facts.account_name = space + "/" + account.name;
+  facts.groups = policy::GroupsOf(space);
+  if (!account.pod.empty()) facts.pod_name = space + "/" + account.pod;
+  facts.pod_uid = account.pod_uid;
+  return Ok();
+}
+
+// Unlike a token it is no secret: it is of use only to who has the certificate's key.
+Result<void> AccessControl::AddPrincipal(const rpc::Peer& peer, const tls::SigV4Claim& claim,
+                                         Facts& facts) {
+  auto keys = trusted_.access_keys ? trusted_.access_keys() : nullptr;
+  if (!keys) return Ok();
+  TRY(ExportPtr root, exports_.Root(peer.listener));
+  auto arn = policy::SplitArn(root->file_system_arn);
+  if (!arn) return Error(Code::kInternal, "the file system has no region");
+  std::chrono::sys_seconds now(std::chrono::duration_cast<std::chrono::seconds>(clock_.Now()));
+  identity::AccessKeys::Signed about{.public_key = peer.security->certificate->public_key,
+                                     .file_system_id = policy::IdOfArn(root->file_system_arn),
+                                     .region = (*arn)[kRegionOfArn]};
+  TRY(facts.aws_principal, keys->Verify(claim, about, now));
+  return Ok();
+}
+
 Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& peer) {
   Facts facts{.source_ip = IpAddress::Parse(peer.address),
               .secure_transport = peer.security != nullptr};
@@ -53,20 +89,10 @@ Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& pee
   TRY(CheckBinding(peer, claims));
   facts.file_system = claims.file_system_id.value_or("");
   facts.access_point = claims.access_point_id.value_or("");
-  if (claims.token) {
-    // Before TLS 1.3 certificates pass in the clear, and a token that others have read is no proof.
-    if (peer.security->protocol != "TLSv1.3") {
-      return Error(Code::kUnauthenticated, "a token counts only over TLS 1.3");
-    }
-    auto issuers = issuers_ ? issuers_() : nullptr;
-    if (!issuers) return Error(Code::kUnauthenticated, "no issuer of tokens is trusted here");
-    auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now());
-    TRY(auto account, issuers->Verify(*claims.token, now));
-    facts.issuer = account.issuer;
-    facts.account_name = account.name_space + "/" + account.name;
-    facts.groups = policy::GroupsOf(account.name_space);
-    if (!account.pod.empty()) facts.pod_name = account.name_space + "/" + account.pod;
-    facts.pod_uid = account.pod_uid;
+  if (claims.token) TRY(AddAccount(*peer.security, *claims.token, facts));
+  if (claims.sigv4) TRY(AddPrincipal(peer, *claims.sigv4, facts));
+  if (!facts.account_name.empty() && !facts.aws_principal.empty()) {
+    return Error(Code::kUnauthenticated, "its certificate is of two, by a token and a signature");
   }
   return std::make_shared<Connection>(std::move(facts));
 }
@@ -145,17 +171,18 @@ void AccessControl::Record(const rpc::Peer& peer, const Target& target, const Ve
   const Rights& rights = verdict.rights;
   if (!rights.mount && rights.pass) return;  // on its way to an access point
   const Facts& facts = ConnectionOf(peer).facts();
-  journal_.Add({.granted = rights.mount,
-                .layer = verdict.layer,
-                .reason = verdict.reason,
-                .file_system_id = std::string(policy::IdOfArn(target.file_system_arn)),
-                .access_point_id = std::string(policy::IdOfArn(target.access_point_arn)),
-                .service_account = facts.account_name,
-                .pod = facts.pod_name,
-                .address = peer.address,
-                .transport = TransportOf(peer),
-                .write = rights.write,
-                .root = rights.root});
+  journal_.Add(
+      {.granted = rights.mount,
+       .layer = verdict.layer,
+       .reason = verdict.reason,
+       .file_system_id = std::string(policy::IdOfArn(target.file_system_arn)),
+       .access_point_id = std::string(policy::IdOfArn(target.access_point_arn)),
+       .service_account = facts.account_name.empty() ? facts.aws_principal : facts.account_name,
+       .pod = facts.pod_name,
+       .address = peer.address,
+       .transport = TransportOf(peer),
+       .write = rights.write,
+       .root = rights.root});
 }
 
 AccessControl::Verdict AccessControl::Decide(const Connection& connection, const Target& target,
@@ -172,8 +199,10 @@ AccessControl::Verdict AccessControl::Decide(const Connection& connection, const
                       (facts.access_point.empty() ? facts.file_system : facts.access_point)};
   }
   policy::Request request{.service_account = facts.account_name,
+                          .issuer = facts.issuer,
                           .pod = facts.pod_name,
                           .groups = facts.groups,
+                          .aws_principal = facts.aws_principal,
                           .source_ip = facts.source_ip,
                           .secure_transport = facts.secure_transport,
                           .file_system_arn = target.file_system_arn,

@@ -2,8 +2,9 @@
 //
 // Between the NFS server and what it serves: it shows the exports of server/control as one
 // connection may see them. Of the layers that must all allow, these are its own:
-//   identity     a ServiceAccount token in the client's certificate is verified; one that is not
-//                genuine ends the connection. No token: an anonymous client.
+//   identity     a ServiceAccount token in the client's certificate is verified, or a signature by
+//                an access key; one that is not genuine ends the connection. None: an anonymous
+//                client.
 //   binding      a certificate that names a file system is for that one alone, also when the
 //                listener leads to another one later; one that names an access point leads into
 //                that one, and nothing else can be reached.
@@ -33,6 +34,7 @@
 #include "server/access/connection.h"
 #include "server/audit/journal.h"
 #include "server/control/exports.h"
+#include "server/identity/access_keys.h"
 #include "server/identity/token_issuers.h"
 #include "server/nfs4/exports.h"
 #include "server/policy/table.h"
@@ -42,13 +44,18 @@ namespace tarn::access {
 
 class AccessControl final : public nfs4::Exports, public rpc::Gate {
  public:
-  // Whose tokens count now; null: nobody's. Called at the beginning of connections that show one.
-  using Issuers = std::function<std::shared_ptr<const identity::TokenIssuers>()>;
-  AccessControl(control::ExportTable& exports, const policy::Table& policies, Issuers issuers,
+  // What counts as a proof now; called at the beginning of connections that show one.
+  struct Trusted {
+    // Null, or none: no token does, and who shows one is refused.
+    std::function<std::shared_ptr<const identity::TokenIssuers>()> issuers;
+    // None: signatures are not looked at.
+    std::function<std::shared_ptr<const identity::AccessKeys>()> access_keys;
+  };
+  AccessControl(control::ExportTable& exports, const policy::Table& policies, Trusted trusted,
                 const Clock& clock, audit::Journal& journal)
       : exports_(exports),
         policies_(policies),
-        issuers_(std::move(issuers)),
+        trusted_(std::move(trusted)),
         clock_(clock),
         journal_(journal) {}
 
@@ -85,6 +92,8 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
   };
   Result<std::shared_ptr<Connection>> Identify(const rpc::Peer& peer);
   Result<void> CheckBinding(const rpc::Peer& peer, const tls::CertificateIdentity& claims);
+  Result<void> AddAccount(const rpc::Security& security, const std::string& token, Facts& facts);
+  Result<void> AddPrincipal(const rpc::Peer& peer, const tls::SigV4Claim& claim, Facts& facts);
   struct Verdict {
     nfs4::Rights rights;
     audit::Layer layer = audit::Layer::kPolicy;
@@ -97,7 +106,7 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
 
   control::ExportTable& exports_;
   const policy::Table& policies_;
-  const Issuers issuers_;
+  const Trusted trusted_;
   const Clock& clock_;
   audit::Journal& journal_;
 };

@@ -4,8 +4,11 @@ namespace tarn::access {
 
 rpc::PeerIdentity IdentityOf(const Facts& facts) {
   if (!facts.secure_transport) return {};
-  const std::array<std::string_view, 6> fields{"tls",        facts.file_system,  facts.access_point,
-                                               facts.issuer, facts.account_name, facts.pod_uid};
+  // Not the issuer: a cluster may change its own, and its accounts' names say which cluster's they
+  // are.
+  const std::array<std::string_view, 6> fields{
+      "tls",         facts.file_system,  facts.access_point, facts.account_name,
+      facts.pod_uid, facts.aws_principal};
   return rpc::PeerIdentity::Of(fields);
 }
 

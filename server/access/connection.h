@@ -21,13 +21,15 @@ namespace tarn::access {
 struct Facts {
   std::optional<IpAddress> source_ip = std::nullopt;
   bool secure_transport = false;
-  std::string issuer = {};               // of the account; empty: anonymous
-  std::string account_name = {};         // verified: "namespace/name"; empty: anonymous
+  std::string issuer = {};  // of the account's token
+  // Verified: "namespace/name", of another cluster "cluster:namespace/name"; empty: none.
+  std::string account_name = {};
   std::vector<std::string> groups = {};  // as Kubernetes puts every ServiceAccount into them
-  std::string pod_name = {};             // "namespace/name"; empty: not known
+  std::string pod_name = {};             // "namespace/name", likewise; empty: not known
   std::string pod_uid = {};
-  std::string file_system = {};   // "fs-…" that it is bound to; empty: none
-  std::string access_point = {};  // "fsap-…" that it is bound to; empty: none
+  std::string aws_principal = {};  // verified: the ARN of who has the access key; empty: none
+  std::string file_system = {};    // "fs-…" that it is bound to; empty: none
+  std::string access_point = {};   // "fsap-…" that it is bound to; empty: none
 };
 
 // Whose state the clients are that come by such a connection (server/nfs4/state/client_key.h). A

@@ -73,9 +73,11 @@ TEST_F(IdentityTest, ARenewedCertificateGoesOn) {
   EXPECT_EQ(after->Read(file->fh, file->state, 0, 1).status, nfs4::NFS4_OK);
 }
 
-TEST_F(IdentityTest, TwoIssuersMayNameTheSameAccount) {
+TEST_F(IdentityTest, TwoClustersMayNameTheSameAccount) {
   identity::TokenMaker other("ES256", "https://other.test");
-  json file = {{"issuers", {cluster_.Entry(), other.Entry()}}};
+  json entry = other.Entry();
+  entry["cluster"] = "other";
+  json file = {{"issuers", {cluster_.Entry(), entry}}};
   issuers_ = identity::TokenIssuers::Parse(file.dump()).value();
   auto here = Connect(OfNode(As(PodToken("a", "web", "1"))));
   json claims = other.Claims("a", "web");
@@ -84,6 +86,26 @@ TEST_F(IdentityTest, TwoIssuersMayNameTheSameAccount) {
   auto there = Connect(OfNode(As(other.Sign(claims))));
   EXPECT_NE(here->client_id(), there->client_id());
   EXPECT_EQ(UseSession(*there, *here), nfs4::NFS4ERR_BADSESSION);
+  // Whatever names it, the policy means this cluster's, unless it names the other one.
+  for (const char* own :
+       {R"("Principal": {"ServiceAccount": "a/web"})", R"("Principal": {"ServiceAccount": "a/*"})",
+        R"("Principal": "*", "Condition": {"StringEquals": {"tarn:Namespace": "a"}})",
+        R"("Principal": "*", "Condition": {"StringEquals":
+                              {"tarn:ServiceAccount": "a/web"}})",
+        R"("Principal": "*", "Condition": {"StringLike": {"tarn:Pod": "a/*"}})",
+        R"("Principal": "*", "Condition": {"ForAnyValue:StringEquals":
+                              {"tarn:Groups": "system:serviceaccounts:a"}})",
+        R"("Principal": "*", "Condition": {"StringEquals":
+                              {"tarn:Issuer": "https://cluster.test"}})"}) {
+    PutPolicy(std::string(R"({"Version": "2012-10-17", "Statement": {"Effect": "Allow",
+        "Action": "*", )") +
+              own + "}}");
+    EXPECT_EQ(RootOf(*here), nfs4::NFS4_OK) << own;
+    EXPECT_EQ(RootOf(*there), nfs4::NFS4ERR_ACCESS) << own;
+  }
+  PutPreset({.writers = {"other:a/web"}});
+  EXPECT_EQ(RootOf(*here), nfs4::NFS4ERR_ACCESS);
+  EXPECT_EQ(RootOf(*there), nfs4::NFS4_OK);
 }
 
 // The default listener leads to whichever file system there is.

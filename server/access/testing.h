@@ -29,8 +29,10 @@ class AccessTest : public ::testing::Test {
     issuers_ = identity::TokenIssuers::Parse(cluster_.File()).value();
     manager_ = control::Manager::Open(*engine_, SystemClock(), {}).value();
     access_ = std::make_unique<AccessControl>(
-        manager_->exports(), manager_->policies(), [this] { return issuers_; }, SystemClock(),
-        journal_);
+        manager_->exports(), manager_->policies(),
+        AccessControl::Trusted{.issuers = [this] { return issuers_; },
+                               .access_keys = [this] { return access_keys_; }},
+        SystemClock(), journal_);
     nfs_ = nfs4::Server::Start({}, *access_, engine_->records(), SystemClock()).value();
     rpc_ =
         rpc::Server::Start({}, *nfs_, {.tls = certificates_.Open(), .gate = access_.get()}).value();
@@ -135,6 +137,7 @@ class AccessTest : public ::testing::Test {
   identity::TokenMaker cluster_;
   rpc::testing::TlsDir certificates_;
   std::shared_ptr<const identity::TokenIssuers> issuers_;
+  std::shared_ptr<const identity::AccessKeys> access_keys_;  // null: signatures are not looked at
   std::unique_ptr<vfs::Engine> engine_ = engine::NewMemoryEngine(SystemClock());
   std::unique_ptr<control::Manager> manager_;
   std::unique_ptr<AccessControl> access_;

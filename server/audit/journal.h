@@ -34,8 +34,9 @@ struct Access {
   std::string reason = {};           // for people: the rule that decided
   std::string file_system_id = {};   // "fs-…"; empty: not known yet
   std::string access_point_id = {};  // "fsap-…"; empty: the file system itself
-  std::string service_account = {};  // "namespace/name"; empty: anonymous
-  std::string pod = {};              // "namespace/name"; empty: not known
+  // "namespace/name"; or the ARN of who has an access key; empty: anonymous.
+  std::string service_account = {};
+  std::string pod = {};  // "namespace/name"; empty: not known
   std::string address = {};
   std::string transport = {};  // "TLSv1.3", or "plain"
   bool write = false;          // what was granted besides mounting

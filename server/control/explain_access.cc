@@ -260,8 +260,10 @@ Result<v1::ExplainAccessResponse> Manager::ExplainAccess(const v1::ExplainAccess
   const int64_t now = NowSeconds();
   const policy::Rights rights =
       policy::Decide(policy.get(), {.service_account = account,
+                                    .issuer = {},
                                     .pod = request.pod(),
                                     .groups = groups,
+                                    .aws_principal = {},
                                     .source_ip = source,
                                     .secure_transport = request.secure_transport(),
                                     .file_system_arn = fs_arn,

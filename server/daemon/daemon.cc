@@ -119,15 +119,21 @@ Result<void> Daemon::OpenEngine() {
 }
 
 Result<void> Daemon::StartAccess() {
-  access::AccessControl::Issuers issuers;
+  access::AccessControl::Trusted trusted;
   if (!options_.token_issuers.empty()) {
-    auto file = identity::IssuersFile::Open(options_.token_issuers);
+    auto file = identity::WatchedFile<identity::TokenIssuers>::Open(options_.token_issuers);
     if (!file.ok()) return Of("--token-issuers", file.error());
     issuers_ = std::move(file).value();
-    issuers = [this] { return issuers_->Current(); };
+    trusted.issuers = [this] { return issuers_->Current(); };
+  }
+  if (!options_.access_keys.empty()) {
+    auto file = identity::WatchedFile<identity::AccessKeys>::Open(options_.access_keys);
+    if (!file.ok()) return Of("--access-keys", file.error());
+    access_keys_ = std::move(file).value();
+    trusted.access_keys = [this] { return access_keys_->Current(); };
   }
   access_ = std::make_unique<access::AccessControl>(manager_->exports(), manager_->policies(),
-                                                    std::move(issuers), clock_, journal_);
+                                                    std::move(trusted), clock_, journal_);
   return Ok();
 }
 

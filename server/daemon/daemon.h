@@ -11,7 +11,7 @@
 #include "server/access/access_control.h"
 #include "server/control/manager.h"
 #include "server/daemon/options.h"
-#include "server/identity/issuers_file.h"
+#include "server/identity/watched_file.h"
 #include "server/keys/key_ring.h"
 #include "server/nfs4/server.h"
 #include "server/rpc/server.h"
@@ -52,7 +52,8 @@ class Daemon {
   std::unique_ptr<keys::KeyRing> keys_;
   std::unique_ptr<vfs::Engine> engine_;
   std::unique_ptr<control::Manager> manager_;
-  std::unique_ptr<identity::IssuersFile> issuers_;
+  std::unique_ptr<identity::WatchedFile<identity::TokenIssuers>> issuers_;
+  std::unique_ptr<identity::WatchedFile<identity::AccessKeys>> access_keys_;
   std::unique_ptr<access::AccessControl> access_;
   std::unique_ptr<nfs4::Server> nfs_;
   std::unique_ptr<rpc::Server> rpc_;

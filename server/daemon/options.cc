@@ -89,6 +89,9 @@ void AddFlags(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--token-issuers", options.token_issuers,
                  "File with the issuers of the ServiceAccount tokens that count; re-read when it "
                  "changes");
+  app.add_option("--access-keys", options.access_keys,
+                 "File with the access keys whose signatures (SigV4) in client certificates count; "
+                 "re-read when it changes");
   app.add_option("--http-listen", options.http_listen,
                  "ADDR:PORT of /healthz, /readyz and /metrics");
   app.add_option("--lease", raw.lease, "NFS lease in seconds")->capture_default_str();

@@ -36,6 +36,7 @@ struct Options {
   std::string tls_dir;
   TlsUse tls = TlsUse::kOff;
   std::string token_issuers;
+  std::string access_keys;
   std::string http_listen;
   std::chrono::seconds lease{30};
   std::chrono::hours scrub_every{0};    // 0: only when asked

@@ -17,6 +17,7 @@ using nlohmann::json;
 
 constexpr std::string_view kAlgorithms[] = {"RS256", "RS384", "RS512", "PS256", "PS384",
                                             "PS512", "ES256", "ES384", "ES512"};
+constexpr std::string_view kClusterLetters = "abcdefghijklmnopqrstuvwxyz0123456789-";
 constexpr size_t kRsaBytesMin = 2048 / 8;
 
 struct FreeJson {
@@ -126,7 +127,9 @@ Result<void> FillIn(const json& claims, ServiceAccount& account) {
   account.pod = Text(Member(kubernetes, "pod"), "name");
   account.pod_uid = Text(Member(kubernetes, "pod"), "uid");
   account.node = Text(Member(kubernetes, "node"), "name");
-  if (account.name_space.empty() || account.name.empty()) {
+  // Kubernetes lets no name have these; they part names in policies.
+  bool odd = account.name_space.find_first_of("/:") != std::string::npos;
+  if (account.name_space.empty() || account.name.empty() || odd) {
     return Refuse("names no namespace and ServiceAccount (kubernetes.io)");
   }
   // Both say it, and Kubernetes itself goes by this one.
@@ -134,6 +137,19 @@ Result<void> FillIn(const json& claims, ServiceAccount& account) {
     return Refuse("has a subject (sub) that is not its ServiceAccount");
   }
   return Ok();
+}
+
+// Whose accounts an issuer's are.
+Result<std::string> ClusterOf(const json& entry, bool first, const std::string& where) {
+  const json& cluster = Member(entry, "cluster");
+  if (first && cluster.is_null()) return std::string();
+  bool good = cluster.is_string() && cluster.get_ref<const std::string&>().find_first_not_of(
+                                         kClusterLetters) == std::string::npos;
+  if (good) return cluster.get<std::string>();
+  return Error(Code::kInvalid,
+               where +
+                   ".cluster must say whose accounts these are: a name of a-z, 0-9 and -, "
+                   "or \"\" for this cluster's own");
 }
 
 }  // namespace
@@ -145,6 +161,7 @@ struct TokenIssuers::Issuer {
     Jansson key;
   };
   std::string name;
+  std::string cluster;  // empty: this one
   std::string audience;
   std::vector<Key> keys;
 
@@ -216,6 +233,7 @@ Result<std::shared_ptr<const TokenIssuers>> TokenIssuers::Parse(std::string_view
   for (size_t i = 0; i < issuers.size(); ++i) {
     std::string where = "issuers[" + std::to_string(i) + "]";
     TRY(Issuer issuer, ParseIssuer(issuers[i].dump(), where));
+    TRY(issuer.cluster, ClusterOf(issuers[i], i == 0, where));
     std::string name = issuer.name;
     auto made = std::make_unique<const Issuer>(std::move(issuer));
     if (!all->issuers_.emplace(name, std::move(made)).second) {
@@ -252,6 +270,7 @@ Result<ServiceAccount> TokenIssuers::Verify(std::string_view token,
   }
   ServiceAccount account;
   account.issuer = issuer.name;
+  account.cluster = issuer.cluster;
   TRY(CheckTimes(claims, now, account));
   TRY(FillIn(claims, account));
   return account;

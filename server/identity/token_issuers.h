@@ -13,6 +13,11 @@
 //   {"issuers": [{"issuer": "https://kubernetes.default.svc", "audience": "tarn.dev",
 //                 "jwks": {"keys": [...]}}]}
 //
+// Two clusters may both have a namespace "a" with a ServiceAccount "web", and neither is the other.
+// The first issuer is this cluster's own; each further one says in "cluster" whose it is: a name,
+// which then is part of all its accounts' names, or "" for one more of this cluster's (an API
+// server that changes its issuer has two for a while).
+//
 // Threads: any; immutable. Errors never hold a part of a token.
 #pragma once
 
@@ -36,6 +41,8 @@ inline constexpr std::chrono::seconds kClockSkew{30};
 
 class TokenIssuers {
  public:
+  static constexpr std::string_view kWhat = "the file of token issuers";
+
   // kInvalid names the field at fault. Keys of a kind that is not accepted are left out; an issuer
   // without any other is kInvalid.
   static Result<std::shared_ptr<const TokenIssuers>> Parse(std::string_view file);

@@ -20,6 +20,15 @@ std::shared_ptr<const TokenIssuers> Trust(const TokenMaker& maker) {
   return *issuers;
 }
 
+std::string FileOf(const std::vector<json>& issuers) {
+  return json({{"issuers", issuers}}).dump();
+}
+
+json InCluster(json issuer, const json& cluster) {
+  issuer["cluster"] = cluster;
+  return issuer;
+}
+
 // The message says what is wrong and holds nothing of the token.
 void ExpectRefused(const Result<ServiceAccount>& result, const std::string& why,
                    const std::string& token = "") {
@@ -97,7 +106,7 @@ TEST(TokenIssuers, TheKeyIsOneOfTheIssuersOwn) {
   TokenMaker cluster, other;
   TokenMaker second("ES256", "https://second.test");
   auto issuers =
-      TokenIssuers::Parse(json({{"issuers", {cluster.Entry(), second.Entry()}}}).dump()).value();
+      TokenIssuers::Parse(FileOf({cluster.Entry(), InCluster(second.Entry(), "two")})).value();
   std::string good = cluster.Sign(cluster.Claims("shop", "web"));
   std::string forged = other.Sign(cluster.Claims("shop", "web"));
   ExpectRefused(issuers->Verify(forged, kNow), "not signed by a key of its issuer", forged);
@@ -116,6 +125,35 @@ TEST(TokenIssuers, TheKeyIsOneOfTheIssuersOwn) {
     auto verified = issuers->Verify(changed, kNow);
     // The last digit of a part may have bits that mean nothing.
     EXPECT_TRUE(!verified || verified->UserName() == "system:serviceaccount:shop:web");
+  }
+}
+
+TEST(TokenIssuers, EachFurtherIssuerSaysWhoseItIs) {
+  TokenMaker own, changed("ES256", "https://new.test"), other("ES256", "https://other.test");
+  auto issuers = TokenIssuers::Parse(
+      FileOf({own.Entry(), InCluster(changed.Entry(), ""), InCluster(other.Entry(), "east-1")}));
+  ASSERT_TRUE(issuers.ok()) << issuers.error().ToString();
+  auto space = [&](const TokenMaker& maker) {
+    auto account = (*issuers)->Verify(maker.Sign(maker.Claims("shop", "web")), kNow).value();
+    return account.Qualified(account.name_space);
+  };
+  EXPECT_EQ(space(own), "shop");
+  EXPECT_EQ(space(changed), "shop");
+  EXPECT_EQ(space(other), "east-1:shop");
+  for (const json& second : {other.Entry(), InCluster(other.Entry(), "East"),
+                             InCluster(other.Entry(), "a/b"), InCluster(other.Entry(), 1)}) {
+    auto refused = TokenIssuers::Parse(FileOf({own.Entry(), second}));
+    ASSERT_EQ(refused.code(), Code::kInvalid);
+    EXPECT_NE(refused.error().message().find("issuers[1].cluster"), std::string::npos);
+  }
+}
+
+// What parts names in policies is in no name.
+TEST(TokenIssuers, ANamespaceIsNoPath) {
+  TokenMaker cluster;
+  for (const char* name_space : {"a/b", "east:a"}) {
+    ExpectRefused(Trust(cluster)->Verify(cluster.Sign(cluster.Claims(name_space, "web")), kNow),
+                  "names no namespace");
   }
 }
 
@@ -183,7 +221,7 @@ TEST(TokenIssuers, ErrorsOfTheFileNameTheField) {
     return parsed.ok() ? "" : parsed.error().message();
   };
   auto one = [&](const char* field, const json& value) {
-    json entry = cluster.Entry();
+    json entry = InCluster(cluster.Entry(), "");
     entry[field] = value;
     return fault({{"issuers", {cluster.Entry(), entry}}});
   };

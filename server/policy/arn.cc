@@ -31,6 +31,11 @@ std::string_view IdOfArn(std::string_view arn) {
   return slash == arn.npos ? arn : arn.substr(slash + 1);
 }
 
+std::string_view AccountOfArn(std::string_view arn) {
+  auto parts = SplitArn(arn);
+  return parts ? (*parts)[4] : std::string_view();
+}
+
 std::optional<std::array<std::string_view, kArnParts>> SplitArn(std::string_view text) {
   std::array<std::string_view, kArnParts> parts;
   size_t part = 0, begin = 0;

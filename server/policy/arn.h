@@ -20,6 +20,9 @@ std::optional<std::string> AccessPointArnBeside(std::string_view file_system_arn
 // "fs-…" of an ARN: what stands behind its last slash.
 std::string_view IdOfArn(std::string_view arn);
 
+// The account of an ARN; empty: none is in it.
+std::string_view AccountOfArn(std::string_view arn);
+
 // "arn", partition, service, region, account, and all the rest, colons included. Colons within
 // "${…}" do not count. nullopt: there are fewer.
 inline constexpr size_t kArnParts = 6;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/policy/arn.h"
+
 namespace tarn::policy {
 namespace {
 
@@ -16,6 +18,9 @@ constexpr std::array kKeys{
     KeyInfo{"elasticfilesystem:AccessedViaMountTarget", KeyType::kBool},
     KeyInfo{"tarn:Namespace", KeyType::kString},
     KeyInfo{"tarn:ServiceAccount", KeyType::kString},
+    KeyInfo{"tarn:Issuer", KeyType::kString},
+    KeyInfo{"aws:PrincipalArn", KeyType::kArn},
+    KeyInfo{"aws:PrincipalAccount", KeyType::kString},
     KeyInfo{"tarn:Pod", KeyType::kString},
     KeyInfo{"tarn:Groups", KeyType::kStrings},
 };
@@ -27,6 +32,16 @@ char Lower(char c) {
 
 std::string_view NamespaceOf(std::string_view service_account) {
   return service_account.substr(0, service_account.find('/'));
+}
+
+std::string_view PrincipalTypeOf(const Request& request) {
+  if (!request.service_account.empty()) return "ServiceAccount";
+  if (request.anonymous()) return "Anonymous";
+  auto parts = SplitArn(request.aws_principal);
+  if (parts && parts->back().starts_with("user/")) return "User";
+  bool role =
+      parts && (parts->back().starts_with("role/") || parts->back().starts_with("assumed-role/"));
+  return role ? "AssumedRole" : "Account";
 }
 
 // Of the keys that are a string of the request; empty: absent.
@@ -41,7 +56,13 @@ std::string_view Plain(Key key, const Request& request) {
     case Key::kPod:
       return request.pod;
     case Key::kPrincipalType:
-      return request.anonymous() ? "Anonymous" : "ServiceAccount";
+      return PrincipalTypeOf(request);
+    case Key::kIssuer:
+      return request.issuer;
+    case Key::kPrincipalArn:
+      return request.aws_principal;
+    case Key::kPrincipalAccount:
+      return AccountOfArn(request.aws_principal);
     default:
       return {};
   }

@@ -21,6 +21,9 @@ enum class Key : uint8_t {
   kAccessedViaMountTarget,
   kNamespace,
   kServiceAccount,
+  kIssuer,
+  kPrincipalArn,
+  kPrincipalAccount,
   kPod,
   kGroups,
 };

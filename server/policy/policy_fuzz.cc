@@ -23,7 +23,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto control = static_cast<unsigned>(*data);
   bytes.remove_prefix(1);
   Request request;
-  request.service_account = TakeWord(bytes);
+  std::string_view who = TakeWord(bytes);
+  (control & 32u ? request.aws_principal : request.service_account) = who;
+  if ((control & 64u) != 0) request.issuer = who;
   request.pod = TakeWord(bytes);
   request.access_point_arn = TakeWord(bytes);
   request.source_ip = IpAddress::Parse(TakeWord(bytes));

@@ -9,7 +9,8 @@ import pathlib
 import random
 import sys
 
-ACCOUNTS = ["*", "a/*", "a/web", ["a/db", "b/x.y"]]
+ACCOUNTS = ["*", "a/*", "a/web", ["a/db", "b/x.y"], "east:a/web", "east:*"]
+USERS = ["arn:aws:iam::111122223333:user/u", ["111122223333", "arn:aws:iam::111122223333:root"]]
 ACTIONS = ["*", "elasticfilesystem:ClientMount", "elasticfilesystem:Client*",
            ["elasticfilesystem:clientwrite", "elasticfilesystem:ClientRoot??????"]]
 RESOURCES = ["*", "fs-1", "fsap-${tarn:Namespace, 'x'}", "arn:aws:elasticfilesystem:*",
@@ -32,7 +33,9 @@ CONDITIONS = [
 
 def statement(source):
     made = {"Effect": source.choice(["Allow", "Deny"])}
-    made[source.choice(["Principal", "NotPrincipal"])] = {"ServiceAccount": source.choice(ACCOUNTS)}
+    kind = source.choice(["ServiceAccount", "ServiceAccount", "AWS"])
+    made[source.choice(["Principal", "NotPrincipal"])] = {
+        kind: source.choice(USERS if kind == "AWS" else ACCOUNTS)}
     if source.random() < 0.3:
         made.pop("NotPrincipal", None)
         made["Principal"] = source.choice(["*", {"AWS": "*"}])

@@ -53,9 +53,13 @@ class Generator {
   }
 
  private:
-  static constexpr const char* kAccounts[] = {"{'ServiceAccount':'*'}", "{'ServiceAccount':'a/*'}",
+  static constexpr const char* kAccounts[] = {"{'ServiceAccount':'*'}",
+                                              "{'ServiceAccount':'a/*'}",
                                               "{'ServiceAccount':'a/web'}",
-                                              "{'ServiceAccount':['a/db','b/*']}"};
+                                              "{'ServiceAccount':['a/db','b/*']}",
+                                              "{'ServiceAccount':['east:a/web','west:*']}",
+                                              "{'AWS':'arn:aws:iam::111122223333:user/u'}",
+                                              "{'AWS':'111122223333','ServiceAccount':'c/*'}"};
   static constexpr const char* kActionWords[] = {
       "'elasticfilesystem:ClientMount'", "'elasticfilesystem:*Write'",
       "['elasticfilesystem:ClientRootAccess','elasticfilesystem:clientmount']",
@@ -73,10 +77,20 @@ class Generator {
       "'ArnNotLike':{'elasticfilesystem:AccessPointArn':'arn:aws:*:*:*:access-point/fsap-?'}",
       "'ForAnyValue:StringEquals':{'tarn:Groups':['ops','web']}",
       "'ForAllValues:StringNotLike':{'tarn:Groups':'o*'}",
-      "'StringEqualsIfExists':{'tarn:Namespace':'b'}"};
+      "'StringEqualsIfExists':{'tarn:Namespace':'b'}",
+      "'StringNotEquals':{'tarn:Issuer':'https://one'}",
+      "'ArnLike':{'aws:PrincipalArn':'arn:aws:iam::*:user/*'}"};
   static constexpr const char* kNulls[] = {"'tarn:Pod':'true'", "'aws:SourceIp':'false'",
                                            "'elasticfilesystem:AccessPointArn':'false'"};
-  static constexpr const char* kWho[] = {"", "sa=a/web", "sa=a/db", "sa=b/web", "sa=c/x"};
+  static constexpr const char* kWho[] = {"",
+                                         "sa=a/web",
+                                         "sa=a/db",
+                                         "sa=b/web",
+                                         "sa=c/x",
+                                         "sa=a/web iss=https://one",
+                                         "sa=east:a/web",
+                                         "aws=arn:aws:iam::111122223333:user/u",
+                                         "aws=arn:aws:iam::444455556666:role/r"};
   static constexpr const char* kFrom[] = {"ip=10.0.0.1", "ip=10.1.0.1", "ip=fd00::1",
                                           "ip=192.0.2.1"};
   static constexpr const char* kThrough[] = {"ap", "ap=fsap-1", "ap=fsap-a", "ap=fsap-2"};

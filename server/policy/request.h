@@ -27,10 +27,14 @@ inline constexpr std::array kActions{Action::kMount, Action::kWrite, Action::kRo
 std::string_view Name(Action action);
 
 struct Request {
-  // Who. A ServiceAccount as "namespace/name", whose proof was verified; empty: anonymous.
+  // Who, by a proof that was verified. A ServiceAccount as "namespace/name", of another cluster
+  // than this one "cluster:namespace/name"; pod and groups have the same in front.
   std::string_view service_account;
+  std::string_view issuer;              // of its token
   std::string_view pod;                 // "namespace/name"; empty: not known
   std::span<const std::string> groups;  // of the ServiceAccount, as the TokenReview API gives them
+  // Or who has an access key, by its ARN.
+  std::string_view aws_principal;
 
   // From where and how. Of an address that cannot be trusted, there is none.
   std::optional<IpAddress> source_ip;
@@ -43,7 +47,7 @@ struct Request {
 
   int64_t now_seconds = 0;  // since 1970
 
-  bool anonymous() const { return service_account.empty(); }
+  bool anonymous() const { return service_account.empty() && aws_principal.empty(); }
 };
 
 enum class Reason : uint8_t {

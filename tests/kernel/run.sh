@@ -5,6 +5,7 @@
 #   delegations  some of them on a file system that gives delegations
 #   crash  trees and names are made while the server is killed (-9) and started again
 #   connections  the same over several connections each, which are cut
+#   certificates  mounts of one client by two certificates, over TLS
 #   identities  two pods of one node and volume, through the tunnel: each has its own rights
 #   soak   a mixed load of four clients, and kills; hack/kernel-soak.sh does it for half an hour
 #   bench  (only by name) git clone, tar x and rm -rf, beside NFS-Ganesha
@@ -47,11 +48,11 @@ while [ $# -gt 0 ]; do
     --server) SERVER=$2; shift 2 ;;
     --only) ONLY=$2; shift 2 ;;
     --delegations) DELEGATIONS=1; shift ;;
-    cases | crash | connections | soak | delegations | identities | bench) break ;;
+    cases | crash | connections | certificates | soak | delegations | identities | bench) break ;;
     *) echo "kernel: unknown argument $1; see the head of tests/kernel/run.sh" >&2; exit 2 ;;
   esac
 done
-[ $# -gt 0 ] || set -- cases delegations crash connections identities soak
+[ $# -gt 0 ] || set -- cases delegations crash connections certificates identities soak
 mkdir -p "$LOGS"
 . "$HERE/host/network.sh"
 . "$HERE/host/server.sh"

@@ -24,6 +24,10 @@ void ParseRequest(std::string_view words, OwnedRequest& owned) {
     std::string value = word.substr(std::min(word.size(), word.find('=') + 1));
     if (word.starts_with("sa=")) {
       request.service_account = owned.service_account = value;
+    } else if (word.starts_with("iss=")) {
+      request.issuer = owned.issuer = value;
+    } else if (word.starts_with("aws=")) {
+      request.aws_principal = owned.aws_principal = value;
     } else if (word.starts_with("pod=")) {
       request.pod = owned.pod = value;
     } else if (word.starts_with("groups=")) {

@@ -20,15 +20,16 @@ struct Case {
   const char* why;  // the rule
   // JSON with ' for " and ` for '. A whole policy, or the statements of one of 2012-10-17.
   const char* policy;
-  // Words: "sa=namespace/name", "pod=namespace/name", "groups=a,b", "ip=192.0.2.1", "tls",
-  // "direct" (not by a mount target), "ap" (kAccessPoint), "ap=fsap-…", "now=seconds".
+  // Words: "sa=namespace/name", "iss=url", "aws=arn", "pod=namespace/name", "groups=a,b",
+  // "ip=192.0.2.1", "tls", "direct" (not by a mount target), "ap" (kAccessPoint), "ap=fsap-…",
+  // "now=seconds".
   const char* request;
   const char* rights;  // "mwr", with - for what is not allowed
 };
 
 // A request with the strings that it borrows.
 struct OwnedRequest {
-  std::string service_account, pod, access_point;
+  std::string service_account, issuer, aws_principal, pod, access_point;
   std::vector<std::string> groups;
   Request request;
 };

@@ -1,4 +1,4 @@
-#include "server/identity/issuers_file.h"
+#include "server/identity/watched_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -8,17 +8,20 @@
 #include <thread>
 
 #include "server/identity/testing/token_maker.h"
+#include "server/identity/token_issuers.h"
 
 namespace tarn::identity {
 namespace {
 
-class IssuersFileTest : public ::testing::Test {
+using IssuersFile = WatchedFile<TokenIssuers>;
+
+class WatchedFileTest : public ::testing::Test {
  protected:
-  IssuersFileTest() {
+  WatchedFileTest() {
     std::string name = ::testing::TempDir() + "/tarn-issuers-XXXXXX";
     path_ = std::string(mkdtemp(name.data())) + "/issuers.json";
   }
-  ~IssuersFileTest() override {
+  ~WatchedFileTest() override {
     std::filesystem::remove_all(std::filesystem::path(path_).parent_path());
   }
   void Write(const std::string& text) {
@@ -34,7 +37,7 @@ class IssuersFileTest : public ::testing::Test {
   std::string path_;
 };
 
-TEST_F(IssuersFileTest, IsReadAgainWhenItChanges) {
+TEST_F(WatchedFileTest, IsReadAgainWhenItChanges) {
   TokenMaker before, after;
   Write(before.File());
   auto file = IssuersFile::Open(path_);
@@ -54,7 +57,7 @@ TEST_F(IssuersFileTest, IsReadAgainWhenItChanges) {
 }
 
 // A connection that begins waits for no other one's look at the file.
-TEST_F(IssuersFileTest, WhileItIsReadItGoesOnToCount) {
+TEST_F(WatchedFileTest, WhileItIsReadItGoesOnToCount) {
   TokenMaker before, after;
   Write(before.File());
   auto file = IssuersFile::Open(path_).value();
@@ -72,8 +75,10 @@ TEST_F(IssuersFileTest, WhileItIsReadItGoesOnToCount) {
   EXPECT_TRUE(Knows(*file->Current(), after));
 }
 
-TEST_F(IssuersFileTest, AFileThatMakesNoSenseAtTheStartIsAnError) {
+TEST_F(WatchedFileTest, AFileThatMakesNoSenseAtTheStartIsAnError) {
   EXPECT_NE(IssuersFile::Open(path_).error().message().find(path_), std::string::npos);
+  Write("");
+  EXPECT_EQ(IssuersFile::Open(path_).code(), Code::kInvalid);
   Write("{}");
   auto file = IssuersFile::Open(path_);
   EXPECT_EQ(file.code(), Code::kInvalid);
