@@ -71,7 +71,7 @@ class Compound {
   const vfs::Caller& CallerFor(const CurrentFile& file);
   const vfs::Caller& caller() { return CallerFor(current); }
   Principal principal() const { return {call.credential.flavor, call.credential.uid}; }
-  rpc::PeerIdentity identity() const { return call.peer.identity(); }
+  const rpc::PeerIdentity& identity() const { return call.peer.identity(); }
   // Makes it current, with nothing known of it.
   void SetCurrent(CurrentFile file);
   void SetCurrent(std::shared_ptr<const Export> exported, vfs::FileId id) {

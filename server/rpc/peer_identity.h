@@ -25,11 +25,19 @@ class PeerIdentity {
   static std::optional<PeerIdentity> FromText(std::string_view text);
 
   bool nobody() const { return *this == PeerIdentity(); }
+  static const PeerIdentity& Nobody() {
+    static constexpr PeerIdentity kNobody;
+    return kNobody;
+  }
   // kTextBytes lower-case hex digits; "" of nobody.
   std::string Text() const;
   // For hashes of more than this; 0 of nobody.
   uint64_t Part() const { return words_[0]; }
-  bool operator==(const PeerIdentity&) const = default;
+  // Compared by each request of a session.
+  bool operator==(const PeerIdentity& other) const {
+    return ((words_[0] ^ other.words_[0]) | (words_[1] ^ other.words_[1]) |
+            (words_[2] ^ other.words_[2]) | (words_[3] ^ other.words_[3])) == 0;
+  }
 
  private:
   std::array<uint64_t, 4> words_{};

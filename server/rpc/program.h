@@ -36,7 +36,9 @@ struct Peer {
   std::shared_ptr<const Security> security = nullptr;    // null: the connection is not encrypted
   std::shared_ptr<const Admission> admission = nullptr;  // null: there is no gate, or it gave none
 
-  PeerIdentity identity() const { return admission ? admission->identity : PeerIdentity(); }
+  const PeerIdentity& identity() const {
+    return admission ? admission->identity : PeerIdentity::Nobody();
+  }
 };
 
 // AUTH_NONE has the overflow identity 65534 and no groups.

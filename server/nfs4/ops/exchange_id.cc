@@ -32,7 +32,7 @@ nfsstat4 ServerOwner(Compound& c, std::string& owner) {
   std::shared_ptr<const Export> root;
   NFS_TRY(c.FileSystemRoot(root));
   owner = c.services.recovery->server_id() + "/" + std::to_string(root->file_system);
-  rpc::PeerIdentity identity = c.identity();
+  const rpc::PeerIdentity& identity = c.identity();
   if (!identity.nobody()) owner.append("/").append(identity.Text());
   return NFS4_OK;
 }
