@@ -55,7 +55,8 @@ struct Options {
   std::chrono::seconds scrub_every{0};
   // The customer-managed keys; null: none. Must outlive the manager.
   const keys::KeyRing* keys = nullptr;
-  // What server/access decided, for DescribeAccessDecisions; null: nothing. Must outlive the manager.
+  // What server/access decided, for DescribeAccessDecisions; null: nothing. Must outlive the
+  // manager.
   const audit::Journal* decisions = nullptr;
   KeeperOptions keeper;
   bool keeper_threads = true;  // false: a test calls keeper().Step

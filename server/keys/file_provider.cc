@@ -47,7 +47,7 @@ struct Version {
   std::string file;
   std::string fingerprint = {};
   SecretBytes key = {};
-  bool exposed = false;  // others than the owner may read the file
+  bool exposed = false;               // others than the owner may read the file
   std::optional<Error> trouble = {};  // why nothing of the above is known
 
   std::string Name() const { return file + kFingerprintMark + fingerprint; }
