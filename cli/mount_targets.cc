@@ -1,4 +1,4 @@
-// tarnctl mt: create, list, show, delete.
+// tarnctl mt: create, list, show, security-groups, delete.
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -88,11 +88,56 @@ void AddCreate(CLI::App& mt, Action& chosen) {
   create->add_option_function<std::string>(
       "--id", [request](const std::string& id) { request->set_mount_target_id(id); },
       "Its id (fsmt-...), instead of a new one");
+  create->add_option_function<std::vector<std::string>>(
+      "--allow",
+      [request](const std::vector<std::string>& ranges) {
+        request->mutable_security_groups()->Assign(ranges.begin(), ranges.end());
+      },
+      "Who may connect: an address or a range of them; more than once for more. Else everybody");
   create->callback([request, &chosen] {
     chosen = [request](Session& session) -> Result<int> {
       TRY(auto made, session.Call(&Stub::CreateMountTarget, *request));
       ShowTarget(session, made);
       return 0;
+    };
+  });
+}
+
+// Shows them, or puts others in their place.
+Result<int> SecurityGroups(Session& session, const std::string& id, bool change,
+                           const std::vector<std::string>& ranges) {
+  if (change) {
+    pb::ModifyMountTargetSecurityGroupsRequest request;
+    request.set_mount_target_id(id);
+    request.mutable_security_groups()->Assign(ranges.begin(), ranges.end());
+    TRY(session.Call(&Stub::ModifyMountTargetSecurityGroups, request));
+  }
+  pb::DescribeMountTargetSecurityGroupsRequest request;
+  request.set_mount_target_id(id);
+  TRY(auto response, session.Call(&Stub::DescribeMountTargetSecurityGroups, request));
+  session.ShowOne(response, [&](std::ostream& out) {
+    if (response.security_groups().empty()) out << "everybody\n";
+    for (const auto& range : response.security_groups()) out << range << '\n';
+  });
+  return 0;
+}
+
+void AddSecurityGroups(CLI::App& mt, Action& chosen) {
+  struct Asked {
+    std::string id;
+    std::vector<std::string> allow;
+    bool everybody = false;
+  };
+  auto asked = std::make_shared<Asked>();
+  CLI::App* groups = mt.add_subcommand("security-groups", "Show or set who may connect");
+  groups->add_option("id", asked->id, "fsmt-...")->required();
+  auto* allow = groups->add_option("--allow", asked->allow,
+                                   "Only these: an address or a range; more than once for more");
+  groups->add_flag("--allow-everybody", asked->everybody, "No list")->excludes(allow);
+  groups->callback([asked, &chosen] {
+    chosen = [asked](Session& session) {
+      return SecurityGroups(session, asked->id, asked->everybody || !asked->allow.empty(),
+                            asked->allow);
     };
   });
 }
@@ -103,6 +148,7 @@ void AddMountTargetCommands(CLI::App& app, Action& chosen) {
   CLI::App* mt = app.add_subcommand("mt", "Mount targets");
   mt->require_subcommand(1);
   AddCreate(*mt, chosen);
+  AddSecurityGroups(*mt, chosen);
   auto id = std::make_shared<std::string>();
   CLI::App* list = mt->add_subcommand("list", "List all, or those of a file system");
   list->add_option("--fs", *id, "fs-...");

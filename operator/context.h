@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "operator/control.h"
 #include "operator/kube/client.h"
@@ -22,6 +23,9 @@ struct Settings {
   std::string server_image;
   std::string driver_name;
   std::string token_audience;  // of pods' tokens: CSIDriver's tokenRequests ask for it
+  // Addresses of nodes that their Node objects do not tell.
+  std::vector<std::string> node_ranges = {};
+  std::string network_policies = "auto";  // always, never, or auto: unless the cluster has Cilium
 };
 
 // All by reference: main (or a test) owns them and they outlive the reconcilers.
@@ -35,9 +39,11 @@ struct Context {
   kube::Informer& access_points;
   kube::Informer& lifecycle_policies;
   kube::Informer& volumes;        // PersistentVolumes, trimmed to spec.csi and spec.claimRef
-  kube::Informer& stateful_sets;  // this and the next two: only ours
+  kube::Informer& stateful_sets;  // this and the next three: only ours
   kube::Informer& services;
   kube::Informer& budgets;
+  kube::Informer& network_policies;
+  kube::Informer& nodes;     // trimmed by TrimNode
   kube::Informer& registry;  // ConfigMaps of ours in settings.ns
   std::function<int64_t()> now_seconds;
 };

@@ -118,6 +118,12 @@ class ControlApi {
   // Those after that sequence; a server that was restarted counts anew, and `last` is smaller.
   virtual Result<Denials> DescribeDenials(const std::string& address, const std::string& id,
                                           uint64_t after) = 0;
+  // Makes the mount target on the default listener, under that id, let in exactly these addresses
+  // and ranges (sorted; none: everybody).
+  virtual Result<void> SetSecurityGroups(const std::string& address,
+                                         const std::string& file_system_id,
+                                         const std::string& mount_target_id,
+                                         const std::vector<std::string>& ranges) = 0;
   // Makes the tags of a file system or access point exactly these.
   virtual Result<void> SetTags(const std::string& address, const std::string& id,
                                const Tags& tags) = 0;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <mutex>
 
@@ -225,6 +226,34 @@ class GrpcControl : public ControlApi {
       tag->set_value(value);
     }
     return Call(address, &pb::Control::Stub::TagResource, request, done);
+  }
+
+  Result<void> SetSecurityGroups(const std::string& address, const std::string& file_system_id,
+                                 const std::string& mount_target_id,
+                                 const std::vector<std::string>& ranges) override {
+    pb::DescribeMountTargetSecurityGroupsRequest ask;
+    ask.set_mount_target_id(mount_target_id);
+    pb::DescribeMountTargetSecurityGroupsResponse has;
+    auto known = Call(address, &pb::Control::Stub::DescribeMountTargetSecurityGroups, ask, has);
+    if (known.code() == Code::kNotFound) {
+      if (ranges.empty()) return Ok();  // as it is without one
+      pb::CreateMountTargetRequest request;
+      request.set_file_system_id(file_system_id);
+      request.set_mount_target_id(mount_target_id);
+      request.mutable_security_groups()->Add(ranges.begin(), ranges.end());
+      pb::MountTargetDescription made;
+      return Call(address, &pb::Control::Stub::CreateMountTarget, request, made);
+    }
+    if (!known.ok()) return known.error();
+    if (std::equal(ranges.begin(), ranges.end(), has.security_groups().begin(),
+                   has.security_groups().end())) {
+      return Ok();
+    }
+    pb::ModifyMountTargetSecurityGroupsRequest request;
+    request.set_mount_target_id(mount_target_id);
+    request.mutable_security_groups()->Add(ranges.begin(), ranges.end());
+    pb::Empty done;
+    return Call(address, &pb::Control::Stub::ModifyMountTargetSecurityGroups, request, done);
   }
 
  private:

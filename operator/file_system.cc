@@ -176,6 +176,28 @@ Result<Json> FileSystemReconciler::EnsureServer(const Json& fs, StatusDraft& sta
   return server;
 }
 
+// Its policies do not take a node for an address: one of ours would keep nodes out.
+bool FileSystemReconciler::HasCilium() {
+  int64_t now = context_.now_seconds();
+  if (cilium_asked_at_ == 0 || now - cilium_asked_at_ >= kMonitorRecheckSeconds) {
+    auto there = context_.client.GetDocument("/apis/cilium.io");
+    if (there.ok() || there.code() == Code::kNotFound) cilium_asked_at_ = now;
+    cilium_ = there.code() != Code::kNotFound;  // also where it is not known
+  }
+  return cilium_;
+}
+
+Result<void> FileSystemReconciler::EnsureNetworkPolicy(const Json& fs, const Network& network) {
+  const std::string& when = context_.settings.network_policies;
+  if (network.closed && WantsNetworkPolicies(context_.settings, when == "auto" && HasCilium())) {
+    TRY(EnsureChild(context_, context_.network_policies,
+                    FileSystemNetworkPolicy(context_.settings, fs, network)));
+    return Ok();
+  }
+  if (!context_.network_policies.Find(kube::NameOf(fs))) return Ok();
+  return DeleteChild(context_, kNetworkPolicy, kube::NameOf(fs), UidOf(fs));
+}
+
 std::string FileSystemReconciler::WhyNotRunning(const Json& fs) {
   ObjectName name = kube::NameOf(fs);
   std::string pod_name = name.name + "-0";
@@ -281,17 +303,21 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   TRY(EnsureServerSecret(context_, fs, ip));
   TRY(EnsureNfsSecret(context_, fs, ip));
   TRY(EnsureIssuersMap(context_, issuer_, fs, status));
+  TRY(Network network, ResolveNetwork(context_, fs));
+  TRY(EnsureNetworkPolicy(fs, network));
   TRY(Json server, EnsureServer(fs, status));
   if (!IsServing(server)) {
     status.Waiting("ServerNotReady", WhyNotRunning(fs));
     return Outcome{kWhileWaiting};
   }
   TRY(ApplyPolicy(fs, JoinHostPort(ip, kControlPort), status));
+  TRY(context_.control.SetSecurityGroups(JoinHostPort(ip, kControlPort), id,
+                                         IdFromUid("fsmt-", UidOf(fs)), network.ranges));
   TRY(Configure(fs, JoinHostPort(ip, kControlPort), status));
   TRY(PutInRegistry(context_, fs, ip));
   if (status["lifeCycleState"] == "error") return Outcome{kWhileWaiting};
   status.Ready("Available", "serves NFS at " + JoinHostPort(ip, kNfsPort));
-  return Outcome{kRefresh};
+  return Outcome{network.by_pods ? kPodsRefresh : kRefresh};
 }
 
 Result<Outcome> FileSystemReconciler::Delete(const Json& fs) {

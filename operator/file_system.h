@@ -1,15 +1,16 @@
 // The reconciler of FileSystem.
 //
-// Serving: Service, certificates, token issuers, StatefulSet, budget, monitor; then, once the
-// server answers, its settings, the registry and the status. Deleting: refused while anybody uses
-// it (the condition DeletionBlocked says who) and meanwhile served on; then the registry entry, the
-// server, its volume (deletionPolicy), the finalizer. Each step can be repeated, so a restart
-// anywhere goes on.
+// Serving: Service, certificates, token issuers, NetworkPolicy, StatefulSet, budget, monitor; then,
+// once the server answers, its settings, the registry and the status. Deleting: refused while
+// anybody uses it (the condition DeletionBlocked says who) and meanwhile served on; then the
+// registry entry, the server, its volume (deletionPolicy), the finalizer. Each step can be
+// repeated, so a restart anywhere goes on.
 #pragma once
 
 #include <atomic>
 
 #include "operator/context.h"
+#include "operator/network.h"
 #include "operator/status_draft.h"
 #include "operator/token_issuers.h"
 
@@ -39,6 +40,8 @@ class FileSystemReconciler {
   Result<void> Configure(const Json& fs, const std::string& address, StatusDraft& status);
   // A server that has no policy yet is not found by anybody before it has that of spec.policy.
   Result<void> ApplyPolicy(const Json& fs, const std::string& address, StatusDraft& status);
+  Result<void> EnsureNetworkPolicy(const Json& fs, const Network& network);
+  bool HasCilium();
   std::string WhyNotRunning(const Json& fs);
 
   Result<Outcome> Delete(const Json& fs);
@@ -47,6 +50,9 @@ class FileSystemReconciler {
 
   Context& context_;
   ClusterIssuer issuer_;
+  // When Cilium was last looked for, seconds; 0: never.
+  std::atomic<int64_t> cilium_asked_at_{0};
+  std::atomic<bool> cilium_{false};
   // When the ServiceMonitor API was last found missing, seconds; 0: never.
   std::atomic<int64_t> no_monitors_at_{0};
 };

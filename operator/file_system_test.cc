@@ -310,7 +310,10 @@ TEST_F(FileSystemTest, AVolumeThatOnlyTheApiServerKnowsOfBlocksAsWell) {
 
 TEST_F(FileSystemTest, ARegistryEntryOfNobodyGoes) {
   Json entry = {{"namespace", "default"}, {"name", "ghost"}};
-  rig_.Create(kConfigMap, {{"metadata", {{"name", kRegistryName}, {"namespace", "tarn"}}},
+  rig_.Create(kConfigMap, {{"metadata",
+                            {{"name", kRegistryName},
+                             {"namespace", "tarn"},
+                             {"labels", {{kManagedByLabel, kManagedBy}}}}},
                            {"data", {{"fs-0.json", entry.dump()}}}});
   rig_.Start();
   EXPECT_TRUE(Eventually([&] { return rig_.RegistryEntry("fs-0").is_null(); }));

@@ -51,7 +51,7 @@ int64_t NowSeconds() {
 }
 
 // What probes and Prometheus read. `leads` and `op` outlive it.
-Result<std::unique_ptr<HttpEndpoint>> StartHealth(const std::string& listen, const op::Operator& op,
+Result<std::unique_ptr<HttpEndpoint>> StartHealth(const std::string& listen, op::Operator& op,
                                                   const std::atomic<bool>& leads) {
   // A standby is ready as well: it has what it needs to take over.
   auto ready = [&op] {
@@ -128,6 +128,13 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--token-audience", flags.settings.token_audience,
                  "audience of pods' tokens, as in the CSIDriver's tokenRequests")
+      ->capture_default_str();
+  app.add_option("--node-ranges", flags.settings.node_ranges,
+                 "addresses of nodes that their Node objects do not tell, as ranges")
+      ->delimiter(',');
+  app.add_option("--network-policies", flags.settings.network_policies,
+                 "auto (unless the cluster has Cilium), always, never")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
   app.add_option("--health-listen", flags.health_listen, "/healthz, /readyz, /metrics")
       ->capture_default_str();

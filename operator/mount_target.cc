@@ -51,6 +51,10 @@ Json MountTargetService(const Json& mt, const Json& fs, const std::string& clust
       {"publishNotReadyAddresses", true},
       {"ports",
        {{{"name", "nfs"}, {"port", kNfsPort}, {"targetPort", "nfs"}, {"protocol", "TCP"}}}}};
+  // Else clients from outside would come from a node's address, and nodes are always let in.
+  if (!type.empty() && type != "ClusterIP" && Object(mt, "spec").contains("ingress")) {
+    spec["externalTrafficPolicy"] = "Local";
+  }
   if (const Json& ranges = Array(wanted, "loadBalancerSourceRanges"); !ranges.empty()) {
     spec["loadBalancerSourceRanges"] = ranges;
   }

@@ -35,6 +35,10 @@ inline const kube::ResourceType kVolume{"", "v1", "persistentvolumes", "Persiste
 inline const kube::ResourceType kClaim{"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim",
                                        true};
 inline const kube::ResourceType kPod{"", "v1", "pods", "Pod", true};
+inline const kube::ResourceType kNode{"", "v1", "nodes", "Node", false};
+inline const kube::ResourceType kNamespace{"", "v1", "namespaces", "Namespace", false};
+inline const kube::ResourceType kNetworkPolicy{"networking.k8s.io", "v1", "networkpolicies",
+                                               "NetworkPolicy", true};
 inline const kube::ResourceType kServiceMonitor{"monitoring.coreos.com", "v1", "servicemonitors",
                                                 "ServiceMonitor", true};
 inline const kube::ResourceType kBudget{"policy", "v1", "poddisruptionbudgets",

@@ -67,6 +67,7 @@ TEST_F(NfsTlsTest, IsForTheIdAndEveryAddressOfTheFileSystem) {
   rig_.Create(kMountTarget, {{"metadata", {{"name", "mt"}}},
                              {"spec", {{"fileSystemRef", {{"name", "shared"}}}}}});
   EXPECT_TRUE(Eventually([&] { return IsFor("mt-nfs.default.svc"); }));
+  ASSERT_TRUE(Eventually([&] { return !rig_.Gone(kService, "mt-nfs"); }));
   std::string ip = rig_.Get(kService, "mt-nfs")["spec"]["clusterIP"];
   EXPECT_TRUE(Eventually([&] { return IsFor(ip); }));
   rig_.Delete(kMountTarget, "mt");

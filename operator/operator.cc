@@ -2,7 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "operator/control_tls.h"
+#include "operator/network.h"
 #include "operator/nfs_tls.h"
 #include "operator/references.h"
 #include "operator/registry.h"
@@ -10,6 +13,7 @@
 namespace tarn::op {
 namespace {
 
+using kube::Array;
 using kube::Informer;
 using kube::Object;
 using kube::Str;
@@ -53,14 +57,13 @@ Operator::Operator(Settings settings, kube::Client& client, ControlApi& control,
       stateful_sets_(client, kStatefulSet, Ours("")),
       services_(client, kService, Ours("")),
       budgets_(client, kBudget, Ours("")),
+      network_policies_(client, kNetworkPolicy, Ours("")),
+      nodes_(client, kNode, {{}, TrimNode, tuning.first_retry, tuning.last_retry}),
       registry_(client, kConfigMap, Ours(settings_.ns)),
-      context_{settings_,      client,
-               events_,        control,
-               file_systems_,  mount_targets_,
-               access_points_, lifecycle_policies_,
-               volumes_,       stateful_sets_,
-               services_,      budgets_,
-               registry_,      std::move(now_seconds)},
+      context_{settings_,         client,         events_,        control,
+               file_systems_,     mount_targets_, access_points_, lifecycle_policies_,
+               volumes_,          stateful_sets_, services_,      budgets_,
+               network_policies_, nodes_,         registry_,      std::move(now_seconds)},
       file_system_(context_),
       mount_target_(context_),
       access_point_(context_),
@@ -79,6 +82,7 @@ Operator::Operator(Settings settings, kube::Client& client, ControlApi& control,
   WireFileSystems();
   WireChildren();
   WireVolumes();
+  WireNodes();
 }
 
 Operator::~Operator() {
@@ -144,7 +148,7 @@ void Operator::WireFileSystems() {
 }
 
 void Operator::WireChildren() {
-  for (Informer* children : {&stateful_sets_, &services_, &budgets_}) {
+  for (Informer* children : {&stateful_sets_, &services_, &budgets_, &network_policies_}) {
     children->OnChange([this](const Json& child, bool) { AddOwner(child); });
   }
   registry_.OnChange([this](const Json& map, bool) {
@@ -173,26 +177,38 @@ void Operator::WireVolumes() {
   });
 }
 
+// A node's own address must be let in before its first mount; what else of a node changes, and it
+// does so every few minutes, is nobody's business here.
+void Operator::WireNodes() {
+  nodes_.OnChange([this](const Json& node, bool deleted) {
+    std::string name = kube::NameOf(node).name;
+    if (!deleted && node_ranges_[name] == Array(node, "ranges")) return;
+    node_ranges_[name] = Array(node, "ranges");
+    if (deleted) node_ranges_.erase(name);
+    for (const Json& fs : file_systems_.All()) file_system_queue_.Add(kube::NameOf(fs));
+  });
+}
+
+std::vector<Informer*> Operator::Informers() {
+  return {&file_systems_,     &mount_targets_, &access_points_, &lifecycle_policies_,
+          &volumes_,          &stateful_sets_, &services_,      &budgets_,
+          &network_policies_, &nodes_,         &registry_};
+}
+
 void Operator::Watch() {
-  for (Informer* informer : {&file_systems_, &mount_targets_, &access_points_, &lifecycle_policies_,
-                             &volumes_, &stateful_sets_, &services_, &budgets_, &registry_}) {
+  for (Informer* informer : Informers()) {
     informer->Start();
   }
 }
 
-bool Operator::Synced() const {
-  for (const Informer* informer :
-       {&file_systems_, &mount_targets_, &access_points_, &lifecycle_policies_, &volumes_,
-        &stateful_sets_, &services_, &budgets_, &registry_}) {
-    if (!informer->synced()) return false;
-  }
-  return true;
+bool Operator::Synced() {
+  auto all = Informers();
+  return std::all_of(all.begin(), all.end(), [](const Informer* i) { return i->synced(); });
 }
 
 bool Operator::WaitSynced(std::chrono::milliseconds timeout) {
   auto end = std::chrono::steady_clock::now() + timeout;
-  for (Informer* informer : {&file_systems_, &mount_targets_, &access_points_, &lifecycle_policies_,
-                             &volumes_, &stateful_sets_, &services_, &budgets_, &registry_}) {
+  for (Informer* informer : Informers()) {
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         end - std::chrono::steady_clock::now());
     if (!informer->WaitSynced(std::max(left, std::chrono::milliseconds(0)))) return false;
@@ -224,8 +240,7 @@ void Operator::Stop() {
                                   &lifecycle_policy_queue_, &denial_queue_}) {
     queue->Stop();
   }
-  for (Informer* informer : {&file_systems_, &mount_targets_, &access_points_, &lifecycle_policies_,
-                             &volumes_, &stateful_sets_, &services_, &budgets_, &registry_}) {
+  for (Informer* informer : Informers()) {
     informer->Stop();
   }
 }

@@ -4,6 +4,7 @@
 // Watch may run in every replica; Lead only in the one that holds the lease.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -34,7 +35,7 @@ class Operator {
   // Starts the caches.
   void Watch();
   // All caches hold their first list.
-  bool Synced() const;
+  bool Synced();
   bool WaitSynced(std::chrono::milliseconds timeout);
   // Starts reconciling. After WaitSynced. Does nothing after Stop.
   void Lead();
@@ -48,6 +49,8 @@ class Operator {
   void WireFileSystems();
   void WireChildren();
   void WireVolumes();
+  void WireNodes();
+  std::vector<kube::Informer*> Informers();
   void AddReferrers(const Json& file_system);
   void AddReferred(const Json& resource);
   void AddOwner(const Json& child);
@@ -59,8 +62,9 @@ class Operator {
   Tuning tuning_;
   kube::EventRecorder events_;
   kube::Informer file_systems_, mount_targets_, access_points_, lifecycle_policies_, volumes_,
-      stateful_sets_, services_, budgets_, registry_;
+      stateful_sets_, services_, budgets_, network_policies_, nodes_, registry_;
   Context context_;
+  std::map<std::string, Json> node_ranges_;  // of the thread of nodes_ alone
   FileSystemReconciler file_system_;
   MountTargetReconciler mount_target_;
   AccessPointReconciler access_point_;

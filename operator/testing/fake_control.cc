@@ -129,6 +129,20 @@ Result<void> FakeControl::SetPolicy(const std::string&, const std::string& id,
   return Ok();
 }
 
+Result<void> FakeControl::SetSecurityGroups(const std::string&, const std::string& file_system_id,
+                                            const std::string&,
+                                            const std::vector<std::string>& ranges) {
+  std::lock_guard lock(mu_);
+  TRY(Enter());
+  security_groups_[file_system_id] = ranges;
+  return Ok();
+}
+
+std::map<std::string, std::vector<std::string>> FakeControl::security_groups() {
+  std::lock_guard lock(mu_);
+  return security_groups_;
+}
+
 Result<void> FakeControl::SetTags(const std::string&, const std::string& id, const Tags& tags) {
   std::lock_guard lock(mu_);
   TRY(Enter());

@@ -40,6 +40,9 @@ class FakeControl : public ControlApi {
                          const std::string& policy) override;
   Result<Denials> DescribeDenials(const std::string& address, const std::string& id,
                                   uint64_t after) override;
+  Result<void> SetSecurityGroups(const std::string& address, const std::string& file_system_id,
+                                 const std::string& mount_target_id,
+                                 const std::vector<std::string>& ranges) override;
   Result<void> SetTags(const std::string& address, const std::string& id,
                        const Tags& tags) override;
 
@@ -56,6 +59,8 @@ class FakeControl : public ControlApi {
   std::map<std::string, Tags> tags();
   // By file system, without those that have none. One that is "wrong" is refused.
   std::map<std::string, std::string> policies();
+  // By file system.
+  std::map<std::string, std::vector<std::string>> security_groups();
   void PutPolicy(const std::string& id, const std::string& policy);
   std::string throughput_mode();
   bool has_credentials();
@@ -82,6 +87,7 @@ class FakeControl : public ControlApi {
   std::map<std::string, LifecycleRules> lifecycle_;
   std::map<std::string, Tags> tags_;
   std::map<std::string, std::string> policies_;
+  std::map<std::string, std::vector<std::string>> security_groups_;
 };
 
 }  // namespace tarn::op

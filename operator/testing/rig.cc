@@ -66,6 +66,9 @@ Json SharedSpec() {
 Rig::Rig() {
   cluster.SetDocument("/.well-known/openid-configuration", {{"issuer", "https://cluster.test"}});
   cluster.SetDocument("/openid/v1/jwks", {{"keys", {{{"kty", "EC"}, {"kid", "one"}}}}});
+  Create(kNode,
+         {{"metadata", {{"name", "n1"}}},
+          {"status", {{"addresses", {{{"type", "InternalIP"}, {"address", "192.168.1.1"}}}}}}});
   control.SetGate([this]() -> Result<void> {
     if (transport_) TRY(transport_->Pass());
     return Ok();
@@ -84,7 +87,9 @@ void Rig::Start(int requests) {
       Settings{.ns = "tarn",
                .server_image = "tarn:1",
                .driver_name = "efs.csi.tarn.dev",
-               .token_audience = "tarn.dev"},
+               .token_audience = "tarn.dev",
+               .node_ranges = {},
+               .network_policies = "auto"},
       *client_, control,
       [this] {
         auto now = std::chrono::system_clock::now().time_since_epoch();

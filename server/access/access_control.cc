@@ -98,20 +98,31 @@ Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& pee
 }
 
 void AccessControl::Admit(const rpc::Peer& peer, rpc::Verdict verdict) {
+  // First: who may not connect is not asked who it is.
+  if (!exports_.MayConnect(peer.listener, IpAddress::Parse(peer.address))) {
+    constexpr const char* kWhy = "its address is in no security group of the mount target";
+    Record(peer, audit::Layer::kNetwork, kWhy);
+    return verdict.Refuse(kWhy);
+  }
   auto connection = Identify(peer);
   if (connection) return verdict.Admit(*std::move(connection));
-  audit::Access refused{.layer = audit::Layer::kIdentity,
-                        .reason = connection.error().message(),
-                        .address = peer.address,
-                        .transport = TransportOf(peer)};
+  Record(peer, audit::Layer::kIdentity, connection.error().message());
+  verdict.Refuse(connection.error().message());
+}
+
+void AccessControl::Record(const rpc::Peer& peer, audit::Layer layer, const std::string& why) {
+  audit::Access refused{
+      .layer = layer, .reason = why, .address = peer.address, .transport = TransportOf(peer)};
+  if (auto root = exports_.Root(peer.listener)) {
+    refused.file_system_id = policy::IdOfArn((*root)->file_system_arn);
+  }
   // What the certificate claims is not proven, but it is what whoever asks will look for.
   if (peer.security && peer.security->certificate) {
     const tls::CertificateIdentity& claims = peer.security->certificate->identity;
-    refused.file_system_id = claims.file_system_id.value_or("");
+    if (claims.file_system_id) refused.file_system_id = *claims.file_system_id;
     refused.access_point_id = claims.access_point_id.value_or("");
   }
   journal_.Add(std::move(refused));
-  verdict.Refuse(connection.error().message());
 }
 
 Result<ExportPtr> AccessControl::RootFor(const rpc::Peer& peer) {

@@ -2,6 +2,8 @@
 //
 // Between the NFS server and what it serves: it shows the exports of server/control as one
 // connection may see them. Of the layers that must all allow, these are its own:
+//   network      the peer's address, as TCP has it, is in a security group of the mount target.
+//                server/control ends running connections when those change.
 //   identity     a ServiceAccount token in the client's certificate is verified, or a signature by
 //                an access key; one that is not genuine ends the connection. None: an anonymous
 //                client.
@@ -91,6 +93,8 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
     std::string_view access_point_arn;  // empty: the file system itself
   };
   Result<std::shared_ptr<Connection>> Identify(const rpc::Peer& peer);
+  // A refusal, into the journal.
+  void Record(const rpc::Peer& peer, audit::Layer layer, const std::string& why);
   Result<void> CheckBinding(const rpc::Peer& peer, const tls::CertificateIdentity& claims);
   Result<void> AddAccount(const rpc::Security& security, const std::string& token, Facts& facts);
   Result<void> AddPrincipal(const rpc::Peer& peer, const tls::SigV4Claim& claim, Facts& facts);

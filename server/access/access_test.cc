@@ -13,6 +13,22 @@ TEST_F(AccessTest, WithoutAPolicyEverybodyMayDoEverything) {
   EXPECT_EQ(MakeIn(*encrypted, "encrypted"), nfs4::NFS4_OK);
 }
 
+TEST_F(AccessTest, OnlyAddressesOfTheSecurityGroupsConnect) {
+  auto running = Connect(Plain());
+  EXPECT_EQ(RootOf(*running), nfs4::NFS4_OK);
+  SetGroups({"10.0.0.0/8", "127.0.0.0/8"});
+  EXPECT_EQ(RootOf(*running), nfs4::NFS4_OK);
+  EXPECT_EQ(MakeIn(*Connect(Tls()), "a"), nfs4::NFS4_OK);
+  SetGroups({"10.0.0.0/8", "fd00::/8"});
+  EXPECT_EQ(RootOf(*running), nfs_client::kNoAnswer);
+  EXPECT_TRUE(TurnedAway(Plain()));
+  EXPECT_NE(Audited(1).at(0).find("denied by network"), std::string::npos) << Audited(1).at(0);
+  // Also who is somebody.
+  EXPECT_TRUE(TurnedAway(As(Token("web", "frontend"))));
+  SetGroups({"127.0.0.1"});
+  EXPECT_EQ(MakeIn(*Connect(Plain()), "b"), nfs4::NFS4_OK);
+}
+
 TEST_F(AccessTest, APolicyCountsForRunningConnectionsAtOnce) {
   auto plain = Connect(Plain());
   auto encrypted = Connect(Tls());

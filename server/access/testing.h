@@ -43,7 +43,7 @@ class AccessTest : public ::testing::Test {
     fs_ = manager_->CreateFileSystem(request)->file_system_id();
     v1::CreateMountTargetRequest target;
     target.set_file_system_id(fs_);
-    EXPECT_TRUE(manager_->CreateMountTarget(target).ok());
+    mount_target_ = manager_->CreateMountTarget(target)->mount_target_id();
   }
   ~AccessTest() override {
     manager_->StopServing();
@@ -69,6 +69,13 @@ class AccessTest : public ::testing::Test {
     request.set_policy(policy);
     auto put = manager_->PutFileSystemPolicy(request);
     ASSERT_TRUE(put.ok()) << put.error().ToString();
+  }
+  void SetGroups(const std::vector<std::string>& ranges) {
+    v1::ModifyMountTargetSecurityGroupsRequest request;
+    request.set_mount_target_id(mount_target_);
+    request.mutable_security_groups()->Add(ranges.begin(), ranges.end());
+    auto set = manager_->ModifyMountTargetSecurityGroups(request);
+    ASSERT_TRUE(set.ok()) << set.error().ToString();
   }
   void PutPreset(const policy::Preset& preset) { PutPolicy(policy::MakePolicy(preset).value()); }
 
@@ -143,7 +150,7 @@ class AccessTest : public ::testing::Test {
   std::unique_ptr<AccessControl> access_;
   std::unique_ptr<nfs4::Server> nfs_;
   std::unique_ptr<rpc::Server> rpc_;
-  std::string fs_;
+  std::string fs_, mount_target_;
   uint16_t port_ = 0;
   int clients_ = 0;
 };

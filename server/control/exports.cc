@@ -132,6 +132,28 @@ void ExportTable::BindListener(uint64_t tag, uint32_t file_system) {
 void ExportTable::UnbindListener(uint64_t tag) {
   std::unique_lock lock(names_mutex_);
   listeners_.erase(tag);
+  allowed_.erase(tag);
+}
+
+void ExportTable::SetAllowed(uint64_t tag, Allowed allowed) {
+  std::unique_lock lock(names_mutex_);
+  if (allowed) {
+    allowed_[tag] = std::move(allowed);
+  } else {
+    allowed_.erase(tag);
+  }
+}
+
+bool ExportTable::MayConnect(uint64_t tag, const std::optional<IpAddress>& address) {
+  Allowed allowed;
+  {
+    std::shared_lock lock(names_mutex_);
+    auto found = allowed_.find(tag);
+    if (found == allowed_.end()) return true;
+    allowed = found->second;
+  }
+  return address && std::any_of(allowed->begin(), allowed->end(),
+                                [&](const IpRange& range) { return range.Contains(*address); });
 }
 
 }  // namespace tarn::control

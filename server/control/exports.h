@@ -11,11 +11,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "common/ip_address.h"
 #include "server/nfs4/exports.h"
 
 namespace tarn::control {
@@ -55,7 +57,13 @@ class ExportTable : public nfs4::Exports {
   void SetDelegations(uint32_t file_system, bool allowed);
   void Withdraw(uint32_t file_system, uint64_t number);
   void BindListener(uint64_t tag, uint32_t file_system);
-  void UnbindListener(uint64_t tag);
+  void UnbindListener(uint64_t tag);  // and its list
+
+  // Who may connect to a listener; null: everybody.
+  using Allowed = std::shared_ptr<const std::vector<IpRange>>;
+  void SetAllowed(uint64_t tag, Allowed allowed);
+  // `address` nullopt: not known, which only a list with everybody allows.
+  bool MayConnect(uint64_t tag, const std::optional<IpAddress>& address);
 
  private:
   static constexpr size_t kShards = 16;
@@ -82,9 +90,10 @@ class ExportTable : public nfs4::Exports {
   std::vector<std::string> NamesAfter(uint32_t file_system, const std::string& last);
 
   std::atomic<uint64_t> names_generation_{1};
-  std::shared_mutex names_mutex_;  // names and listeners: asked once a mount
+  std::shared_mutex names_mutex_;  // names, listeners, lists: asked once a mount
   std::map<std::pair<uint32_t, std::string>, uint64_t> names_;
   std::unordered_map<uint64_t, uint32_t> listeners_;
+  std::unordered_map<uint64_t, Allowed> allowed_;  // by listener
 };
 
 }  // namespace tarn::control

@@ -9,6 +9,8 @@ namespace tarn::control {
 inline constexpr size_t kFileSystemsMax = 1'000;
 inline constexpr size_t kAccessPointsPerFileSystemMax = 10'000;
 inline constexpr size_t kMountTargetsMax = 400;
+// Each is looked at once a connection; a cluster's nodes have some addresses each.
+inline constexpr int kSecurityGroupsMax = 10'000;
 inline constexpr size_t kTokenCharactersMax = 64;
 inline constexpr size_t kTagsMax = 50;
 inline constexpr size_t kTagKeyCharactersMax = 128;

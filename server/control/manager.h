@@ -107,6 +107,10 @@ class Manager : private KeyOwner {
   Result<v1::DescribeMountTargetsResponse> DescribeMountTargets(
       const v1::DescribeMountTargetsRequest&);
   Result<v1::Empty> DeleteMountTarget(const v1::DeleteMountTargetRequest&);
+  Result<v1::Empty> ModifyMountTargetSecurityGroups(
+      const v1::ModifyMountTargetSecurityGroupsRequest&);
+  Result<v1::DescribeMountTargetSecurityGroupsResponse> DescribeMountTargetSecurityGroups(
+      const v1::DescribeMountTargetSecurityGroupsRequest&);
 
   Result<v1::AccessPointDescription> CreateAccessPoint(const v1::CreateAccessPointRequest&);
   Result<v1::DescribeAccessPointsResponse> DescribeAccessPoints(
@@ -245,6 +249,11 @@ class Manager : private KeyOwner {
   Result<v1::MountTargetDescription> Repeated(const MountTarget& target,
                                               const v1::CreateMountTargetRequest&);
   v1::MountTargetDescription Describe(const MountTarget& target);
+  // Security groups (security_groups.cc). New connections to the listener are judged by what its
+  // mount targets allow now.
+  void EnforceGroups(uint64_t tag);
+  // Not held. Ends those that are not allowed any more.
+  void EndForbidden(rpc::Server* server);
 
   // Reads and changes the tags of any resource in one write.
   Result<void> ChangeTags(

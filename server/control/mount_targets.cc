@@ -24,6 +24,7 @@ Result<void> CheckCreate(const v1::CreateMountTargetRequest& request) {
     TRY(CheckId("mount_target_id", kMountTargetPrefix, request.mount_target_id()));
   }
   TRY(CheckZone(request.availability_zone_name()));
+  TRY(ParseSecurityGroups(request.security_groups()));
   if (request.port() > 65535) return BadRequest("port must be 65535 at most");
   if (request.ip_address().empty() && request.port() != 0) {
     return BadRequest("port needs ip_address: without one the default listener is used");
@@ -141,6 +142,7 @@ Result<v1::MountTargetDescription> Manager::CreateMountTarget(
   description.set_availability_zone_name(request.availability_zone_name());
   description.set_owner_id(options_.owner_id);
   description.set_life_cycle_state("available");
+  *target.record.mutable_security_groups() = request.security_groups();
   if (own_listener) TRY(OpenListener(*fs, request, target));
   auto stored = store_.Put(target.record);
   if (!stored.ok()) {
@@ -153,7 +155,14 @@ Result<v1::MountTargetDescription> Manager::CreateMountTarget(
   if (!own_listener) BindDefault(*fs);
   fs->mount_targets[description.availability_zone_name()] = description.mount_target_id();
   std::string id = description.mount_target_id();
-  return Describe(mount_targets_[id] = std::move(target));
+  uint64_t tag = target.record.tag();
+  mount_targets_[id] = std::move(target);
+  EnforceGroups(tag);
+  auto described = Describe(mount_targets_[id]);
+  rpc::Server* server = server_;
+  lock.unlock();
+  if (request.security_groups_size() > 0) EndForbidden(server);
+  return described;
 }
 
 Result<void> Manager::OpenListener(FileSystem& fs, const v1::CreateMountTargetRequest& request,
@@ -171,6 +180,10 @@ Result<void> Manager::OpenListener(FileSystem& fs, const v1::CreateMountTargetRe
   target.record.set_tag(tag);
   // The way into the file system before the door.
   exports_.BindListener(tag, fs.record.number());
+  if (request.security_groups_size() > 0) {
+    TRY(auto allowed, ParseSecurityGroups(request.security_groups()));
+    exports_.SetAllowed(tag, std::make_shared<const std::vector<IpRange>>(std::move(allowed)));
+  }
   auto started = StartListening(target);
   if (!started.ok()) exports_.UnbindListener(tag);
   return started;
@@ -227,7 +240,11 @@ Result<v1::Empty> Manager::DeleteMountTarget(const v1::DeleteMountTargetRequest&
     fs->second->mount_targets.erase(description.availability_zone_name());
   }
   if (target.record.tag() == kDefaultListenerTag) {
+    EnforceGroups(kDefaultListenerTag);
     UnbindDefaultIfUnused();
+    rpc::Server* server = server_;
+    lock.unlock();
+    EndForbidden(server);
     return v1::Empty();
   }
   exports_.UnbindListener(target.record.tag());

@@ -138,5 +138,81 @@ TEST_F(MountTargets, OfNoFileSystem) {
   EXPECT_THAT(manager_->CreateMountTarget(request).error().message(), HasSubstr("ip_address"));
 }
 
+class SecurityGroups : public MountTargets {
+ protected:
+  Result<v1::MountTargetDescription> Make(const std::string& zone,
+                                          const std::vector<std::string>& groups,
+                                          const std::string& address = "") {
+    v1::CreateMountTargetRequest request;
+    request.set_file_system_id(fs_);
+    request.set_availability_zone_name(zone);
+    request.set_ip_address(address);
+    request.mutable_security_groups()->Add(groups.begin(), groups.end());
+    return manager_->CreateMountTarget(request);
+  }
+  Result<v1::Empty> Set(const std::string& id, const std::vector<std::string>& groups) {
+    v1::ModifyMountTargetSecurityGroupsRequest request;
+    request.set_mount_target_id(id);
+    request.mutable_security_groups()->Add(groups.begin(), groups.end());
+    return manager_->ModifyMountTargetSecurityGroups(request);
+  }
+  bool May(const char* address, uint64_t tag = kDefaultListenerTag) {
+    return manager_->exports().MayConnect(tag, IpAddress::Parse(address));
+  }
+};
+
+TEST_F(SecurityGroups, AreOfTheListenerAndOutliveARestart) {
+  std::string a = Make("a", {"10.0.0.0/8"})->mount_target_id();
+  std::string b = Make("b", {"fd00::/8", "192.168.0.7"})->mount_target_id();
+  auto own = Make("c", {"172.16.0.0/12"}, "127.0.0.9");
+  ASSERT_TRUE(own.ok());
+  uint64_t tag = listeners_.tags.begin()->second;
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(May("10.1.2.3") && May("fd00::1") && May("192.168.0.7"));
+    EXPECT_FALSE(May("11.1.2.3") || May("192.168.0.8") || May("no address") || May("172.16.0.1"));
+    EXPECT_TRUE(May("::ffff:10.1.2.3"));
+    EXPECT_TRUE(May("172.16.0.1", tag));
+    EXPECT_FALSE(May("10.1.2.3", tag));
+    Restart();
+  }
+  EXPECT_TRUE(Set(a, {"11.0.0.0/8"}).ok());
+  EXPECT_FALSE(May("10.1.2.3"));
+  EXPECT_TRUE(May("11.1.2.3") && May("fd00::1"));
+  EXPECT_TRUE(Set(b, {}).ok());
+  EXPECT_TRUE(May("1.2.3.4") && May("no address"));
+  v1::DescribeMountTargetSecurityGroupsRequest request;
+  request.set_mount_target_id(a);
+  auto described = manager_->DescribeMountTargetSecurityGroups(request);
+  ASSERT_EQ(described->security_groups_size(), 1);
+  EXPECT_EQ(described->security_groups(0), "11.0.0.0/8");
+}
+
+TEST_F(SecurityGroups, GoWithTheirMountTarget) {
+  ASSERT_TRUE(Make("a", {"10.0.0.0/8"}).ok());
+  auto b = Make("b", {"11.0.0.0/8"});
+  EXPECT_TRUE(May("11.0.0.1"));
+  v1::DeleteMountTargetRequest request;
+  request.set_mount_target_id(b->mount_target_id());
+  ASSERT_TRUE(manager_->DeleteMountTarget(request).ok());
+  EXPECT_FALSE(May("11.0.0.1"));
+  EXPECT_TRUE(May("10.0.0.1"));
+}
+
+TEST_F(SecurityGroups, AreCheckedBeforeAnythingIsMade) {
+  auto bad = Make("a", {"10.0.0.0/8", "10.0.0.0/33"});
+  EXPECT_EQ(EfsName(bad), "BadRequest");
+  EXPECT_THAT(bad.error().message(), HasSubstr("security_groups: '10.0.0.0/33'"));
+  EXPECT_EQ(EfsName(Make("a", std::vector<std::string>(10'001, "10.0.0.1"))),
+            "SecurityGroupLimitExceeded");
+  std::string id = Make("a", {"10.0.0.0/8"})->mount_target_id();
+  EXPECT_EQ(EfsName(Set(id, {"pods"})), "BadRequest");
+  EXPECT_EQ(EfsName(Set("fsmt-0123456789abcdef0", {})), "MountTargetNotFound");
+  EXPECT_TRUE(May("10.0.0.1"));
+  EXPECT_FALSE(May("11.0.0.1"));
+  engine_.writes_left = 0;
+  EXPECT_FALSE(Set(id, {"11.0.0.0/8"}).ok());
+  EXPECT_FALSE(May("11.0.0.1"));
+}
+
 }  // namespace
 }  // namespace tarn::control

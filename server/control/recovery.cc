@@ -127,7 +127,9 @@ void Manager::LoadMountTarget(records::MountTarget record) {
     exports_.BindListener(record.tag(), fs.record.number());
   }
   std::string id = description.mount_target_id();
+  uint64_t tag = record.tag();
   mount_targets_[id].record = std::move(record);
+  EnforceGroups(tag);
 }
 
 // A crash may have come between the record of a quota and the engine's.

@@ -100,6 +100,8 @@ class Service final : public v1::Control::Service {
   TARN_OPERATION(CreateMountTarget, MountTargetDescription)
   TARN_OPERATION(DescribeMountTargets, DescribeMountTargetsResponse)
   TARN_OPERATION(DeleteMountTarget, Empty)
+  TARN_OPERATION(ModifyMountTargetSecurityGroups, Empty)
+  TARN_OPERATION(DescribeMountTargetSecurityGroups, DescribeMountTargetSecurityGroupsResponse)
   TARN_OPERATION(CreateAccessPoint, AccessPointDescription)
   TARN_OPERATION(DescribeAccessPoints, DescribeAccessPointsResponse)
   TARN_OPERATION(UpdateAccessPoint, AccessPointDescription)

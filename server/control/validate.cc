@@ -117,6 +117,27 @@ Result<void> CheckZone(std::string_view zone) {
                     std::to_string(kZoneCharactersMax) + " characters");
 }
 
+Result<std::vector<IpRange>> ParseSecurityGroups(
+    const google::protobuf::RepeatedPtrField<std::string>& groups) {
+  if (groups.size() > kSecurityGroupsMax) {
+    return Error(Code::kLimitExceeded,
+                 "security_groups may have at most " + std::to_string(kSecurityGroupsMax) +
+                     " ranges: use wider ones",
+                 "SecurityGroupLimitExceeded");
+  }
+  std::vector<IpRange> ranges;
+  ranges.reserve(static_cast<size_t>(groups.size()));
+  for (const std::string& group : groups) {
+    auto range = IpRange::Parse(group);
+    if (!range) {
+      return BadRequest("security_groups: '" + group.substr(0, kZoneCharactersMax) +
+                        "' is no address and no range of them, such as 10.0.0.0/8");
+    }
+    ranges.push_back(*range);
+  }
+  return ranges;
+}
+
 Result<void> CheckPath(std::string_view path) {
   std::string at = "root_directory.path '" + Text(path) + "' ";
   if (Characters(path) > kPathCharactersMax) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/control.pb.h"
+#include "common/ip_address.h"
 #include "common/result.h"
 
 namespace tarn::control {
@@ -21,6 +22,10 @@ Result<void> CheckToken(std::string_view field, std::string_view token);
 Result<void> CheckTags(const Tags& tags);
 Result<void> CheckTagKey(std::string_view key);
 Result<void> CheckZone(std::string_view zone);
+
+// Addresses and ranges of them, each once.
+Result<std::vector<IpRange>> ParseSecurityGroups(
+    const google::protobuf::RepeatedPtrField<std::string>& groups);
 
 // "/" or 1 to 4 levels: ^(\/|(\/(?!\.)+[^$#<>;`|&?{}^*/\n]+){1,4})$, at most 100 characters.
 Result<void> CheckPath(std::string_view path);

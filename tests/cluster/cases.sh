@@ -108,6 +108,76 @@ case_manifests_follow_from_the_chart() {
   hack/manifests.sh --check || fail "run hack/manifests.sh"
 }
 
+case_server_speaks_tls_with_the_operators_certificate() {
+  local id address ca; ca=$(mktemp)
+  id=$(kn get filesystem shared -o 'jsonpath={.status.fileSystemId}')
+  address=$(kn get filesystem shared -o 'jsonpath={.status.endpoint}')
+  k -n "$SYSTEM" get configmap tarn-nfs-ca -o 'jsonpath={.data.ca\.crt}' >"$ca"
+  local n
+  for n in $(seq "$NODES"); do
+    in_node "$n" openssl s_client -connect "$address:2049" -servername "$id.efs.tarn" \
+      -verify_hostname "$id.efs.tarn" -verify_return_error -CAfile "$ca" </dev/null 2>&1 |
+      grep -q 'Verification: OK' || fail "node$n does not trust the server's certificate"
+  done
+  rm -f "$ca"
+  kn get configmap shared-token-issuers -o 'jsonpath={.data.issuers\.json}' | grep -q '"kid"' ||
+    fail "the server has no keys of tokens"
+}
+
+answer() { kn logs caller --tail=1 | tr -d ' \n'; }
+answers() { [ "$(answer)" = "$1" ]; }
+case_a_mount_target_with_rules_closes_nfs_to_others() {
+  local address; address=$(kn get filesystem shared -o 'jsonpath={.status.endpoint}')
+  # A call of NFS 4's NULL; of the answer the word that says accepted or denied.
+  local call='\200\0\0\050\0\0\0\1\0\0\0\0\0\0\0\2\0\1\206\243\0\0\0\4\0\0\0\0'
+  call+='\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+  cat <<YAML | kn apply -f - >/dev/null
+apiVersion: v1
+kind: Pod
+metadata: {name: caller, labels: {test: cluster, may: call}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: docker.io/library/busybox:1.35
+    imagePullPolicy: IfNotPresent
+    command: [sh, -c, "while :; do printf '${call//\\/\\\\}' | nc -w 2 $address 2049 | od -An -tx1 -j12 -N4; sleep 0.5; done"]
+YAML
+  ready pod/caller 60 || return 1
+  eventually 20 answers 00000000 || { fail "without rules a pod is refused: '$(answer)'"; return 1; }
+  # The bridges of this cluster's nodes, which their Node objects do not tell.
+  door '{cidr: 10.244.1.1/32}, {cidr: 10.244.2.1/32}'
+  eventually 30 answers 00000001 || fail "a pod that no rule names is let in: '$(answer)'"
+  door '{cidr: 10.244.1.1/32}, {cidr: 10.244.2.1/32}, {podSelector: {matchLabels: {may: call}}}'
+  eventually 30 answers 00000000 || fail "a pod that is named is not let in: '$(answer)'"
+  kn get networkpolicy shared -o json | grep -q '"may": "call"' || fail "the policy lacks the pod"
+  kn delete mounttarget door --wait >/dev/null
+}
+door() { # door RULES
+  kn apply -f - >/dev/null <<YAML
+apiVersion: tarn.dev/v1alpha1
+kind: MountTarget
+metadata: {name: door, labels: {test: cluster}}
+spec: {fileSystemRef: {name: shared}, ingress: [$1]}
+YAML
+}
+
+case_servers_pass_the_restricted_level() {
+  local ns=tarn-restricted
+  k create namespace $ns >/dev/null
+  k label namespace $ns pod-security.kubernetes.io/enforce=restricted >/dev/null
+  k -n $ns apply -f - >/dev/null <<YAML
+apiVersion: tarn.dev/v1alpha1
+kind: FileSystem
+metadata: {name: strict}
+spec: {storage: {size: 1Gi, storageClassName: none}}
+YAML
+  # Admitted is enough: there is no class that would give it a volume.
+  eventually 60 k -n $ns get pod strict-0 || fail "$(k -n $ns get events | tail -n 3)"
+  k -n $ns delete filesystem strict --wait --timeout=60s >/dev/null || fail "it does not go"
+  k delete namespace $ns --wait=false >/dev/null
+}
+
 case_operator_killed() {
   k -n "$SYSTEM" delete pod -l app=tarn-operator --grace-period=0 --force >/dev/null 2>&1
   kn delete service shared >/dev/null

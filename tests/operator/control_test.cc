@@ -144,6 +144,23 @@ TEST_F(ControlTest, AnAccessPointIsMadeOnceAndFoundAgain) {
   EXPECT_EQ(api_->DeleteAccessPoint(address_, made->id, false).code(), Code::kNotFound);
 }
 
+TEST_F(ControlTest, SecurityGroupsBecomeExactlyWhatIsWanted) {
+  Introduce(ca_);
+  std::string target = "fsmt-0123456789abcdef0";
+  auto may = [&](const char* ip) {
+    return manager_->exports().MayConnect(control::kDefaultListenerTag, IpAddress::Parse(ip));
+  };
+  EXPECT_TRUE(may("1.2.3.4"));
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(api_->SetSecurityGroups(address_, kId, target, {"10.0.0.0/8", "11.0.0.1"}).ok());
+    EXPECT_TRUE(may("10.1.1.1") && may("11.0.0.1"));
+    EXPECT_FALSE(may("1.2.3.4"));
+  }
+  ASSERT_TRUE(api_->SetSecurityGroups(address_, kId, target, {"11.0.0.1"}).ok());
+  EXPECT_FALSE(may("10.1.1.1"));
+  EXPECT_EQ(api_->SetSecurityGroups(address_, kId, target, {"pods"}).code(), Code::kInvalid);
+}
+
 TEST_F(ControlTest, TagsBecomeExactlyWhatIsWanted) {
   Introduce(ca_);
   ASSERT_TRUE(api_->SetTags(address_, kId, {{"a", "1"}, {"b", "2"}}).ok());

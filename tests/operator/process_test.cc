@@ -97,6 +97,10 @@ class ProcessTest : public testing::Test {
 TEST_F(ProcessTest, LeadsReconcilesAndGivesTheLeaseUpAtSigterm) {
   StartGood();
   ASSERT_TRUE(Eventually([&] { return !Holder().empty(); })) << Log();
+  cluster_.Put("/api/v1/nodes", {{"apiVersion", "v1"},
+                                 {"kind", "Node"},
+                                 {"metadata", {{"name", "n1"}}},
+                                 {"status", {{"addresses", {{{"address", "192.168.1.1"}}}}}}});
   cluster_.Put("/apis/tarn.dev/v1alpha1/namespaces/default/filesystems",
                {{"metadata", {{"name", "shared"}, {"namespace", "default"}}},
                 {"spec", {{"storage", {{"size", "1Gi"}}}}}});

@@ -36,6 +36,30 @@ std::string Query(const std::string& query, const std::string& key) {
   return query.substr(at, query.find('&', at) - at);
 }
 
+std::string Unescaped(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    bool escaped = text[i] == '%' && i + 2 < text.size();
+    out += escaped ? static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16)) : text[i];
+    if (escaped) i += 2;
+  }
+  return out;
+}
+
+// Of a label selector only terms of the form key=value are looked at.
+bool Selected(const Json& object, const std::string& selector) {
+  const Json& labels = Object(Object(object, "metadata"), "labels");
+  for (size_t at = 0; at < selector.size();) {
+    size_t end = std::min(selector.find(',', at), selector.size());
+    std::string term = selector.substr(at, end - at);
+    at = end + 1;
+    size_t equals = term.find('=');
+    if (equals == std::string::npos) continue;
+    if (Str(labels, term.substr(0, equals)) != term.substr(equals + 1)) return false;
+  }
+  return true;
+}
+
 // Whether objects of `collection` are in a list of `wanted`, which may be that of all namespaces.
 bool Matches(const std::string& wanted, const std::string& collection) {
   if (wanted == collection) return true;
@@ -90,6 +114,8 @@ HttpResponse FakeCluster::Answer(const HttpRequest& request) {
   }
   Path path = Split(request.target);
   if (request.method == "GET") {
+    // Lists come in pages; what else is no object is a document that is not there.
+    if (path.name.empty() && path.query.empty()) return Status(404, "NotFound", "not found");
     if (path.name.empty()) return ListOf(path.collection, path.query);
     auto& in = objects_[path.collection];
     auto it = in.find(path.name);
@@ -99,11 +125,14 @@ HttpResponse FakeCluster::Answer(const HttpRequest& request) {
   return Write(request, path.collection, path.name, path.sub);
 }
 
-HttpResponse FakeCluster::ListOf(const std::string& collection, const std::string&) {
+HttpResponse FakeCluster::ListOf(const std::string& collection, const std::string& query) {
+  std::string selector = Unescaped(Query(query, "labelSelector"));
   Json items = Json::array();
   for (const auto& [c, objects] : objects_) {
     if (!Matches(collection, c)) continue;
-    for (const auto& [name, object] : objects) items.push_back(object);
+    for (const auto& [name, object] : objects) {
+      if (Selected(object, selector)) items.push_back(object);
+    }
   }
   return Good({{"kind", "List"},
                {"metadata", {{"resourceVersion", std::to_string(version_)}}},

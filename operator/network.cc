@@ -1,0 +1,198 @@
+#include "operator/network.h"
+
+#include <algorithm>
+#include <set>
+
+#include "common/ip_address.h"
+#include "operator/references.h"
+
+namespace tarn::op {
+namespace {
+
+using kube::Array;
+using kube::Object;
+using kube::Str;
+
+const std::string kNamespaceLabel = "kubernetes.io/metadata.name";
+
+// "10.244.1.0/24" to the two addresses that bridges and tunnels of network plugins have.
+void AddFirstOf(const std::string& pod_range, std::set<std::string>& out) {
+  std::string base = pod_range.substr(0, pod_range.find('/'));
+  auto address = IpAddress::Parse(base);
+  if (address) out.insert(base + (address->is_v4() ? "/31" : "/127"));
+}
+
+std::string WithPrefix(const std::string& range) {
+  if (range.find('/') != std::string::npos) return range;
+  auto address = IpAddress::Parse(range);
+  return range + (address && address->is_v4() ? "/32" : "/128");
+}
+
+Error Of(const Json& mt, const Error& error) {
+  return Error(error.code(),
+               "MountTarget " + kube::NameOf(mt).Key() + ": spec.ingress: " + error.message());
+}
+
+// The namespaces that a rule means; "": all of them.
+Result<std::vector<std::string>> NamespacesOf(Context& context, const Json& mt, const Json& rule) {
+  if (!rule.contains("namespaceSelector")) return std::vector{kube::NameOf(mt).ns};
+  std::string selector = SelectorText(Object(rule, "namespaceSelector"));
+  if (selector.empty()) return std::vector<std::string>{""};
+  TRY(Json list, context.client.List(kNamespace, {.ns = {}, .label_selector = selector}, true));
+  std::vector<std::string> out;
+  for (const Json& ns : Array(list, "items")) out.push_back(kube::NameOf(ns).name);
+  return out;
+}
+
+Result<void> AddPods(Context& context, const Json& mt, const Json& rule,
+                     std::set<std::string>& ranges) {
+  TRY(std::vector<std::string> namespaces, NamespacesOf(context, mt, rule));
+  std::string selector = SelectorText(Object(rule, "podSelector"));
+  size_t pods = 0;
+  for (const std::string& ns : namespaces) {
+    TRY(Json list, context.client.List(kPod, {.ns = ns, .label_selector = selector}, true));
+    for (const Json& pod : Array(list, "items")) {
+      const Json& status = Object(pod, "status");
+      std::string phase = Str(status, "phase");
+      // The address of one that has ended may be another's.
+      if (phase == "Succeeded" || phase == "Failed") continue;
+      if (++pods > kMaxIngressPods) {
+        return Error(Code::kLimitExceeded, "selects more than " + std::to_string(kMaxIngressPods) +
+                                               " pods; give their range as cidr");
+      }
+      for (const Json& ip : Array(status, "podIPs")) {
+        if (std::string text = Str(ip, "ip"); IpAddress::Parse(text)) ranges.insert(text);
+      }
+    }
+  }
+  return Ok();
+}
+
+// As a NetworkPolicy says it, which may be in another namespace than the MountTarget.
+Json PeerOf(const Json& mt, const Json& rule) {
+  Json peer = Json::object();
+  peer["namespaceSelector"] = rule.contains("namespaceSelector")
+                                  ? Object(rule, "namespaceSelector")
+                                  : Json{{"matchLabels", {{kNamespaceLabel, kube::NameOf(mt).ns}}}};
+  if (rule.contains("podSelector")) peer["podSelector"] = Object(rule, "podSelector");
+  return peer;
+}
+
+Result<void> AddRule(Context& context, const Json& mt, const Json& rule, Network& out,
+                     std::set<std::string>& ranges) {
+  if (std::string cidr = Str(rule, "cidr"); !cidr.empty()) {
+    if (!IpRange::Parse(cidr)) return Error(Code::kInvalid, "cidr '" + cidr + "' is no range");
+    ranges.insert(cidr);
+    out.peers.push_back({{"ipBlock", {{"cidr", WithPrefix(cidr)}}}});
+    return Ok();
+  }
+  if (!rule.contains("namespaceSelector") && !rule.contains("podSelector")) return Ok();
+  out.by_pods = true;
+  out.peers.push_back(PeerOf(mt, rule));
+  return AddPods(context, mt, rule, ranges);
+}
+
+Json Port(const char* name) {
+  return {{"port", name}, {"protocol", "TCP"}};
+}
+
+}  // namespace
+
+void TrimNode(Json& node) {
+  std::set<std::string> ranges;
+  auto add = [&ranges](const std::string& text) {
+    std::string address = text.substr(0, text.find('/'));
+    if (IpAddress::Parse(address)) ranges.insert(address);
+  };
+  for (const Json& address : Array(Object(node, "status"), "addresses")) {
+    add(Str(address, "address"));
+  }
+  const Json& spec = Object(node, "spec");
+  for (const Json& range : Array(spec, "podCIDRs")) {
+    if (range.is_string()) AddFirstOf(range.get<std::string>(), ranges);
+  }
+  if (std::string range = Str(spec, "podCIDR"); !range.empty()) AddFirstOf(range, ranges);
+  // Of Calico, Cilium, Flannel and others: the addresses of their tunnels and bridges. Only kubelet
+  // and they may write annotations of nodes.
+  const Json& metadata = Object(node, "metadata");
+  for (const auto& [key, value] : Object(metadata, "annotations").items()) {
+    if (value.is_string()) add(value.get<std::string>());
+  }
+  node = {{"metadata",
+           {{"name", Str(metadata, "name")},
+            {"uid", Str(metadata, "uid")},
+            {"resourceVersion", Str(metadata, "resourceVersion")}}},
+          {"ranges", ranges}};
+}
+
+std::string SelectorText(const Json& selector) {
+  std::string out;
+  auto add = [&out](const std::string& term) { out += (out.empty() ? "" : ",") + term; };
+  for (const auto& [key, value] : Object(selector, "matchLabels").items()) {
+    if (value.is_string()) add(key + "=" + value.get<std::string>());
+  }
+  for (const Json& expression : Array(selector, "matchExpressions")) {
+    std::string key = Str(expression, "key"), op = Str(expression, "operator"), values;
+    for (const Json& value : Array(expression, "values")) {
+      if (value.is_string()) values += (values.empty() ? "" : ",") + value.get<std::string>();
+    }
+    if (op == "In") add(key + " in (" + values + ")");
+    if (op == "NotIn") add(key + " notin (" + values + ")");
+    if (op == "Exists") add(key);
+    if (op == "DoesNotExist") add("!" + key);
+  }
+  return out;
+}
+
+Result<Network> ResolveNetwork(Context& context, const Json& fs) {
+  ObjectName name = kube::NameOf(fs);
+  std::string id = FileSystemIdOf(fs);
+  std::vector<Json> targets = context.mount_targets.Where([&](const Json& m) {
+    return RefersTo(m, name, id) && Allows(fs, kube::NameOf(m).ns) && !IsDeleting(m) &&
+           Object(m, "spec").contains("ingress");
+  });
+  Network out{.closed = !targets.empty(), .ranges = {}, .nodes = {}, .peers = {}};
+  if (!out.closed) return out;
+  std::set<std::string> ranges(context.settings.node_ranges.begin(),
+                               context.settings.node_ranges.end());
+  for (const Json& node : context.nodes.All()) {
+    for (const Json& range : Array(node, "ranges")) ranges.insert(range.get<std::string>());
+  }
+  // An empty list would let everybody in.
+  if (ranges.empty()) return Error(Code::kUnavailable, "no node's address is known yet");
+  out.nodes.assign(ranges.begin(), ranges.end());
+  for (const Json& mt : targets) {
+    for (const Json& rule : Array(Object(mt, "spec"), "ingress")) {
+      if (auto added = AddRule(context, mt, rule, out, ranges); !added.ok()) {
+        return Of(mt, added.error());
+      }
+    }
+  }
+  out.ranges.assign(ranges.begin(), ranges.end());
+  return out;
+}
+
+bool WantsNetworkPolicies(const Settings& settings, bool cilium) {
+  return settings.network_policies == "always" || (settings.network_policies == "auto" && !cilium);
+}
+
+Json FileSystemNetworkPolicy(const Settings& settings, const Json& fs, const Network& network) {
+  Json nodes = Json::array();
+  for (const std::string& range : network.nodes) {
+    nodes.push_back({{"ipBlock", {{"cidr", WithPrefix(range)}}}});
+  }
+  Json clients = nodes;
+  for (const Json& peer : network.peers) clients.push_back(peer);
+  Json managers = nodes;
+  managers.push_back({{"namespaceSelector", {{"matchLabels", {{kNamespaceLabel, settings.ns}}}}}});
+  return {{"metadata", ChildMetadata(fs, kFileSystem, kube::NameOf(fs).name, Gone::kWithOwner)},
+          {"spec",
+           {{"podSelector", {{"matchLabels", SelectorLabels(FileSystemIdOf(fs))}}},
+            {"policyTypes", {"Ingress"}},
+            {"ingress",
+             {{{"from", clients}, {"ports", {Port("nfs")}}},
+              {{"from", managers}, {"ports", {Port("control")}}},
+              {{"ports", {Port("http")}}}}}}}};
+}
+
+}  // namespace tarn::op

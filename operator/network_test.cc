@@ -1,0 +1,188 @@
+#include "operator/network.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operator/testing/rig.h"
+
+namespace tarn::op {
+namespace {
+
+using kube::Object;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Not;
+
+TEST(Node, RangesAreAllThatItsNetworkMayShow) {
+  Json node = {
+      {"metadata",
+       {{"name", "n"},
+        {"annotations",
+         {{"projectcalico.org/IPv4IPIPTunnelAddr", "10.9.0.1"},
+          {"projectcalico.org/IPv4Address", "192.168.1.2/24"},
+          {"note", "10.0.0.1 is ours"},
+          {"odd", 7}}}}},
+      {"spec", {{"podCIDR", "10.244.1.0/24"}, {"podCIDRs", {"10.244.1.0/24", "fd01::/64"}}}},
+      {"status",
+       {{"addresses",
+         {{{"type", "InternalIP"}, {"address", "192.168.1.1"}},
+          {{"type", "Hostname"}, {"address", "n.example"}}}}}}};
+  TrimNode(node);
+  EXPECT_EQ(node["ranges"],
+            Json({"10.244.1.0/31", "10.9.0.1", "192.168.1.1", "192.168.1.2", "fd01::/127"}));
+  EXPECT_EQ(node["metadata"]["name"], "n");
+  EXPECT_FALSE(node.contains("status"));
+  Json odd = {{"spec", 7}, {"status", Json::array()}, {"metadata", "x"}};
+  TrimNode(odd);
+  EXPECT_EQ(odd["ranges"].size(), 0u);
+}
+
+TEST(Selector, IsWrittenAsTheApiServerReadsIt) {
+  EXPECT_EQ(SelectorText({{"matchLabels", {{"a", "b"}, {"c/d", "e"}}}}), "a=b,c/d=e");
+  EXPECT_EQ(SelectorText({{"matchExpressions",
+                           {{{"key", "a"}, {"operator", "In"}, {"values", {"x", "y"}}},
+                            {{"key", "b"}, {"operator", "NotIn"}, {"values", {"z"}}},
+                            {{"key", "c"}, {"operator", "Exists"}},
+                            {{"key", "d"}, {"operator", "DoesNotExist"}}}}}),
+            "a in (x,y),b notin (z),c,!d");
+  EXPECT_EQ(SelectorText(Json::object()), "");
+}
+
+class NetworkTest : public testing::Test {
+ protected:
+  std::vector<std::string> Groups() { return rig_.control.security_groups()[id_]; }
+  void Target(const Json& ingress, const std::string& name = "mt",
+              const std::string& ns = "default") {
+    rig_.Create(kMountTarget, {{"metadata", {{"name", name}, {"namespace", ns}}},
+                               {"spec",
+                                {{"fileSystemRef", {{"name", "shared"}, {"namespace", "default"}}},
+                                 {"availabilityZoneName", name},
+                                 {"ingress", ingress}}}});
+  }
+  void Pod(const std::string& ns, const std::string& name, const std::string& ip,
+           const std::string& app, const std::string& phase = "Running") {
+    rig_.Create(kPod,
+                {{"metadata", {{"name", name}, {"namespace", ns}, {"labels", {{"app", app}}}}},
+                 {"status", {{"phase", phase}, {"podIPs", {{{"ip", ip}}}}}}});
+  }
+  void Start() {
+    rig_.Start();
+    id_ = rig_.MakeShared();
+  }
+  Json Policy() { return rig_.Get(kNetworkPolicy, "shared"); }
+  bool IsEventually(const std::vector<std::string>& groups) {
+    return Eventually([&] { return Groups() == groups; });
+  }
+  Rig rig_;
+  std::string id_;
+};
+
+TEST_F(NetworkTest, OpenUntilAMountTargetHasRulesThenNodesAndThose) {
+  Start();
+  EXPECT_TRUE(Groups().empty());
+  EXPECT_TRUE(rig_.Gone(kNetworkPolicy, "shared"));
+  Target(Json::array());
+  EXPECT_TRUE(IsEventually({"192.168.1.1"}));
+  rig_.Create(kNode, {{"metadata", {{"name", "n2"}}},
+                      {"spec", {{"podCIDR", "10.244.2.0/24"}}},
+                      {"status", {{"addresses", {{{"address", "192.168.1.2"}}}}}}});
+  EXPECT_TRUE(IsEventually({"10.244.2.0/31", "192.168.1.1", "192.168.1.2"}));
+  rig_.Delete(kNode, "n1");
+  EXPECT_TRUE(IsEventually({"10.244.2.0/31", "192.168.1.2"}));
+  Target({{{"cidr", "172.16.0.0/12"}}}, "more");
+  EXPECT_TRUE(IsEventually({"10.244.2.0/31", "172.16.0.0/12", "192.168.1.2"}));
+  rig_.Delete(kMountTarget, "more");
+  EXPECT_TRUE(IsEventually({"10.244.2.0/31", "192.168.1.2"}));
+  rig_.Delete(kMountTarget, "mt");
+  EXPECT_TRUE(IsEventually({}));
+  EXPECT_TRUE(Eventually([&] { return rig_.Gone(kNetworkPolicy, "shared"); }));
+}
+
+TEST_F(NetworkTest, SelectorsBecomeTheAddressesOfRunningPods) {
+  rig_.Create(kNamespace, {{"metadata", {{"name", "web"}, {"labels", {{"team", "a"}}}}}});
+  rig_.Create(kNamespace, {{"metadata", {{"name", "db"}, {"labels", {{"team", "b"}}}}}});
+  Pod("default", "p1", "10.0.0.1", "x");
+  Pod("default", "p2", "10.0.0.2", "y");
+  Pod("default", "p3", "10.0.0.3", "x", "Succeeded");
+  Pod("web", "p4", "10.0.0.4", "x");
+  Pod("db", "p5", "10.0.0.5", "x");
+  Start();
+  Target({{{"podSelector", {{"matchLabels", {{"app", "x"}}}}}}});
+  EXPECT_TRUE(IsEventually({"10.0.0.1", "192.168.1.1"}));
+  Target({{{"namespaceSelector", {{"matchLabels", {{"team", "a"}}}}}}}, "other");
+  EXPECT_TRUE(IsEventually({"10.0.0.1", "10.0.0.4", "192.168.1.1"}));
+  Target(
+      {{{"namespaceSelector", Json::object()}, {"podSelector", {{"matchLabels", {{"app", "x"}}}}}}},
+      "all");
+  EXPECT_TRUE(IsEventually({"10.0.0.1", "10.0.0.4", "10.0.0.5", "192.168.1.1"}));
+}
+
+TEST_F(NetworkTest, AMountTargetThatIsNotAllowedAllowsNothing) {
+  Start();
+  Target(Json::array(), "own");
+  EXPECT_TRUE(IsEventually({"192.168.1.1"}));
+  Target({{{"cidr", "0.0.0.0/0"}}}, "mt", "elsewhere");
+  EXPECT_TRUE(Eventually([&] {
+    Json mt = rig_.Get(kMountTarget, "mt", "elsewhere");
+    return Object(mt, "status").value("lifeCycleState", "") == "error";
+  }));
+  EXPECT_THAT(Groups(), ElementsAre("192.168.1.1"));
+}
+
+TEST_F(NetworkTest, ThePolicySaysTheSame) {
+  Start();
+  Json range = {{"cidr", "172.16.0.0/12"}};
+  Json pods = {{"podSelector", {{"matchLabels", {{"app", "x"}}}}}};
+  Target(Json::array({range, pods}));
+  ASSERT_TRUE(Eventually([&] {
+    Json policy = Policy();
+    return policy.is_object() && policy["spec"]["ingress"][0]["from"].size() == 3;
+  }));
+  Json spec = Policy()["spec"];
+  EXPECT_EQ(spec["podSelector"]["matchLabels"], SelectorLabels(id_));
+  EXPECT_EQ(spec["policyTypes"], Json({"Ingress"}));
+  Json nfs = spec["ingress"][0];
+  EXPECT_EQ(nfs["ports"][0]["port"], "nfs");
+  EXPECT_EQ(nfs["from"][0]["ipBlock"]["cidr"], "192.168.1.1/32");
+  EXPECT_EQ(nfs["from"][1]["ipBlock"]["cidr"], "172.16.0.0/12");
+  EXPECT_EQ(nfs["from"][2]["podSelector"]["matchLabels"]["app"], "x");
+  // The server may be in another namespace than the MountTarget.
+  EXPECT_EQ(nfs["from"][2]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+            "default");
+  EXPECT_EQ(spec["ingress"][1]["ports"][0]["port"], "control");
+  EXPECT_EQ(spec["ingress"][1]["from"]
+                .back()["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+            "tarn");
+  EXPECT_FALSE(spec["ingress"][2].contains("from"));
+  rig_.Delete(kNetworkPolicy, "shared");
+  EXPECT_TRUE(Eventually([&] { return Policy().is_object(); }));
+}
+
+TEST_F(NetworkTest, CiliumGetsNoPolicyThatWouldKeepNodesOut) {
+  rig_.cluster.SetDocument("/apis/cilium.io", {{"kind", "APIGroup"}});
+  Start();
+  Target(Json::array());
+  EXPECT_TRUE(IsEventually({"192.168.1.1"}));
+  EXPECT_TRUE(rig_.Gone(kNetworkPolicy, "shared"));
+  Settings settings{.ns = {}, .server_image = {}, .driver_name = {}, .token_audience = {}};
+  EXPECT_FALSE(WantsNetworkPolicies(settings, true));
+  settings.network_policies = "always";
+  EXPECT_TRUE(WantsNetworkPolicies(settings, true));
+  settings.network_policies = "never";
+  EXPECT_FALSE(WantsNetworkPolicies(settings, false));
+}
+
+TEST_F(NetworkTest, WithoutAnyNodeNobodyIsLetIn) {
+  rig_.Delete(kNode, "n1");
+  Target(Json::array());
+  rig_.Start();
+  rig_.Create(kFileSystem, {{"metadata", {{"name", "shared"}}}, {"spec", SharedSpec()}});
+  EXPECT_TRUE(Eventually([&] {
+    return rig_.Condition(kFileSystem, "shared", "Ready", "message").find("no node's address") !=
+           std::string::npos;
+  }));
+  EXPECT_TRUE(rig_.control.security_groups().empty());
+}
+
+}  // namespace
+}  // namespace tarn::op
