@@ -193,6 +193,19 @@ void ExplainPolicy(const policy::Policy* policy, const policy::Rights& rights,
       rights.write() ? "" : "change the policy: tarnctl policy put, or FileSystem.spec.policy");
 }
 
+void ExplainNetwork(const v1::ExplainAccessRequest& request, bool may_connect,
+                    v1::ExplainAccessResponse& response) {
+  if (request.source_ip().empty()) {
+    AddLayer(response, audit::Layer::kNetwork, "allow", "the client's address is not known");
+  } else if (may_connect) {
+    AddLayer(response, audit::Layer::kNetwork, "allow", request.source_ip() + " may connect");
+  } else {
+    AddLayer(response, audit::Layer::kNetwork, "deny",
+             request.source_ip() + " is in no security group of a mount target",
+             "add its range: MountTarget.spec.ingress, or tarnctl mt security-groups");
+  }
+}
+
 void ExplainIdentity(const v1::ExplainAccessRequest& request,
                      const std::optional<audit::Access>& refusal,
                      v1::ExplainAccessResponse& response) {
@@ -237,9 +250,18 @@ Result<v1::ExplainAccessResponse> Manager::ExplainAccess(const v1::ExplainAccess
   std::optional<v1::AccessPointDescription> ap;
   std::string fs_arn;
   std::string ap_arn;
+  const std::optional<IpAddress> source = IpAddress::Parse(request.source_ip());
+  if (!request.source_ip().empty() && !source) {
+    return BadRequest("source_ip '" + request.source_ip() + "' is no IP address");
+  }
+  bool may_connect = false;
   {
     std::lock_guard lock(mutex_);
     TRY(FileSystemPtr fs, FindAvailable(request.file_system_id()));
+    may_connect = fs->mount_targets.empty();
+    for (const auto& [zone, id] : fs->mount_targets) {
+      may_connect |= exports_.MayConnect(mount_targets_.at(id).record.tag(), source);
+    }
     engine = fs->engine;
     policy = policies_.Find(fs->record.number());
     fs_arn = ArnOf(*fs);
@@ -249,10 +271,6 @@ Result<v1::ExplainAccessResponse> Manager::ExplainAccess(const v1::ExplainAccess
       ap = found->record.description();
       ap_arn = ArnOf(*found);
     }
-  }
-  const std::optional<IpAddress> source = IpAddress::Parse(request.source_ip());
-  if (!request.source_ip().empty() && !source) {
-    return BadRequest("source_ip '" + request.source_ip() + "' is no IP address");
   }
   const std::string& account = request.service_account();
   std::vector<std::string> groups;
@@ -270,6 +288,7 @@ Result<v1::ExplainAccessResponse> Manager::ExplainAccess(const v1::ExplainAccess
                                     .access_point_arn = ap_arn,
                                     .now_seconds = now});
   v1::ExplainAccessResponse response;
+  ExplainNetwork(request, may_connect, response);
   ExplainIdentity(request, LastRefusal(options_.decisions, request, now), response);
   ExplainPolicy(policy.get(), rights, response);
   const v1::AccessPointDescription* entered = ap ? &*ap : nullptr;

@@ -64,8 +64,8 @@ using testing::ElementsAre;
 TEST_F(ExplainAccess, AllLayersAllow) {
   auto explained = manager_->ExplainAccess(Request(MakePointFor(1000, "/a")));
   ASSERT_TRUE(explained.ok()) << explained.error().ToString();
-  EXPECT_THAT(Verdicts(*explained),
-              ElementsAre("identity=allow", "policy=allow", "posix=allow", "allow"));
+  EXPECT_THAT(Verdicts(*explained), ElementsAre("network=allow", "identity=allow", "policy=allow",
+                                                "posix=allow", "allow"));
 }
 
 TEST_F(ExplainAccess, ThePolicysStatementIsNamed) {
@@ -76,8 +76,8 @@ TEST_F(ExplainAccess, ThePolicysStatementIsNamed) {
      "Condition": {"StringEquals": {"tarn:Namespace": "x"}}}]})");
   auto explained = manager_->ExplainAccess(Request(MakePointFor(1000, "/a")));
   ASSERT_TRUE(explained.ok()) << explained.error().ToString();
-  EXPECT_THAT(Verdicts(*explained),
-              ElementsAre("identity=allow", "policy=read-only", "posix=allow", "read-only"));
+  EXPECT_THAT(Verdicts(*explained), ElementsAre("network=allow", "identity=allow",
+                                                "policy=read-only", "posix=allow", "read-only"));
   EXPECT_THAT(Rule(*explained, "policy"), HasSubstr("ClientWrite"));
 }
 
@@ -85,7 +85,7 @@ TEST_F(ExplainAccess, ModeBitsAreThoseOfTheDirectoryThatIsOrWillBe) {
   const std::string point = MakePointFor(2000, "/a");  // "/a" will be 1000's, 0750
   auto explained = manager_->ExplainAccess(Request(point));
   EXPECT_THAT(Verdicts(*explained),
-              ElementsAre("identity=allow", "policy=allow", "posix=deny", "deny"));
+              ElementsAre("network=allow", "identity=allow", "policy=allow", "posix=deny", "deny"));
   EXPECT_THAT(Rule(*explained, "posix"), HasSubstr("mode 0750, owner 1000:1000"));
   EXPECT_THAT(Rule(*explained, "posix"), HasSubstr("access point's user is uid 2000"));
   ASSERT_TRUE(manager_->exports().Enter(NumberOf(id_), point).ok());  // now it is there
@@ -99,6 +99,19 @@ TEST_F(ExplainAccess, ADirectoryThatIsNotThereIsTold) {
   auto explained = manager_->ExplainAccess(Request(point));
   EXPECT_EQ(explained->verdict(), "deny");
   EXPECT_THAT(Rule(*explained, "posix"), HasSubstr("'/nowhere'"));
+}
+
+TEST_F(ExplainAccess, AnAddressInNoSecurityGroupIsTold) {
+  v1::CreateMountTargetRequest target;
+  target.set_file_system_id(id_);
+  target.add_security_groups("10.1.0.0/16");
+  ASSERT_TRUE(manager_->CreateMountTarget(target).ok());
+  auto explained = manager_->ExplainAccess(Request(""));
+  EXPECT_THAT(Rule(*explained, "network"), HasSubstr("10.0.0.7 is in no security group"));
+  EXPECT_EQ(explained->verdict(), "deny");
+  auto inside = Request("");
+  inside.set_source_ip("10.1.0.7");
+  EXPECT_EQ(manager_->ExplainAccess(inside)->verdict(), "allow");
 }
 
 TEST_F(ExplainAccess, SquashedRootIsNobody) {
