@@ -31,7 +31,8 @@ TEST(ClientKey, IsReadFromItsText) {
 // A client may give itself any name.
 TEST(ClientKey, NobodyCanNameItselfSomebody) {
   ClientKey somebody{.identity = Somebody(), .file_system = 3, .minor = 1, .owner = "me"};
-  ClientKey nobody{.identity = {}, .file_system = 3, .minor = 1, .owner = somebody.Text()};
+  const std::string name = somebody.Text();
+  ClientKey nobody{.identity = {}, .file_system = 3, .minor = 1, .owner = name};
   std::string text = nobody.Text();
   EXPECT_TRUE(ClientKey::Parse(text).identity.nobody());
 }
