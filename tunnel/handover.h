@@ -20,7 +20,9 @@ namespace tarn::tunnel {
 
 inline constexpr uint32_t kHandOverVersionMin = 1;
 inline constexpr uint32_t kHandOverVersionMax = 1;
-inline constexpr std::chrono::seconds kHandOverStepMax{10};  // for each packet that is waited for
+// For each packet that is waited for. The longest wait is for the new process to open all mounts;
+// one that dies meanwhile is noticed at once.
+inline constexpr std::chrono::seconds kHandOverStepMax{60};
 
 // One end of the socket. Blocking; one thread.
 class HandOverChannel {

@@ -62,7 +62,7 @@ class Tunnel:
              os.path.join(self.directory, 'state'), '--socket', self.socket,
              '--loopback', loopback], stdout=self.log, stderr=self.log,
             stdin=subprocess.DEVNULL, preexec_fn=harness.die_with_parent)
-        harness.wait_for('tunnel', lambda: process.poll() is not None or self.serves(process), 30)
+        harness.wait_for('tunnel', lambda: process.poll() is not None or self.serves(process), 60)
         if process.poll() is not None:
             raise AssertionError(f'the tunnel ended with {process.poll()}:\n' + self.tail())
         return process
