@@ -20,6 +20,9 @@ using kube::Str;
 
 // How long an API that was not there is not asked for again.
 constexpr int64_t kMonitorRecheckSeconds = 600;
+constexpr int64_t kCiliumRecheckSeconds = 600;
+// The same where the last answer was neither yes nor no.
+constexpr int64_t kCiliumRetrySeconds = 10;
 // Of what a container said when it ended.
 constexpr size_t kMaxReason = 1000;
 
@@ -176,25 +179,35 @@ Result<Json> FileSystemReconciler::EnsureServer(const Json& fs, StatusDraft& sta
   return server;
 }
 
-// Its policies do not take a node for an address: one of ours would keep nodes out.
-bool FileSystemReconciler::HasCilium() {
+// Its policies do not take a node for an address: one of ours would keep nodes out. Only a clear
+// answer changes what is known: an API server that is busy must not cost anybody a NetworkPolicy.
+FileSystemReconciler::Cilium FileSystemReconciler::FindCilium() {
   int64_t now = context_.now_seconds();
-  if (cilium_asked_at_ == 0 || now - cilium_asked_at_ >= kMonitorRecheckSeconds) {
+  if (now >= cilium_ask_at_) {
     auto there = context_.client.GetDocument("/apis/cilium.io");
-    if (there.ok() || there.code() == Code::kNotFound) cilium_asked_at_ = now;
-    cilium_ = there.code() != Code::kNotFound;  // also where it is not known
+    bool known = there.ok() || there.code() == Code::kNotFound;
+    if (known) cilium_ = there.ok() ? Cilium::kThere : Cilium::kAbsent;
+    cilium_ask_at_ = now + (known ? kCiliumRecheckSeconds : kCiliumRetrySeconds);
   }
   return cilium_;
 }
 
 Result<void> FileSystemReconciler::EnsureNetworkPolicy(const Json& fs, const Network& network) {
-  const std::string& when = context_.settings.network_policies;
-  if (network.closed && WantsNetworkPolicies(context_.settings, when == "auto" && HasCilium())) {
+  const Settings& settings = context_.settings;
+  bool there = context_.network_policies.Find(kube::NameOf(fs)).has_value();
+  bool wanted = network.closed;
+  if (network.closed) {
+    Cilium cilium = settings.network_policies == "auto" ? FindCilium() : Cilium::kAbsent;
+    // Not known: what is there is kept up to date, and what is not there is not made.
+    wanted = cilium == Cilium::kUnknown ? there
+                                        : WantsNetworkPolicies(settings, cilium == Cilium::kThere);
+  }
+  if (wanted) {
     TRY(EnsureChild(context_, context_.network_policies,
-                    FileSystemNetworkPolicy(context_.settings, fs, network)));
+                    FileSystemNetworkPolicy(settings, fs, network)));
     return Ok();
   }
-  if (!context_.network_policies.Find(kube::NameOf(fs))) return Ok();
+  if (!there) return Ok();
   return DeleteChild(context_, kNetworkPolicy, kube::NameOf(fs), UidOf(fs));
 }
 

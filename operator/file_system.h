@@ -41,7 +41,8 @@ class FileSystemReconciler {
   // A server that has no policy yet is not found by anybody before it has that of spec.policy.
   Result<void> ApplyPolicy(const Json& fs, const std::string& address, StatusDraft& status);
   Result<void> EnsureNetworkPolicy(const Json& fs, const Network& network);
-  bool HasCilium();
+  enum class Cilium : uint8_t { kUnknown, kAbsent, kThere };
+  Cilium FindCilium();
   std::string WhyNotRunning(const Json& fs);
 
   Result<Outcome> Delete(const Json& fs);
@@ -50,9 +51,9 @@ class FileSystemReconciler {
 
   Context& context_;
   ClusterIssuer issuer_;
-  // When Cilium was last looked for, seconds; 0: never.
-  std::atomic<int64_t> cilium_asked_at_{0};
-  std::atomic<bool> cilium_{false};
+  // When Cilium is looked for again, seconds.
+  std::atomic<int64_t> cilium_ask_at_{0};
+  std::atomic<Cilium> cilium_{Cilium::kUnknown};
   // When the ServiceMonitor API was last found missing, seconds; 0: never.
   std::atomic<int64_t> no_monitors_at_{0};
 };

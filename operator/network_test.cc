@@ -172,6 +172,38 @@ TEST_F(NetworkTest, CiliumGetsNoPolicyThatWouldKeepNodesOut) {
   EXPECT_FALSE(WantsNetworkPolicies(settings, false));
 }
 
+TEST_F(NetworkTest, AnApiServerThatDoesNotSayWhetherCiliumIsThereCostsNoPolicy) {
+  Start();
+  Target(Json::array());
+  ASSERT_TRUE(Eventually([&] { return Policy().is_object(); }));
+  const std::string uid = UidOf(Policy());
+  for (int status : {429, 500, 503}) {
+    rig_.cluster.SetDocument("/apis/cilium.io", status);
+    rig_.clock_offset += 601;
+    std::string range = "172.16.0." + std::to_string(status % 256) + "/32";
+    Target({{{"cidr", range}}}, "mt" + std::to_string(status));
+    ASSERT_TRUE(Eventually([&] { return Policy().dump().find(range) != std::string::npos; }))
+        << "kept up to date";
+    EXPECT_EQ(UidOf(Policy()), uid);
+  }
+  rig_.cluster.SetDocument("/apis/cilium.io", {{"kind", "APIGroup"}});
+  rig_.clock_offset += 11;
+  Target(Json::array(), "last");
+  EXPECT_TRUE(Eventually([&] { return rig_.Gone(kNetworkPolicy, "shared"); }));
+}
+
+TEST_F(NetworkTest, NoPolicyIsMadeWhileItIsNotKnownWhetherCiliumIsThere) {
+  rig_.cluster.SetDocument("/apis/cilium.io", 503);
+  Start();
+  Target(Json::array());
+  ASSERT_TRUE(IsEventually({"192.168.1.1"}));
+  EXPECT_TRUE(rig_.Gone(kNetworkPolicy, "shared"));
+  rig_.cluster.SetDocument("/apis/cilium.io", nullptr);
+  rig_.clock_offset += 11;
+  Target(Json::array(), "more");
+  EXPECT_TRUE(Eventually([&] { return Policy().is_object(); }));
+}
+
 TEST_F(NetworkTest, WithoutAnyNodeNobodyIsLetIn) {
   rig_.Delete(kNode, "n1");
   Target(Json::array());

@@ -110,6 +110,7 @@ void FakeCluster::SetDocument(const std::string& path, const Json& document) {
 
 HttpResponse FakeCluster::Answer(const HttpRequest& request) {
   if (auto it = documents_.find(request.target); it != documents_.end()) {
+    if (it->second.is_number()) return Status(it->second.get<int>(), "Failed", "not now");
     return it->second.is_null() ? Status(404, "NotFound", "not found") : Good(it->second);
   }
   Path path = Split(request.target);

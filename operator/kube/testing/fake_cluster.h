@@ -31,7 +31,7 @@ class FakeCluster : public HttpTransport {
   // The next watches get this line first.
   void InjectWatchLine(const std::string& line);
 
-  // A document that is no resource; null: it is not there.
+  // A document that is no resource; null: it is not there; a number: the status of a failure.
   void SetDocument(const std::string& path, const Json& document);
 
   // Straight access by collection path ("/api/v1/namespaces/ns/services") and name.
