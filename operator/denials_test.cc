@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "operator/kube/text.h"
 #include "operator/names.h"
 #include "operator/testing/rig.h"
@@ -14,6 +16,48 @@ int64_t Now() {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
+
+// A reporter alone, which looks when it is told to, of a FileSystem "shared" that is ready.
+class Alone {
+ public:
+  explicit Alone(Rig& rig) : client_(rig.cluster), control_(rig.control) {
+    rig.Start();
+    rig.MakeShared();
+    rig.Kill();
+    file_systems_.Start();
+    file_systems_.WaitSynced(std::chrono::seconds(10));
+  }
+  ~Alone() { file_systems_.Stop(); }
+
+  bool Look() { return reporter_.Reconcile({"default", "shared"}).ok(); }
+  size_t remembered() { return reporter_.remembered(); }
+
+  int64_t now = Now();
+
+ private:
+  kube::Client client_;
+  ControlApi& control_;
+  kube::EventRecorder events_{client_, "test"};
+  kube::Informer file_systems_{client_, kFileSystem, {}};
+  kube::Informer none_{client_, kFileSystem, {}};
+  Context context_{Settings{.ns = {}, .server_image = {}, .driver_name = {}, .token_audience = {}},
+                   client_,
+                   events_,
+                   control_,
+                   file_systems_,
+                   none_,
+                   none_,
+                   none_,
+                   none_,
+                   none_,
+                   none_,
+                   none_,
+                   none_,
+                   none_,
+                   none_,
+                   [this] { return now; }};
+  DenialReporter reporter_{context_};
+};
 
 class DenialsTest : public testing::Test {
  protected:
@@ -71,6 +115,70 @@ TEST_F(DenialsTest, OldOnesAreNotToldAgainAndNewOnesAre) {
   ASSERT_TRUE(Eventually([&] { return !EventsOf("FileSystem").empty(); }));
   ASSERT_EQ(EventsOf("FileSystem").size(), 1U);
   EXPECT_NE(EventsOf("FileSystem").front().find("just now"), std::string::npos);
+}
+
+TEST_F(DenialsTest, AnonymousClientsGetNeitherTheirWordsNorManyEvents) {
+  Alone alone(rig_);
+  std::vector<Denial> denials;
+  for (int i = 0; i < 200; ++i) {
+    std::string n = std::to_string(i);
+    denials.push_back({Now(), i % 2 ? "identity" : "network", "token of evil-" + n, "fsap-" + n, "",
+                       "", "2001:db8::" + n});
+  }
+  rig_.control.SetDenials(denials);
+  EXPECT_TRUE(alone.Look());
+  EXPECT_EQ(EventsOf("FileSystem").size(), 2U);
+  for (const std::string& message : EventsOf("FileSystem")) {
+    EXPECT_EQ(message.find("an anonymous client was denied fs-"), 0U) << message;
+    EXPECT_EQ(message.find("evil"), std::string::npos);
+    EXPECT_EQ(message.find("2001:db8"), std::string::npos);
+    EXPECT_EQ(message.find("fsap-"), std::string::npos);
+  }
+}
+
+TEST_F(DenialsTest, AFloodIsAFewEventsAndANumberAndKnownClientsComeFirst) {
+  Alone alone(rig_);
+  std::vector<Denial> denials;
+  auto flood = [&] {
+    for (int i = 0; i < 20; ++i) {
+      std::string reason = "statement " + std::to_string(denials.size());
+      denials.push_back({Now(), "policy", reason, "", "", "", "10.0.0.7"});
+    }
+    denials.push_back(Of("", Now()));
+    denials.back().reason = "known " + std::to_string(denials.size());
+    rig_.control.SetDenials(denials);
+    size_t before = EventsOf("FileSystem").size();
+    EXPECT_TRUE(alone.Look());
+    return EventsOf("FileSystem").size() - before;
+  };
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(flood(), DenialReporter::kMaxEventsPerPoll);
+    auto known = [](const std::string& m) { return m.find(": known ") != std::string::npos; };
+    auto events = EventsOf("FileSystem");
+    EXPECT_EQ(std::count_if(events.begin(), events.end(), known), i + 1);
+  }
+  EXPECT_EQ(flood(), 0U) << "30 in this minute";
+  alone.now += 60;
+  EXPECT_EQ(flood(), DenialReporter::kMaxEventsPerPoll + 1);
+  auto events = EventsOf("FileSystem");
+  // 7 times 21, without the 30.
+  EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const std::string& m) {
+    return m.starts_with("117 more were refused");
+  }));
+}
+
+TEST_F(DenialsTest, AFileSystemThatIsGoneIsForgotten) {
+  Alone alone(rig_);
+  EXPECT_TRUE(alone.Look());
+  EXPECT_EQ(alone.remembered(), 1U);
+  rig_.Change(kFileSystem,
+              {{"metadata",
+                {{"name", "shared"}, {"namespace", "default"}, {"finalizers", Json::array()}}}});
+  rig_.Delete(kFileSystem, "shared");
+  ASSERT_TRUE(Eventually([&] {
+    EXPECT_TRUE(alone.Look());
+    return alone.remembered() == 0;
+  }));
 }
 
 }  // namespace
