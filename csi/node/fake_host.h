@@ -2,9 +2,11 @@
 // busy.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "csi/mount/host.h"
 #include "csi/mount/mounter.h"
@@ -36,6 +38,7 @@ class FakeHost : public Host, public Mounter {
     return Ok();
   }
   Result<void> Unmount(const std::string& target, bool remove_directory) override {
+    if (auto hook = std::exchange(at_unmount, nullptr)) hook();
     std::lock_guard guard(mu_);
     if (remove_directory) directories_.erase(target);
     std::erase_if(mounts_, [&](const auto& mount) { return mount.target == target; });
@@ -61,6 +64,25 @@ class FakeHost : public Host, public Mounter {
     return Ok();
   }
 
+  // As the kernel's client does with one more mount of a server that it is connected to.
+  void ShowServer(const std::string& target, const std::string& source) {
+    std::lock_guard guard(mu_);
+    for (auto& mount : mounts_) {
+      if (mount.target == target) mount.source = source;
+    }
+  }
+  void HangAt(const std::string& target) {
+    std::lock_guard guard(mu_);
+    for (const auto& mount : mounts_) {
+      if (mount.target == target) hung_.insert(mount.device);
+    }
+  }
+  void KillAt(const std::string& target) {
+    std::lock_guard guard(mu_);
+    for (const auto& mount : mounts_) {
+      if (mount.target == target) dead_.insert(mount.device);
+    }
+  }
   // All mounts that exist now.
   void Kill() {
     std::lock_guard guard(mu_);
@@ -75,6 +97,7 @@ class FakeHost : public Host, public Mounter {
 
   Usage usage{100, 40, 60, 10, 4, 6};
   Result<void> mount_answer = Ok();
+  std::function<void()> at_unmount;  // called once, when the next unmount begins
 
  private:
   Result<void> State(const std::string& device) const {

@@ -10,6 +10,7 @@
 #include "common/text.h"
 #include "common/tls/identity_certificate.h"
 #include "common/version.h"
+#include "csi/mount/nfs_mount.h"
 
 namespace tarn::csi {
 namespace {
@@ -17,6 +18,16 @@ namespace {
 constexpr std::string_view kIdPrefix = "csi.";
 constexpr size_t kIdHashDigits = 24;
 constexpr size_t kPodUidBytesMax = 64;
+
+std::string ServerNameOf(const VolumeId& id) {
+  return id.file_system_id + ".efs.tarn";
+}
+
+// What the ids of all mounts of a pod begin with; of an id without a pod, all of it.
+std::string PodOf(const std::string& id) {
+  size_t dot = id.rfind('.');
+  return dot < kIdPrefix.size() ? id : id.substr(0, dot + 1);
+}
 
 std::chrono::sys_seconds NowOf(const Clock& clock) {
   return std::chrono::sys_seconds(std::chrono::duration_cast<std::chrono::seconds>(clock.Now()));
@@ -64,11 +75,6 @@ bool IsPlainMountOf(const MountEntry& mount, const std::string& server, const Vo
   return !server.empty() && !IsLoopback(server) && IsMountOf(mount, server, id.ExportPath());
 }
 
-bool HasMount(const std::vector<MountEntry>& mounts, const PodMounts& all, const std::string& id) {
-  return std::any_of(mounts.begin(), mounts.end(),
-                     [&](const auto& mount) { return all.MountId(mount.target) == id; });
-}
-
 }  // namespace
 
 PodMounts::PodMounts(Host& host, Mounter& mounter, Tunnel& tunnel, const Planner& planner,
@@ -113,8 +119,10 @@ Result<PodMounts::Identity> PodMounts::Identify(const PublishRequest& request,
   Identity identity;
   auto& open = identity.request;
   open.id = MountId(request.target_path);
-  TRY(open.server, planner_.Server(plan));
-  open.server_name = plan.id.file_system_id + ".efs.tarn";
+  TRY(std::string server, planner_.Server(plan));
+  TRY(HostPort at, SplitHostPort(server));  // a mount target's IP may come without a port
+  open.server = JoinHostPort(at);
+  open.server_name = ServerNameOf(plan.id);
   open.authority_pem = std::move(authority).value();
   std::string all = plan.id.access_point_id;
   for (const std::string* part : {&open.server, &open.server_name, &open.authority_pem}) {
@@ -196,7 +204,33 @@ Result<void> PodMounts::MountAt(const PublishRequest& request, const Plan& plan,
   return Ok();
 }
 
+bool PodMounts::IsCarriedByAnother(const std::string& id, const Plan& plan,
+                                   const std::string& connected) {
+  auto open = tunnel_.List();
+  if (!open.ok()) return false;
+  auto found = std::find_if(open->begin(), open->end(), [&](const auto& other) {
+    return other.address == connected && other.id != id && PodOf(other.id) == PodOf(id) &&
+           other.server_name == ServerNameOf(plan.id);
+  });
+  if (found == open->end()) return false;
+  // A tunnel that lost its mounts gives addresses anew: what was this one's may now lead to
+  // another access point.
+  for (const auto& record : records_.ReadAll()) {
+    if (MountId(record.target_path) != found->id) continue;
+    auto other = planner_.Make(record.stage);
+    return other.ok() && other->id.access_point_id == plan.id.access_point_id;
+  }
+  return true;  // unpublished, and open only because others of the pod use it
+}
+
 Result<void> PodMounts::Publish(const PublishRequest& request, const Plan& plan) {
+  bool left = false;
+  Result<void> done = PublishLocked(request, plan, left);
+  if (left) CloseIfIdle(MountId(request.target_path), kLockWait);
+  return done;
+}
+
+Result<void> PodMounts::PublishLocked(const PublishRequest& request, const Plan& plan, bool& left) {
   const std::string& target = request.target_path;
   const std::string id = MountId(target);
   TRY(auto hold, locks_.Take(id, kLockWait));
@@ -205,7 +239,8 @@ Result<void> PodMounts::Publish(const PublishRequest& request, const Plan& plan)
   std::string connected = mount ? ServerOf(*mount) : "";
   bool plain = mount && IsPlainMountOf(*mount, connected, plan.id);
   if (plain || IsLoopback(connected)) {
-    if (mount->read_only() != request.read_only) {
+    bool wanted = request.read_only || (plan.options.flags & MS_RDONLY) != 0;
+    if (mount->read_only() != wanted) {
       return Error(Code::kAlreadyExists, "volume '" + request.stage.volume_id +
                                              "' is published at '" + target +
                                              "' with another readonly than asked for");
@@ -218,7 +253,8 @@ Result<void> PodMounts::Publish(const PublishRequest& request, const Plan& plan)
   TRY(records_.Write(target, {request.stage, target, request.read_only}));
   auto address = Open(request, plan, std::move(identity));
   if (address.ok() && mount) {
-    if (connected == *address && host_.Check(target).code() != Code::kStale) return Ok();
+    bool there = connected == *address || IsCarriedByAnother(id, plan, connected);
+    if (there && host_.Check(target).code() != Code::kStale) return Ok();
     spdlog::warn("volume {}: the mount at {} is dead, or of something else; mounting it again",
                  request.stage.volume_id, target);
     TRY(host_.Unmount(target, false));
@@ -226,25 +262,68 @@ Result<void> PodMounts::Publish(const PublishRequest& request, const Plan& plan)
   auto done = address.ok() ? MountAt(request, plan, *address) : std::move(address).error();
   if (done.ok()) return Ok();
   Error error = Explain(done.error(), request, plan);
-  if (!mount) Forget(target);
+  left = !mount;
+  if (left) Forget(target);
   return error;
 }
 
-void PodMounts::Forget(const std::string& target) {
-  const std::string id = MountId(target);
-  records_.Remove(target);
+Result<void> PodMounts::Unpublish(const std::string& target) {
+  bool ours = false;
   {
-    std::lock_guard guard(mu_);
-    made_.erase(id);
+    // So that no repair mounts it again meanwhile.
+    TRY(auto hold, locks_.Take(MountId(target), kLockWait));
+    ours = records_.Has(target);
+    TRY(host_.Unmount(target, true));
+    if (ours) Forget(target);
   }
-  auto closed = tunnel_.Close(id);
-  if (!closed.ok()) spdlog::warn("closing {} of {}: {}", id, target, closed.error().message());
+  if (ours) CloseIfIdle(MountId(target), kLockWait);
+  return Ok();
 }
 
-Result<bool> PodMounts::RepairOne(const VolumeRecord& record, std::set<std::string>& silent) {
+void PodMounts::Forget(const std::string& target) {
+  records_.Remove(target);
+  std::lock_guard guard(mu_);
+  made_.erase(MountId(target));
+}
+
+std::set<std::string> PodMounts::PodsOf(const std::vector<MountEntry>& mounts) const {
+  std::set<std::string> pods;
+  for (const auto& mount : mounts) {
+    if (IsLoopback(ServerOf(mount))) pods.insert(PodOf(MountId(mount.target)));
+  }
+  return pods;
+}
+
+void PodMounts::CloseIfIdle(const std::string& id, std::chrono::milliseconds wait) {
+  auto open = tunnel_.List();
+  if (!open.ok()) {
+    spdlog::warn("{} stays open: {}", id, open.error().message());
+    return;
+  }
+  std::set<std::string> ids;  // in order, as everybody takes their locks
+  for (const auto& mount : *open) {
+    if (PodOf(mount.id) == PodOf(id)) ids.insert(mount.id);
+  }
+  std::vector<VolumeLocks::Hold> holds;
+  for (const auto& one : ids) {
+    auto hold = locks_.Take(one, wait);
+    if (!hold.ok()) return;  // it is being published, and may use any of them
+    holds.push_back(std::move(hold).value());
+  }
+  auto mounts = host_.Mounts();
+  if (!mounts.ok() || PodsOf(*mounts).contains(PodOf(id))) return;
+  for (const auto& one : ids) {
+    auto closed = tunnel_.Close(one);
+    spdlog::info("closed {}, which carries no mount{}", one,
+                 closed.ok() ? "" : ": " + closed.error().message());
+  }
+}
+
+Result<bool> PodMounts::RepairOne(const VolumeRecord& record, std::map<std::string, int>& silent) {
   const std::string& target = record.target_path;
   const std::string id = MountId(target);
   TRY(auto hold, locks_.Take(id));
+  if (!records_.Has(target)) return false;  // unpublished since the records were read
   TRY(auto mounts, host_.Mounts());
   auto mount = FindMount(mounts, target);
   if (!mount) {  // after a restart of the machine: kubelet publishes what it needs
@@ -254,9 +333,9 @@ Result<bool> PodMounts::RepairOne(const VolumeRecord& record, std::set<std::stri
   if (mount->type != "fuse.tarn") return false;  // the kernel's mounts do not die
   TRY(Plan plan, planner_.Make(record.stage));
   const std::string& server = plan.id.file_system_id;
-  if (silent.contains(server)) return false;
+  if (silent[server] >= kSilentMax) return false;
   Code state = host_.Check(target).code();
-  if (state == Code::kDeadlineExceeded) silent.insert(server);
+  if (state == Code::kDeadlineExceeded) ++silent[server];
   if (state != Code::kStale) return false;
   TRY(auto open, tunnel_.List());
   auto carries = [&](const auto& one) { return one.id == id; };
@@ -270,7 +349,7 @@ Result<bool> PodMounts::RepairOne(const VolumeRecord& record, std::set<std::stri
 
 int PodMounts::RepairAll() {
   int repaired = 0;
-  std::set<std::string> silent;  // file systems that do not answer: their mounts wait
+  std::map<std::string, int> silent;  // by file system: its mounts that did not answer
   for (const auto& record : records_.ReadAll()) {
     Result<bool> done = RepairOne(record, silent);
     if (done.ok()) {
@@ -305,19 +384,14 @@ void PodMounts::Reconcile() {
                   open.ok() ? mounts.error().message() : open.error().message());
     return;
   }
-  std::set<std::string> live, listed;
+  std::set<std::string> live, listed, idle;
   for (const auto& mount : *mounts) live.insert(MountId(mount.target));
   RemoveOldLogs(live);
+  const auto pods = PodsOf(*mounts);
   for (const auto& mount : *open) {
     listed.insert(mount.id);
-    if (!mount.id.starts_with(kIdPrefix) || live.contains(mount.id)) continue;
-    auto hold = locks_.Take(mount.id);
-    if (!hold.ok()) continue;  // it is being published
-    auto now = host_.Mounts();
-    if (!now.ok() || HasMount(*now, *this, mount.id)) continue;
-    auto closed = tunnel_.Close(mount.id);
-    spdlog::info("closed {}, which carried no mount{}", mount.id,
-                 closed.ok() ? "" : ": " + closed.error().message());
+    bool ours = mount.id.starts_with(kIdPrefix) && !pods.contains(PodOf(mount.id));
+    if (ours && idle.insert(PodOf(mount.id)).second) CloseIfIdle(mount.id, {});
   }
   // A tunnel that lost one gets it again with the next publish.
   std::lock_guard guard(mu_);

@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/result.h"
@@ -51,6 +52,9 @@ class PodMounts {
  public:
   static constexpr std::chrono::milliseconds kLockWait{2000};
   static constexpr std::chrono::hours kLogsKept{24};
+  // A check of a mount that hangs takes seconds: after so many the others of its file system wait
+  // for the next round.
+  static constexpr int kSilentMax = 3;
 
   // All outlive it.
   PodMounts(Host& host, Mounter& mounter, Tunnel& tunnel, const Planner& planner,
@@ -60,14 +64,17 @@ class PodMounts {
   // kUnavailable: the tunnel, the authority's file or the server is not there (yet). The others as
   // of Volumes::Publish.
   Result<void> Publish(const PublishRequest& request, const Plan& plan);
-  // After the unmount: closes what carried it. What fails is logged, and done by Reconcile later.
-  void Forget(const std::string& target);
+  // Unmounts it, by whomever it was published. With the pod's last mount all closes that carried
+  // them, not before: the kernel's client uses one connection for all mounts with one identity.
+  // What fails to close is logged, and done by Reconcile later. kAborted: it is being published.
+  Result<void> Unpublish(const std::string& target);
   // Whether it was published here and not taken away.
   bool Has(const std::string& target) const { return records_.Has(target); }
 
   // Mounts anew what dead FUSE processes served; returns how many.
   int RepairAll();
-  // Closes what carries no mount, and removes logs of mounts that are gone for kLogsKept.
+  // Closes what is open for pods without a mount, and removes logs of mounts that are gone for
+  // kLogsKept.
   void Reconcile();
 
   // "csi.POD_UID.HASH", of the tunnel's mount under `target`.
@@ -90,7 +97,17 @@ class PodMounts {
                                  const std::vector<MountEntry>& mounts) const;
   Result<void> MountAt(const PublishRequest& request, const Plan& plan, const std::string& address);
   Error Explain(const Error& error, const PublishRequest& request, const Plan& plan);
-  Result<bool> RepairOne(const VolumeRecord& record, std::set<std::string>& silent);
+  // `left`: it failed, and what it opened may have to be closed.
+  Result<void> PublishLocked(const PublishRequest& request, const Plan& plan, bool& left);
+  // Whether `connected` is the address of another mount of the pod with the same identity: the
+  // kernel's client then uses the connection that it has.
+  bool IsCarriedByAnother(const std::string& id, const Plan& plan, const std::string& connected);
+  void Forget(const std::string& target);
+  // Of mounts through the tunnel, what their ids begin with.
+  std::set<std::string> PodsOf(const std::vector<MountEntry>& mounts) const;
+  // Closes all that is open for the pod of `id` when none of its mounts is there; takes the locks.
+  void CloseIfIdle(const std::string& id, std::chrono::milliseconds wait);
+  Result<bool> RepairOne(const VolumeRecord& record, std::map<std::string, int>& silent);
   void RemoveOldLogs(const std::set<std::string>& live) const;
   bool IsFresh(const std::string& id, const std::string& of);
 

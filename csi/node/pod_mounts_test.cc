@@ -1,130 +1,16 @@
-// The node service with a tunnel: volumes that are mounted for each pod with its identity. The
-// machine's mounts and the tunnel's are tables.
-#include "csi/node/pod_mounts.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <openssl/pem.h>
-
-#include <filesystem>
-#include <fstream>
-
+// The node service with a tunnel: volumes that are mounted for each pod with its identity.
 #include "common/files.h"
-#include "common/tls/identity_certificate.h"
-#include "csi/call.h"
-#include "csi/node/fake_host.h"
-#include "csi/node/fake_tunnel.h"
-#include "csi/node/node_service.h"
+#include "csi/node/pod_mounts_fixture.h"
 
 namespace tarn::csi {
 namespace {
 
-namespace pb = ::csi::v1;
 using AccessMode = pb::VolumeCapability::AccessMode;
 using grpc::StatusCode;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr char kVolume[] = "efs:fs-0123456789abcdef0::fsap-0123456789abcdef1";
 constexpr char kPlainExport[] = "/fsap-0123456789abcdef1";
-
-tls::ParsedCertificate Read(const std::string& pem) {
-  BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
-  X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
-  auto parsed = tls::ReadIdentityCertificate(*certificate);
-  X509_free(certificate);
-  BIO_free(bio);
-  EXPECT_TRUE(parsed.ok());
-  return std::move(parsed).value();
-}
-
-struct PodMountsTest : testing::Test {
-  PodMountsTest() {
-    std::string name = "/tmp/tarn-node-XXXXXX";
-    dir = mkdtemp(name.data());
-    std::ofstream(dir + "/ca.crt") << "the authority";
-    Restart();
-  }
-  ~PodMountsTest() override { std::filesystem::remove_all(dir); }
-
-  // As after a restart of the plugin: only the machine and the tunnel are what they were.
-  void Restart(bool with_tunnel = true, bool encrypted = true) {
-    service.reset();
-    planner = std::make_unique<Planner>(nullptr, "", encrypted);
-    pods = std::make_unique<PodMounts>(
-        host, host, tunnel, *planner,
-        PodMountsOptions{dir + "/state/pods", dir + "/pods", dir + "/ca.crt", dir + "/log", {}},
-        clock);
-    volumes = std::make_unique<Volumes>(host, host, *planner, with_tunnel ? pods.get() : nullptr,
-                                        VolumesOptions{dir + "/state", dir + "/pods", {}});
-    service = std::make_unique<NodeService>(*volumes, NodeOptions{"node-a", "zone-a", 7});
-  }
-
-  std::string Target(const std::string& uid) const {
-    return dir + "/pods/" + uid + "/volumes/kubernetes.io~csi/pv/mount";
-  }
-  std::string Tokens(const std::string& token, const std::string& audience = "tarn.dev") const {
-    return R"({")" + audience + R"(":{"token":")" + token +
-           R"(","expirationTimestamp":"2001-09-09T02:46:40Z"}})";  // an hour after the clock
-  }
-  pb::NodePublishVolumeRequest RequestOf(const std::string& uid, const std::string& token = "t1") {
-    pb::NodePublishVolumeRequest request;
-    request.set_volume_id(kVolume);
-    request.set_staging_target_path(staging);
-    request.set_target_path(Target(uid));
-    request.mutable_volume_capability()->mutable_mount();
-    request.mutable_volume_capability()->mutable_access_mode()->set_mode(
-        AccessMode::MULTI_NODE_MULTI_WRITER);
-    auto& context = *request.mutable_volume_context();
-    context[kNfsAddressKey] = "10.0.0.1:2049";
-    context["csi.storage.k8s.io/pod.name"] = "web-" + uid;
-    context["csi.storage.k8s.io/pod.namespace"] = "shop";
-    context["csi.storage.k8s.io/pod.uid"] = uid;
-    context["csi.storage.k8s.io/serviceAccount.name"] = "front";
-    if (!token.empty()) context[kTokensKey] = Tokens(token);
-    return request;
-  }
-  grpc::Status Stage(const pb::NodePublishVolumeRequest& of) {
-    pb::NodeStageVolumeRequest request;
-    request.set_volume_id(of.volume_id());
-    request.set_staging_target_path(staging);
-    *request.mutable_volume_capability() = of.volume_capability();
-    (*request.mutable_volume_context())[kNfsAddressKey] = "10.0.0.1:2049";
-    for (const auto& [key, value] : of.volume_context()) {
-      if (!key.starts_with("csi.")) (*request.mutable_volume_context())[key] = value;
-    }
-    pb::NodeStageVolumeResponse response;
-    return service->NodeStageVolume(nullptr, &request, &response);
-  }
-  grpc::Status Publish(const pb::NodePublishVolumeRequest& request) {
-    pb::NodePublishVolumeResponse response;
-    return service->NodePublishVolume(nullptr, &request, &response);
-  }
-  grpc::Status Unpublish(const std::string& uid) {
-    pb::NodeUnpublishVolumeRequest request;
-    request.set_volume_id(kVolume);
-    request.set_target_path(Target(uid));
-    pb::NodeUnpublishVolumeResponse response;
-    return service->NodeUnpublishVolume(nullptr, &request, &response);
-  }
-  const FakeTunnel::Opened& Opened(const std::string& uid) {
-    return tunnel.mounts.at(pods->MountId(Target(uid)));
-  }
-  std::string Source(const std::string& uid) {
-    auto mount = FindMount(*host.Mounts(), Target(uid));
-    return mount ? mount->source : "";
-  }
-
-  FakeHost host;
-  FakeTunnel tunnel;
-  ManualClock clock;
-  std::string dir;
-  std::unique_ptr<Planner> planner;
-  std::unique_ptr<PodMounts> pods;
-  std::unique_ptr<Volumes> volumes;
-  std::unique_ptr<NodeService> service;
-  const std::string staging = "/var/kubelet/globalmount";
-};
 
 TEST_F(PodMountsTest, EachPodHasAMountOfItsOwnWithItsIdentity) {
   ASSERT_TRUE(Stage(RequestOf("a")).ok());
@@ -386,6 +272,49 @@ TEST_F(PodMountsTest, ATunnelThatForgotGetsItAgain) {
   EXPECT_NE(Source("a"), before);  // another address: only a new mount leads there
   EXPECT_EQ(Source("a"), Opened("a").address + ":/");
   EXPECT_EQ(host.Mounts()->size(), 1u);
+}
+
+TEST_F(PodMountsTest, AReadOnlyMountOptionIsNoContradictionLater) {
+  for (const char* token : {"t1", "t1", "t2"}) {
+    auto request = RequestOf("a", token);
+    request.mutable_volume_capability()->mutable_mount()->add_mount_flags("ro");
+    ASSERT_TRUE(Publish(request).ok()) << Publish(request).error_message();
+  }
+  EXPECT_TRUE(FindMount(*host.Mounts(), Target("a"))->read_only());
+  EXPECT_EQ(Read(Opened("a").request.certificate_pem).identity.token, "t2");
+  EXPECT_EQ(host.made(), 1);
+}
+
+TEST_F(PodMountsTest, AMountTargetsIpNeedsNoPort) {
+  for (const auto& [ip, server] :
+       {std::pair("10.0.0.5", "10.0.0.5:2049"), std::pair("fd00::5", "[fd00::5]:2049")}) {
+    auto request = RequestOf("a");
+    request.mutable_volume_context()->erase(kNfsAddressKey);
+    (*request.mutable_volume_context())["mounttargetip"] = ip;
+    auto status = Publish(request);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(Opened("a").request.server, server);
+  }
+}
+
+TEST_F(PodMountsTest, AMountThatIsTakenAwayIsNotRepaired) {
+  ASSERT_TRUE(Publish(RequestOf("a")).ok());
+  host.Kill();
+  int repaired = -1;
+  host.at_unmount = [&] { repaired = volumes->RepairAll(); };
+  ASSERT_TRUE(Unpublish("a").ok());
+  EXPECT_EQ(repaired, 0);
+  EXPECT_EQ(host.made(), 1);
+  EXPECT_TRUE(host.Mounts()->empty());
+  EXPECT_TRUE(tunnel.mounts.empty());
+}
+
+TEST_F(PodMountsTest, OneThatHangsDoesNotKeepOthersDead) {
+  for (const char* uid : {"a", "b", "c"}) ASSERT_TRUE(Publish(RequestOf(uid)).ok());
+  for (const char* uid : {"a", "b"}) host.HangAt(Target(uid));
+  host.KillAt(Target("c"));
+  EXPECT_EQ(volumes->RepairAll(), 1);
+  EXPECT_TRUE(host.Check(Target("c")).ok());
 }
 
 TEST_F(PodMountsTest, RulesOfPublishing) {

@@ -123,10 +123,8 @@ Result<void> Volumes::PublishStaged(const PublishRequest& request, const Placed&
 
 Result<void> Volumes::Unpublish(const std::string& target_path) {
   TRY(auto hold, locks_.Take(target_path, kLockWait));
-  bool through_tunnel = pods_ != nullptr && pods_->Has(target_path);
-  TRY(host_.Unmount(target_path, true));
-  if (through_tunnel) pods_->Forget(target_path);
-  return Ok();
+  if (pods_ != nullptr) return pods_->Unpublish(target_path);
+  return host_.Unmount(target_path, true);
 }
 
 Result<Volumes::Health> Volumes::Stats(const std::string& path) {
