@@ -73,6 +73,11 @@ void Dialer::Stop() {
 }
 
 void Dialer::Start(std::shared_ptr<const Settings> settings, Loop::Duration wait) {
+  // An event or an answer of the search before must not go on with this one.
+  Stop();
+  alive_ = std::make_shared<int>(0);
+  addresses_.clear();
+  address_ = 0;
   settings_ = std::move(settings);
   server_ = 0;
   due_ = Due::kServer;

@@ -48,7 +48,7 @@ class Dialer : public Loop::Watcher, public Loop::Mortal {
   Dialer(Loop& loop, Resolver& resolver, const Times& times, Owner& owner);
   ~Dialer() override;
 
-  // Begins with the first server, after `wait`.
+  // Begins with the first server, after `wait`; what it is at is given up.
   void Start(std::shared_ptr<const Settings> settings, Loop::Duration wait = {});
   // Nothing more is done or told.
   void Stop();
