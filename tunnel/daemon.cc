@@ -45,8 +45,9 @@ class Running : public Daemon {
   }
 
   bool Tick() override {
+    if (!hand_over_) return false;  // since the last time
     if (hand_over_->done()) {
-      metrics_.reset();  // its address is for who took over
+      LetGo();
       return false;
     }
     if (!metrics_) (void)StartMetrics();
@@ -55,6 +56,18 @@ class Running : public Daemon {
   }
 
  private:
+  // Who took over may end before this process does; the one after it then needs the lock and the
+  // addresses, and no client may wait for this one.
+  void LetGo() {
+    metrics_.reset();
+    hand_over_.reset();
+    StopManaging();
+    service_.reset();
+    mounts_.reset();
+    carrier_.reset();
+    lock_.Close();
+  }
+
   // From the process that serves the mounts, or else from the state directory.
   Result<void> Restore(const StateDir& state) {
     auto give_up = std::chrono::steady_clock::now() + kLockWait;

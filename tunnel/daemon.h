@@ -23,7 +23,8 @@ class Daemon {
   // until now has handed them over (handover.h). kInUse: it does not.
   static Result<std::unique_ptr<Daemon>> Start(const Options& options);
   virtual ~Daemon() = default;
-  // Once a second. False: another process has taken over, and this one may end.
+  // Once a second. False: another process has taken over; this one has let go of everything and may
+  // end.
   virtual bool Tick() = 0;
 };
 

@@ -72,6 +72,22 @@ TEST_F(Process, TheFirstWaitsForItsSignalWhenItIsTold) {
   EXPECT_TRUE(Answers(client.get()));
 }
 
+// And it has let go: the one that took over may be followed too, while the first still waits.
+TEST_F(Process, TheThirdServesWhileTheFirstWaits) {
+  auto first = Start({"--wait-after-hand-over"});
+  auto at = TunnelClient(place_.socket()).Open(RequestFor(server_, "pod-1")).value();
+  auto second = Start();
+  second->Signal(SIGKILL);
+  second->Wait();
+  auto third = Start();
+  EXPECT_TRUE(Answers(ConnectTo(at).get()));
+  EXPECT_EQ(TunnelClient(place_.socket()).List().mounts_size(), 1);
+  EXPECT_EQ(kill(first->pid(), 0), 0);
+  first->Signal(SIGTERM);
+  EXPECT_EQ(first->Wait(), 0);
+  EXPECT_TRUE(Answers(ConnectTo(at).get()));
+}
+
 TEST_F(Process, TellsNoSecret) {
   auto process = Start({"--log-level", "trace"});
   auto request = RequestFor(server_, "pod-1");
