@@ -19,7 +19,7 @@ class HandOver : public testing::Test {
  protected:
   HandOver() { tunnel_ = Start(); }
   std::unique_ptr<Daemon> Start() const {
-    auto started = Daemon::Start(place_.options());
+    auto started = Daemon::Start(options_);
     EXPECT_TRUE(started.ok()) << started.error().message();
     return started.ok() ? std::move(started).value() : nullptr;
   }
@@ -43,12 +43,26 @@ class HandOver : public testing::Test {
            ReceiveExactly(fd, kNullReplyBytes).size() == kNullReplyBytes;
   }
 
+  // So much of what it sent has gone to the server.
+  void AwaitSent(const std::string& id, uint64_t bytes) {
+    TunnelClient client(place_.socket());
+    EXPECT_TRUE(Eventually([&] { return client.Show(id).bytes_sent() >= bytes; }));
+  }
+  // A client may be busy for longer than in other tests.
+  void LongHandOver() {
+    options_.times.hand_over = std::chrono::seconds{10};
+    tunnel_.reset();
+    tunnel_ = Start();
+  }
+
   Place place_;
+  Options options_ = place_.options();
   FileServer server_;
   std::unique_ptr<Daemon> tunnel_;
 };
 
 TEST_F(HandOver, ABusyClientKeepsItsConnection) {
+  LongHandOver();
   auto at = Open("pod-1");
   auto mounted = nfs_client::Client::Mount(Through(at));
   ASSERT_TRUE(mounted.ok());
@@ -180,7 +194,7 @@ TEST_F(HandOver, OneThatStaysBusyIsClosed) {
   ASSERT_TRUE(Answers(busy.get(), 1));
   ASSERT_TRUE(Answers(idle.get(), 1));
   ASSERT_TRUE(SendAll(busy.get(), NullCall(2).substr(0, 20)));  // half a call
-  usleep(50'000);
+  AwaitSent("pod-1", 2 * NullCall(1).size() + 20);
   Upgrade();
   EXPECT_TRUE(Closed(busy.get()));
   EXPECT_TRUE(Answers(idle.get(), 3));
@@ -205,13 +219,14 @@ TEST_F(HandOver, ANextOneThatDiesBeforeItListensChangesNothing) {
 }
 
 TEST_F(HandOver, ANextOneThatDiesInTheMiddleLosesOnlyWhatItHad) {
+  LongHandOver();
   auto at = Open("pod-1");
   std::vector<Fd> clients;
   for (int i = 0; i < 8; ++i) clients.push_back(ConnectTo(at));
   for (Fd& client : clients) ASSERT_TRUE(Answers(client.get(), 1));
   // Stays busy until the next one is dead.
   ASSERT_TRUE(SendAll(clients[0].get(), NullCall(2).substr(0, 20)));
-  usleep(50'000);
+  AwaitSent("pod-1", clients.size() * NullCall(1).size() + 20);
   {
     auto channel = Channel();
     auto taken = TakeListeners(channel);
