@@ -13,6 +13,7 @@ namespace tarn::tunnel {
 namespace {
 
 constexpr int kBacklog = 128;
+constexpr uint32_t kPorts = kLastPort - kFirstPort + 1;
 
 // errno says why it is not open.
 Fd ListenOn(const LocalAddress& at) {
@@ -31,7 +32,7 @@ Fd ListenOn(const LocalAddress& at) {
 
 }  // namespace
 
-Addresses::Addresses(const std::string& first) {
+Addresses::Addresses(const std::string& first, uint32_t start) : next_(start % kPorts) {
   constexpr uint32_t kLoopbackNet = 127u << 24;
   in_addr parsed{};
   bool ok = inet_pton(AF_INET, first.c_str(), &parsed) == 1;
@@ -42,22 +43,22 @@ Addresses::Addresses(const std::string& first) {
 }
 
 Result<Addresses::Taken> Addresses::TakeAny() {
-  for (uint32_t i = 0; i < kLoopbackAddresses; ++i) {
-    in_addr next{htonl(first_ + i)};
+  for (uint32_t i = 0; i < kPorts * kLoopbackAddresses; ++i) {
+    const uint32_t place = next_;
+    next_ = (next_ + 1) % (kPorts * kLoopbackAddresses);
+    in_addr address{htonl(first_ + place / kPorts)};
     char text[INET_ADDRSTRLEN];
-    inet_ntop(AF_INET, &next, text, sizeof text);
-    for (uint16_t port = kFirstPort; port <= kLastPort; ++port) {
-      LocalAddress at{text, port};
-      if (taken_.contains({at.address, at.port})) continue;
-      Fd fd = ListenOn(at);
-      if (fd.open()) {
-        Reserve(at);
-        return Taken{at, std::move(fd)};
-      }
-      if (errno != EADDRINUSE) {
-        return Error(Code::kUnavailable, "cannot listen on " + JoinHostPort(at.address, at.port) +
-                                             ": " + std::strerror(errno));
-      }
+    inet_ntop(AF_INET, &address, text, sizeof text);
+    LocalAddress at{text, static_cast<uint16_t>(kFirstPort + place % kPorts)};
+    if (taken_.contains({at.address, at.port})) continue;
+    Fd fd = ListenOn(at);
+    if (fd.open()) {
+      Reserve(at);
+      return Taken{at, std::move(fd)};
+    }
+    if (errno != EADDRINUSE) {
+      return Error(Code::kUnavailable, "cannot listen on " + JoinHostPort(at.address, at.port) +
+                                           ": " + std::strerror(errno));
     }
   }
   return Error(Code::kLimitExceeded, "no loopback address is left for a mount");

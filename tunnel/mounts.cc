@@ -101,6 +101,8 @@ Result<void> Mounts::Restore(std::map<std::string, Fd> listeners) {
 
 void Mounts::RestoreOne(const MountRecord& record, Fd listener) {
   const std::string& id = record.request.mount_id();
+  // Also of one that is refused: its pod may talk to this address still.
+  addresses_.Reserve(record.at);
   auto settings = CheckSettings(record.request);
   if (!settings.ok()) {
     spdlog::error("mount {}: {}; it is not open", id, settings.error().message());
@@ -108,7 +110,6 @@ void Mounts::RestoreOne(const MountRecord& record, Fd listener) {
   }
   auto mount = std::make_shared<Mount>(id, record.at.address, record.at.port, *settings);
   mounts_[id] = mount;
-  addresses_.Reserve(record.at);
   if (!listener.open()) {
     deaf_.push_back(mount);
     return ListenAgain(mount);

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,9 @@ namespace tarn::tunnel {
 
 class Mounts {
  public:
-  // New mounts have addresses from `loopback` on.
+  // New mounts have addresses from `loopback` on, in turn, from a random port on.
   Mounts(StateDir state, Carrier& carrier, const std::string& loopback)
-      : state_(std::move(state)), carrier_(carrier), addresses_(loopback) {}
+      : state_(std::move(state)), carrier_(carrier), addresses_(loopback, std::random_device{}()) {}
 
   // Opens again all that the state directory has. `listeners`, by mount id, came from the process
   // before; others are made. One whose address somebody else has now is tried again by Tick.

@@ -110,6 +110,14 @@ TEST_F(TunnelTest, AClosedMountIsGone) {
   EXPECT_TRUE(std::filesystem::is_empty(place_.state() + "/mounts"));
 }
 
+// Who still talks to it must not speak for the next pod.
+TEST_F(TunnelTest, TheAddressOfAClosedMountIsNotGivenAgainAtOnce) {
+  auto at = Open(RequestFor(server_, "pod-1"));
+  ASSERT_TRUE(client_->Close("pod-1").ok());
+  EXPECT_NE(Open(RequestFor(server_, "pod-2")).port(), at.port());
+  EXPECT_FALSE(ConnectTo(at).open());
+}
+
 TEST_F(TunnelTest, WhatIsWrongInARequestIsNamed) {
   auto expect = [&](const std::string& field, auto change) {
     auto request = RequestFor(server_, "pod-1");
