@@ -111,10 +111,7 @@ Result<void> HandOverServer::Give(HandOverChannel& channel) {
   if (given.ok()) {
     parts_.carrier.PauseListeners();
     given = GiveConnections(channel);
-    if (!given.ok()) {
-      parts_.carrier.Stay();
-      parts_.carrier.ResumeListeners();
-    }
+    if (!given.ok()) parts_.carrier.ResumeListeners();
   }
   if (!given.ok()) parts_.resume_managing();
   return given;
@@ -162,8 +159,10 @@ Result<void> HandOverServer::GiveConnections(HandOverChannel& channel) {
     auto taken = channel.Receive();
     if (!taken.ok()) given = taken.error();
   }
+  if (given.ok()) return given;
+  parts_.carrier.Stay();  // first: from here on none departs that would not be seen below
   Departure back;
-  while (!given.ok() && departures->Take(back)) {
+  while (departures->Take(back)) {
     parts_.carrier.Adopt(back.mount, std::move(back.local), std::move(back.held));
   }
   return given;
