@@ -146,7 +146,7 @@ void Carrier::Lane::Add(std::shared_ptr<Mount> mount, Fd local, Bytes held) {
   Connection* connection = made.get();
   connections_[connection] = std::move(made);
   ++count_;
-  if (!connection->Start()) OnEnded(*connection);
+  connection->Start();
 }
 
 void Carrier::Lane::OnEnded(Connection& connection) {

@@ -37,10 +37,9 @@ Connection::~Connection() {
   if (relay_.local_fd() >= 0) loop_.Remove(relay_.local_fd());
 }
 
-bool Connection::Start() {
-  if (!loop_.Add(relay_.local_fd(), local_side_)) return false;
+void Connection::Start() {
+  if (!loop_.Add(relay_.local_fd(), local_side_)) return End();
   Dial({});
-  return true;
 }
 
 void Connection::Side::OnEvents(uint32_t events) {
@@ -106,6 +105,7 @@ void Connection::UseLink(std::unique_ptr<Link> link) {
   loop_.Forget(link_side_);
   loop_.Change(link->fd.get(), link_side_);
   answer_noted_ = false;
+  linked_since_ = std::chrono::steady_clock::now();
   relay_.SetLink(std::move(link));
 }
 
@@ -124,7 +124,9 @@ void Connection::Failed(const std::string& why) {
 }
 
 void Connection::OnLinkEnded() {
-  bool useless = !relay_.answered();
+  auto now = std::chrono::steady_clock::now();
+  // One of a client that had nothing to say is none of a server that ends it at once.
+  bool useless = !relay_.answered() && now - linked_since_ < common_.times.unanswered;
   if (useless) Failed("a server ended the connection at once: " + relay_.why_ended());
   if (!relay_.BetweenCalls()) return End();
   relay_.SetLink(nullptr);
@@ -133,7 +135,6 @@ void Connection::OnLinkEnded() {
     return;
   }
   if (depart_) return OnQuiet();
-  auto now = std::chrono::steady_clock::now();
   if (!useless) unanswered_since_ = now;
   if (useless && now - unanswered_since_ > common_.times.unanswered) return End();
   auto wait = useless ? std::min(common_.times.retry_min * (1 << std::min(useless_links_, 8u)),
@@ -177,6 +178,7 @@ void Connection::Stay() {
   depart_ = nullptr;
   relay_.Hold(false);
   timer_.Cancel();
+  due_ = Due::kUnanswered;  // Run sets the timer again for a client that has left
   unanswered_since_ = std::chrono::steady_clock::now();
   if (relay_.link_settings() != mount_->settings().get()) Dial({});
   Run();
@@ -189,6 +191,7 @@ void Connection::OnQuiet() {
     return End();
   }
   timer_.Cancel();
+  unanswered_since_ = std::chrono::steady_clock::now();  // the one before was good
   UseLink(std::move(next_));
   relay_.Hold(false);
   Run();

@@ -50,8 +50,8 @@ class Connection : public Loop::Mortal, public Dialer::Owner {
              Owner& owner);
   ~Connection() override;
 
-  // False: the system has no room for it.
-  bool Start();
+  // It ends at once if the system has no room for it.
+  void Start();
   // The mount has other settings than before.
   void Move();
   // Calls `depart` when it may go, and ends. If it is busy for longer than Times::hand_over it
@@ -97,6 +97,7 @@ class Connection : public Loop::Mortal, public Dialer::Owner {
   Loop::Timer timer_;
   enum class Due { kUnanswered, kQuiet, kMove, kHandOver, kLastBytes } due_ = Due::kUnanswered;
   Loop::Time unanswered_since_;
+  Loop::Time linked_since_;     // of this link
   unsigned useless_links_ = 0;  // in a row, that ended before anything came
   bool answer_noted_ = false;   // of this link
   bool ended_ = false;

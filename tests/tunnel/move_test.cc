@@ -72,6 +72,28 @@ TEST_F(Move, ABusyClientNoticesNothing) {
   writer.join();
 }
 
+// A client that was served for long and says nothing is kept when the server of its next
+// connection goes away.
+TEST_F(Move, AnIdleConnectionOutlivesItsNextServer) {
+  auto request = RequestFor(server_, "pod-1");
+  FileServer other;
+  request.add_servers(other.address());
+  TunnelClient tunnel(place_.socket());
+  Fd client = ConnectTo(tunnel.Open(request).value());
+  ASSERT_TRUE(SendAll(client.get(), NullCall(1)));
+  ASSERT_EQ(ReceiveExactly(client.get(), kNullReplyBytes).size(), kNullReplyBytes);
+  usleep(1'600'000);  // more than `unanswered`
+  ClientCertificate renewed = NewClientCertificate();
+  request.set_certificate_pem(renewed.certificate);
+  request.set_private_key_pem(renewed.key);
+  ASSERT_TRUE(tunnel.Open(request).ok());
+  ASSERT_TRUE(Eventually([&] { return Handshakes() == 2 && Connections() == 1; }));
+  server_.Stop();
+  ASSERT_TRUE(Eventually([&] { return other.Metric("tarn_tls_connections") == 1; }));
+  ASSERT_TRUE(SendAll(client.get(), NullCall(2)));
+  EXPECT_EQ(ReceiveExactly(client.get(), kNullReplyBytes).size(), kNullReplyBytes);
+}
+
 // Between calls only: not while one is half way, nor while one is not answered.
 TEST_F(Move, OneThatIsNotQuietGoesOnWithTheOldOne) {
   auto at = Open();
