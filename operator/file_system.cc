@@ -211,6 +211,19 @@ Result<void> FileSystemReconciler::EnsureNetworkPolicy(const Json& fs, const Net
   return DeleteChild(context_, kNetworkPolicy, kube::NameOf(fs), UidOf(fs));
 }
 
+void FileSystemReconciler::SayNetwork(const Json& fs, const Result<Network>& network,
+                                      const Result<void>& closed, StatusDraft& status) {
+  constexpr const char* kCondition = "NetworkResolved";
+  if (!closed.ok()) {
+    status.Condition(kCondition, false, "Retrying", closed.error().message());
+  } else if (!network->refused.empty()) {
+    status.Condition(kCondition, false, "RuleRefused", network->refused);
+    context_.events.Warning(fs, "RuleRefused", network->refused);
+  } else {
+    status.RemoveCondition(kCondition);
+  }
+}
+
 std::string FileSystemReconciler::WhyNotRunning(const Json& fs) {
   ObjectName name = kube::NameOf(fs);
   std::string pod_name = name.name + "-0";
@@ -316,21 +329,31 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   TRY(EnsureServerSecret(context_, fs, ip));
   TRY(EnsureNfsSecret(context_, fs, ip));
   TRY(EnsureIssuersMap(context_, issuer_, fs, status));
-  TRY(Network network, ResolveNetwork(context_, fs));
-  TRY(EnsureNetworkPolicy(fs, network));
-  TRY(Json server, EnsureServer(fs, status));
-  if (!IsServing(server)) {
+  auto network = ResolveNetwork(context_, fs);
+  Result<void> closed = network.ok() ? EnsureNetworkPolicy(fs, *network) : network.error();
+  auto server = EnsureServer(fs, status);
+  auto live = context_.stateful_sets.Find(name);
+  // First of all, and whatever else of it fails.
+  if (network.ok() && ((server.ok() && IsServing(*server)) || (live && IsServing(*live)))) {
+    auto set = context_.control.SetSecurityGroups(JoinHostPort(ip, kControlPort), id,
+                                                  IdFromUid("fsmt-", UidOf(fs)), network->ranges);
+    if (!set.ok()) closed = set.error();
+  }
+  SayNetwork(fs, network, closed, status);
+  if (!server.ok()) return server.error();
+  if (!IsServing(*server)) {
     status.Waiting("ServerNotReady", WhyNotRunning(fs));
     return Outcome{kWhileWaiting};
   }
+  // Nobody finds a new one before it is closed. One that serves goes on with the list it has.
+  if (!closed.ok() && !was_up) return closed.error();
   TRY(ApplyPolicy(fs, JoinHostPort(ip, kControlPort), status));
-  TRY(context_.control.SetSecurityGroups(JoinHostPort(ip, kControlPort), id,
-                                         IdFromUid("fsmt-", UidOf(fs)), network.ranges));
   TRY(Configure(fs, JoinHostPort(ip, kControlPort), status));
   TRY(PutInRegistry(context_, fs, ip));
   if (status["lifeCycleState"] == "error") return Outcome{kWhileWaiting};
   status.Ready("Available", "serves NFS at " + JoinHostPort(ip, kNfsPort));
-  return Outcome{network.by_pods ? kPodsRefresh : kRefresh};
+  bool soon = !closed.ok() || network->by_pods || !network->refused.empty();
+  return Outcome{soon ? kPodsRefresh : kRefresh};
 }
 
 Result<Outcome> FileSystemReconciler::Delete(const Json& fs) {

@@ -41,6 +41,9 @@ class FileSystemReconciler {
   // A server that has no policy yet is not found by anybody before it has that of spec.policy.
   Result<void> ApplyPolicy(const Json& fs, const std::string& address, StatusDraft& status);
   Result<void> EnsureNetworkPolicy(const Json& fs, const Network& network);
+  // The condition NetworkResolved, where it is not.
+  void SayNetwork(const Json& fs, const Result<Network>& network, const Result<void>& closed,
+                  StatusDraft& status);
   enum class Cilium : uint8_t { kUnknown, kAbsent, kThere };
   Cilium FindCilium();
   std::string WhyNotRunning(const Json& fs);

@@ -92,6 +92,16 @@ Result<void> AddRule(Context& context, const Json& mt, const Json& rule, Network
   return AddPods(context, mt, rule, ranges);
 }
 
+// Those of its MountTargets that close it.
+std::vector<Json> ClosedBy(Context& context, const Json& fs) {
+  ObjectName name = kube::NameOf(fs);
+  std::string id = FileSystemIdOf(fs);
+  return context.mount_targets.Where([&](const Json& m) {
+    return RefersTo(m, name, id) && Allows(fs, kube::NameOf(m).ns) && !IsDeleting(m) &&
+           Object(m, "spec").contains("ingress");
+  });
+}
+
 Json Port(const char* name) {
   return {{"port", name}, {"protocol", "TCP"}};
 }
@@ -144,14 +154,13 @@ std::string SelectorText(const Json& selector) {
   return out;
 }
 
+bool IsClosed(Context& context, const Json& fs) {
+  return !ClosedBy(context, fs).empty();
+}
+
 Result<Network> ResolveNetwork(Context& context, const Json& fs) {
-  ObjectName name = kube::NameOf(fs);
-  std::string id = FileSystemIdOf(fs);
-  std::vector<Json> targets = context.mount_targets.Where([&](const Json& m) {
-    return RefersTo(m, name, id) && Allows(fs, kube::NameOf(m).ns) && !IsDeleting(m) &&
-           Object(m, "spec").contains("ingress");
-  });
-  Network out{.closed = !targets.empty(), .ranges = {}, .nodes = {}, .peers = {}};
+  std::vector<Json> targets = ClosedBy(context, fs);
+  Network out{.closed = !targets.empty(), .ranges = {}, .nodes = {}, .peers = {}, .refused = {}};
   if (!out.closed) return out;
   std::set<std::string> ranges(context.settings.node_ranges.begin(),
                                context.settings.node_ranges.end());
@@ -163,9 +172,18 @@ Result<Network> ResolveNetwork(Context& context, const Json& fs) {
   out.nodes.assign(ranges.begin(), ranges.end());
   for (const Json& mt : targets) {
     for (const Json& rule : Array(Object(mt, "spec"), "ingress")) {
-      if (auto added = AddRule(context, mt, rule, out, ranges); !added.ok()) {
-        return Of(mt, added.error());
+      std::set<std::string> more;
+      size_t peers = out.peers.size();
+      auto added = AddRule(context, mt, rule, out, more);
+      if (added.ok()) {
+        ranges.merge(more);
+        continue;
       }
+      Error error = Of(mt, added.error());
+      // It may be right, and whom it lets in now must not be cut off meanwhile.
+      if (error.code() != Code::kInvalid && error.code() != Code::kLimitExceeded) return error;
+      out.peers.resize(peers);
+      if (out.refused.empty()) out.refused = error.message();
     }
   }
   out.ranges.assign(ranges.begin(), ranges.end());

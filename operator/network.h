@@ -26,10 +26,15 @@ struct Network {
   std::vector<std::string> ranges;  // sorted, each once; not empty when it is closed
   std::vector<std::string> nodes;   // those of nodes alone
   std::vector<Json> peers;          // of a NetworkPolicy, without the nodes
+  std::string refused;              // the first rule that counts for nothing, and why
   bool by_pods = false;             // depends on pods, which nobody watches
 };
 
-// kUnavailable: no node is known yet. kInvalid, kLimitExceeded: which rule of which MountTarget.
+// Whether only nodes and what its MountTargets name may connect: Network::closed.
+bool IsClosed(Context& context, const Json& file_system);
+
+// A rule that is wrong (it is a tenant's) lets nobody in; nodes and all others count on. Errors:
+// kUnavailable: no node is known yet; or those of the API server.
 Result<Network> ResolveNetwork(Context& context, const Json& file_system);
 
 // What selects the server's pods and lets those peers to its NFS port, our own programs to its

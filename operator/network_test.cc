@@ -9,9 +9,7 @@ namespace tarn::op {
 namespace {
 
 using kube::Object;
-using testing::Contains;
 using testing::ElementsAre;
-using testing::Not;
 
 TEST(Node, RangesAreAllThatItsNetworkMayShow) {
   Json node = {
@@ -204,16 +202,83 @@ TEST_F(NetworkTest, NoPolicyIsMadeWhileItIsNotKnownWhetherCiliumIsThere) {
   EXPECT_TRUE(Eventually([&] { return Policy().is_object(); }));
 }
 
+TEST_F(NetworkTest, AllServicesOfAClosedFileSystemKeepClientsAddresses) {
+  Start();
+  for (const char* type : {"NodePort", "LoadBalancer", "ClusterIP"}) {
+    rig_.Create(kMountTarget, {{"metadata", {{"name", type}}},
+                               {"spec",
+                                {{"fileSystemRef", {{"name", "shared"}}},
+                                 {"availabilityZoneName", type},
+                                 {"service", {{"type", type}}}}}});
+  }
+  auto policy = [&](const std::string& type) {
+    Json service = rig_.Get(kService, type + "-nfs");
+    return service.is_null() ? "none" : Object(service, "spec").value("externalTrafficPolicy", "");
+  };
+  auto all = [&](const std::string& wanted) {
+    return Eventually([&] {
+      return policy("NodePort") == wanted && policy("LoadBalancer") == wanted &&
+             policy("ClusterIP").empty();
+    });
+  };
+  EXPECT_TRUE(all(""));
+  Target(Json::array(), "closes");  // it alone has rules, and no Service that is seen from outside
+  EXPECT_TRUE(all("Local"));
+  rig_.Delete(kMountTarget, "closes");
+  // This cluster merges, and so keeps what is applied no longer; a Service made anew shows it.
+  EXPECT_TRUE(Eventually([&] {
+    if (policy("NodePort").empty()) return true;
+    rig_.Delete(kService, "NodePort-nfs");
+    return false;
+  }));
+}
+
+TEST_F(NetworkTest, ABadRuleOfATenantCountsForNothingAndStopsNothing) {
+  Start();
+  rig_.Change(kFileSystem, {{"metadata", {{"name", "shared"}, {"namespace", "default"}}},
+                            {"spec", {{"policy", "one"}}}});
+  Json bad = {{"cidr", "everybody"}}, good = {{"cidr", "172.16.0.0/12"}};
+  Target(Json::array({bad, good}));
+  EXPECT_TRUE(IsEventually({"172.16.0.0/12", "192.168.1.1"}));
+  ASSERT_TRUE(Eventually([&] {
+    return rig_.Condition(kFileSystem, "shared", "NetworkResolved", "reason") == "RuleRefused";
+  }));
+  EXPECT_NE(rig_.Condition(kFileSystem, "shared", "NetworkResolved", "message").find("everybody"),
+            std::string::npos);
+  EXPECT_EQ(rig_.Condition(kFileSystem, "shared", "Ready"), "True");
+  EXPECT_TRUE(Eventually([&] { return rig_.control.policies()[id_] == "one"; }));
+  EXPECT_TRUE(Eventually([&] { return rig_.RegistryEntry(id_)["mountTargets"].size() == 1; }));
+  EXPECT_EQ(Policy()["spec"]["ingress"][0]["from"].size(), 2U);
+  rig_.Delete(kMountTarget, "mt");
+  EXPECT_TRUE(
+      Eventually([&] { return rig_.Condition(kFileSystem, "shared", "NetworkResolved").empty(); }));
+}
+
+TEST_F(NetworkTest, AWrongPolicyDoesNotKeepItOpen) {
+  Target(Json::array());
+  rig_.Start();
+  Json spec = SharedSpec();
+  spec["policy"] = "wrong";
+  rig_.Create(kFileSystem, {{"metadata", {{"name", "shared"}}}, {"spec", spec}});
+  rig_.SetServing("shared");
+  EXPECT_TRUE(Eventually([&] {
+    auto all = rig_.control.security_groups();
+    return all.size() == 1 && all.begin()->second == std::vector<std::string>{"192.168.1.1"};
+  }));
+}
+
 TEST_F(NetworkTest, WithoutAnyNodeNobodyIsLetIn) {
   rig_.Delete(kNode, "n1");
   Target(Json::array());
   rig_.Start();
   rig_.Create(kFileSystem, {{"metadata", {{"name", "shared"}}}, {"spec", SharedSpec()}});
+  rig_.SetServing("shared");
   EXPECT_TRUE(Eventually([&] {
     return rig_.Condition(kFileSystem, "shared", "Ready", "message").find("no node's address") !=
            std::string::npos;
   }));
   EXPECT_TRUE(rig_.control.security_groups().empty());
+  EXPECT_TRUE(rig_.RegistryEntry(FileSystemIdOf(rig_.Get(kFileSystem, "shared"))).is_null());
 }
 
 }  // namespace

@@ -127,6 +127,13 @@ void Operator::WireFileSystems() {
   mount_targets_.OnChange([this](const Json& mt, bool) {
     mount_target_queue_.Add(kube::NameOf(mt));
     AddReferred(mt);
+    // It may have closed or opened the file system, and the Services of the others follow.
+    auto fs = NamedFileSystem(context_, mt);
+    if (!fs.ok()) return;
+    for (const Json& other : mount_targets_.Where(
+             [&](const Json& m) { return RefersTo(m, kube::NameOf(*fs), FileSystemIdOf(*fs)); })) {
+      mount_target_queue_.Add(kube::NameOf(other));
+    }
   });
   access_points_.OnChange([this](const Json& ap, bool) {
     access_point_queue_.Add(kube::NameOf(ap));
