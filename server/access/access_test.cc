@@ -155,6 +155,23 @@ TEST_F(AccessTest, RootOfAnAccessPointNeedsRootAccess) {
   EXPECT_EQ(client->Mkdir(*root, "new").status, nfs4::NFS4ERR_ACCESS);
 }
 
+TEST_F(AccessTest, ManyAccessPointsOfOneConnectionAreAuditedOnce) {
+  std::vector<std::string> points;
+  for (int i = 0; i < 20; ++i) points.push_back(MakeAccessPoint("p" + std::to_string(i)));
+  auto client = Connect(Plain());
+  auto enter_all = [&] {
+    auto root = client->Root();
+    ASSERT_EQ(root.status, nfs4::NFS4_OK);
+    for (const std::string& point : points) {
+      EXPECT_EQ(client->Lookup(*root, point).status, nfs4::NFS4_OK);
+    }
+  };
+  enter_all();
+  const uint64_t after_one = journal_.last_sequence();
+  enter_all();
+  EXPECT_EQ(journal_.last_sequence(), after_one);
+}
+
 TEST_F(AccessTest, EachDecisionIsAudited) {
   const std::string point = MakeAccessPoint("audited");
   PutPreset({.enforce_tls = true, .writers = {"a/*"}, .readers = {"b/*"}});

@@ -12,27 +12,37 @@ rpc::PeerIdentity IdentityOf(const Facts& facts) {
   return rpc::PeerIdentity::Of(fields);
 }
 
+Connection::Decided* Connection::Find(uint32_t file_system, uint64_t number) const {
+  for (Decided& one : decided_) {
+    if (one.file_system == file_system && one.number == number) return &one;
+  }
+  if (!more_) return nullptr;
+  auto found = more_->find({file_system, number});
+  return found == more_->end() ? nullptr : &found->second;
+}
+
 std::optional<Connection::Decided> Connection::Recall(uint32_t file_system, uint64_t number,
                                                       uint64_t generation) const {
   std::shared_lock lock(mutex_);
-  for (const Decided& one : decided_) {
-    if (one.file_system != file_system || one.number != number) continue;
-    return one.generation == generation ? std::optional(one) : std::nullopt;
-  }
-  return std::nullopt;
+  const Decided* found = Find(file_system, number);
+  return found != nullptr && found->generation == generation ? std::optional(*found) : std::nullopt;
 }
 
 std::optional<nfs4::Rights> Connection::Keep(const Decided& decided) const {
   std::unique_lock lock(mutex_);
-  for (Decided& one : decided_) {
-    if (one.file_system != decided.file_system || one.number != decided.number) continue;
-    nfs4::Rights before = one.rights;
+  if (Decided* found = Find(decided.file_system, decided.number)) {
+    nfs4::Rights before = found->rights;
     // Whoever decided by an older policy comes too late.
-    if (decided.generation >= one.generation) one = decided;
+    if (decided.generation >= found->generation) *found = decided;
     return before;
   }
-  decided_[next_] = decided;
-  next_ = (next_ + 1) % kDecidedMax;
+  if (Decided* free = Find(0, 0)) {
+    *free = decided;
+    return std::nullopt;
+  }
+  if (!more_) more_ = std::make_unique<More>();
+  if (more_->size() == kDecidedMore) more_->erase(more_->begin());
+  more_->insert_or_assign({decided.file_system, decided.number}, decided);
   return std::nullopt;
 }
 

@@ -5,10 +5,13 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/ip_address.h"
@@ -60,13 +63,18 @@ class Connection final : public rpc::Admission {
   std::optional<nfs4::Rights> Keep(const Decided& decided) const;
 
  private:
-  // Exports that one connection uses by turns: the file system and an access point, mostly.
-  static constexpr size_t kDecidedMax = 8;
+  // Exports that one connection uses by turns: the file system and an access point, mostly. One
+  // that carries many plain mounts has the others in a table of its own.
+  static constexpr size_t kDecidedFew = 8;
+  static constexpr size_t kDecidedMore = 1024;
+  using More = std::map<std::pair<uint32_t, uint64_t>, Decided>;
+
+  Decided* Find(uint32_t file_system, uint64_t number) const;  // mutex_ is held
 
   const Facts facts_;
   mutable std::shared_mutex mutex_;
-  mutable std::array<Decided, kDecidedMax> decided_;  // guarded by mutex_
-  mutable size_t next_ = 0;                           // guarded by mutex_
+  mutable std::array<Decided, kDecidedFew> decided_;  // guarded by mutex_
+  mutable std::unique_ptr<More> more_;                // guarded by mutex_; null: none
 };
 
 }  // namespace tarn::access

@@ -110,6 +110,17 @@ TEST_F(AuditTest, AFloodFillsNeitherMemoryNorLog) {
   EXPECT_LT(Lines().size(), Journal::kRecentMax / 2);
 }
 
+TEST_F(AuditTest, ManyGrantsHideNoDenial) {
+  journal_.Add(Denied("b/pod"));
+  Access granted = Denied("a/pod");
+  granted.granted = true;
+  for (size_t i = 0; i < 2 * Journal::kRecentMax; ++i) journal_.Add(granted);
+  Access later = Denied("b/later");
+  journal_.Add(later);
+  EXPECT_EQ(journal_.Recent({.denied_only = true}).size(), 2U);
+  EXPECT_EQ(Lines().back()["pod"], "b/later");
+}
+
 TEST_F(AuditTest, AFileOfItsOwnIsOnlyForItsUserAndHasTheTime) {
   TempDir dir;
   ASSERT_TRUE(OpenFile(dir / "audit.log").ok());

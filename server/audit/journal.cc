@@ -45,20 +45,22 @@ void Journal::Add(Access access) {
   WriteLine(access);
   const int64_t seconds = std::chrono::floor<std::chrono::seconds>(clock_.Now()).count();
   std::lock_guard lock(mutex_);
-  recent_.push_back({++last_, seconds, std::move(access)});
-  if (recent_.size() > kRecentMax) recent_.pop_front();
+  auto& recent = KindOf(access).recent;
+  recent.push_back({++last_, seconds, std::move(access)});
+  if (recent.size() > kRecentMax) recent.pop_front();
 }
 
 void Journal::WriteLine(const Access& access) {
-  const bool write = ration_.Take();
+  Kind& kind = KindOf(access);
+  const bool write = kind.ration.Take();
   uint64_t unwritten = 0;
   {
     std::lock_guard lock(mutex_);
     if (!write) {
-      ++unwritten_;
+      ++kind.unwritten;
       return;
     }
-    unwritten = std::exchange(unwritten_, 0);
+    unwritten = std::exchange(kind.unwritten, 0);
   }
   Write(spdlog::level::info, LineOf(access, unwritten));
 }
@@ -66,14 +68,20 @@ void Journal::WriteLine(const Access& access) {
 std::vector<Journal::Entry> Journal::Recent(const Query& query) const {
   std::vector<Entry> found;
   std::lock_guard lock(mutex_);
-  for (auto entry = recent_.rbegin(); entry != recent_.rend() && found.size() < query.max;
-       ++entry) {
-    const Access& access = entry->access;
-    if (entry->sequence <= query.after) break;
-    if (query.denied_only && access.granted) continue;
-    if (!query.pod.empty() && query.pod != access.pod) continue;
-    if (!query.file_system_id.empty() && query.file_system_id != access.file_system_id) continue;
-    found.push_back(*entry);
+  auto granted = granted_.recent.rbegin();
+  auto denied = denied_.recent.rbegin();
+  while (found.size() < query.max) {
+    const bool no_grant = query.denied_only || granted == granted_.recent.rend();
+    const bool no_denial = denied == denied_.recent.rend();
+    if (no_grant && no_denial) break;
+    const bool take_grant = no_denial || (!no_grant && granted->sequence > denied->sequence);
+    const Entry& entry = take_grant ? *granted++ : *denied++;
+    if (entry.sequence <= query.after) break;
+    if (!query.pod.empty() && query.pod != entry.access.pod) continue;
+    if (!query.file_system_id.empty() && query.file_system_id != entry.access.file_system_id) {
+      continue;
+    }
+    found.push_back(entry);
   }
   std::reverse(found.begin(), found.end());
   return found;

@@ -45,7 +45,7 @@ struct Access {
 
 class Journal {
  public:
-  static constexpr size_t kRecentMax = 4096;
+  static constexpr size_t kRecentMax = 4096;      // of denials, and as many of grants
   static constexpr size_t kReasonBytesMax = 512;  // longer ones are cut
 
   explicit Journal(const Clock& clock) : clock_(clock) {}
@@ -72,11 +72,18 @@ class Journal {
   void WriteLine(const Access& access);
 
   const Clock& clock_;
+  // Denials and grants apart, in memory and on the log: many of the one kind hide none of the
+  // other.
+  struct Kind {
+    std::deque<Entry> recent;  // guarded by mutex_
+    uint64_t unwritten = 0;    // guarded by mutex_
+    LogRation ration;
+  };
+  Kind& KindOf(const Access& access) { return access.granted ? granted_ : denied_; }
+
   mutable std::mutex mutex_;
-  std::deque<Entry> recent_;  // guarded by mutex_
-  uint64_t last_ = 0;         // guarded by mutex_
-  uint64_t unwritten_ = 0;    // guarded by mutex_
-  LogRation ration_;
+  uint64_t last_ = 0;  // guarded by mutex_
+  Kind granted_, denied_;
 };
 
 }  // namespace tarn::audit

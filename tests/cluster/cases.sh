@@ -141,10 +141,15 @@ spec:
   - name: main
     image: docker.io/library/busybox:1.35
     imagePullPolicy: IfNotPresent
-    command: [sh, -c, "while :; do printf '${call//\\/\\\\}' | nc -w 2 $address 2049 | od -An -tx1 -j12 -N4; sleep 0.5; done"]
+    command:
+    - sh
+    - -c
+    - >-
+      while :; do printf '$call' | nc -w 2 $address 2049 | od -An -tx1 -j12 -N4; sleep 0.5; done
 YAML
   ready pod/caller 60 || return 1
-  eventually 20 answers 00000000 || { fail "without rules a pod is refused: '$(answer)'"; return 1; }
+  eventually 20 answers 00000000 ||
+    { fail "without rules a pod is refused: '$(answer)'"; return 1; }
   # The bridges of this cluster's nodes, which their Node objects do not tell.
   door '{cidr: 10.244.1.1/32}, {cidr: 10.244.2.1/32}'
   eventually 30 answers 00000001 || fail "a pod that no rule names is let in: '$(answer)'"
