@@ -8,7 +8,6 @@ namespace tarn::cli {
 namespace {
 
 using kube::Array;
-using kube::Bool;
 using kube::Int;
 using kube::Json;
 using kube::Object;

@@ -118,7 +118,7 @@ Result<void> Build(Flags& flags, Parts& parts) {
 void StartRepair(const Flags& flags, Parts& parts) {
   if (flags.repair_interval == 0) return;
   auto interval = std::chrono::seconds(flags.repair_interval);
-  parts.repair = std::jthread([&volumes = *parts.volumes, interval](std::stop_token stop) {
+  parts.repair = std::jthread([&volumes = *parts.volumes, interval](const std::stop_token& stop) {
     std::mutex mu;
     std::condition_variable_any wake;
     std::unique_lock lock(mu);
