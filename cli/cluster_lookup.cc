@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/volume_handle.h"
 #include "operator/kube/text.h"
 
 namespace tarn::cli {
@@ -75,16 +76,9 @@ Result<ClaimFacts> FindClaim(kube::Client& client, const kube::ObjectName& claim
   }
   TRY(Json bound, Get(client, kVolumes, {"", volume}));
   const Json& csi = Object(Object(bound, "spec"), "csi");
-  ClaimFacts facts;
-  // "efs:fs-…:/sub:fsap-…" (csi/volume_id.h), of which only the ids count here.
-  std::string handle = Str(csi, "volumeHandle");
-  for (size_t at = 0; at <= handle.size();) {
-    const size_t end = std::min(handle.find(':', at), handle.size());
-    const std::string field = handle.substr(at, end - at);
-    if (field.starts_with("fs-")) facts.file_system_id = field;
-    if (field.starts_with("fsap-")) facts.access_point_id = field;
-    at = end + 1;
-  }
+  const std::string handle = Str(csi, "volumeHandle");
+  ClaimFacts facts{.file_system_id = FileSystemIdOfHandle(handle),
+                   .access_point_id = AccessPointIdOfHandle(handle)};
   if (facts.file_system_id.empty()) {
     return Error(Code::kInvalid, "claim " + claim.Key() + " is bound to volume " + volume +
                                      ", which is none of Tarn's (its handle is '" + handle + "')");

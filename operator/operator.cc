@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/volume_handle.h"
 #include "operator/control_tls.h"
 #include "operator/network.h"
 #include "operator/nfs_tls.h"

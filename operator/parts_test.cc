@@ -1,6 +1,7 @@
 // The small parts: quantities, handles, references, what a child must contain, certificates.
 #include <gtest/gtest.h>
 
+#include "common/volume_handle.h"
 #include "operator/children.h"
 #include "operator/pki.h"
 #include "operator/quantity.h"

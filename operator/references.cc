@@ -1,5 +1,7 @@
 #include "operator/references.h"
 
+#include "common/volume_handle.h"
+
 namespace tarn::op {
 namespace {
 
@@ -10,19 +12,6 @@ using kube::Str;
 std::string RefNamespace(const Json& resource, const Json& ref) {
   std::string ns = Str(ref, "namespace");
   return ns.empty() ? kube::NameOf(resource).ns : ns;
-}
-
-// The fields of a handle, without the "efs" before them.
-std::vector<std::string> HandleFields(const std::string& handle) {
-  std::vector<std::string> out;
-  size_t at = 0;
-  while (at <= handle.size()) {
-    size_t end = std::min(handle.find(':', at), handle.size());
-    out.push_back(handle.substr(at, end - at));
-    at = end + 1;
-  }
-  if (!out.empty() && !out[0].starts_with("fs-")) out.erase(out.begin());
-  return out;
 }
 
 std::string VolumeUser(const Json& volume) {
@@ -101,16 +90,6 @@ Result<std::string> ReadyAddress(const Json& file_system) {
                  "FileSystem " + kube::NameOf(file_system).Key() + " is not ready" + why);
   }
   return ControlAddress(file_system);
-}
-
-std::string FileSystemIdOfHandle(const std::string& handle) {
-  auto fields = HandleFields(handle);
-  return !fields.empty() && fields[0].starts_with("fs-") ? fields[0] : std::string();
-}
-
-std::string AccessPointIdOfHandle(const std::string& handle) {
-  auto fields = HandleFields(handle);
-  return fields.size() > 1 && fields.back().starts_with("fsap-") ? fields.back() : std::string();
 }
 
 std::vector<std::string> UsersOfFileSystem(Context& context, const Json& file_system,

@@ -27,11 +27,6 @@ Result<std::string> ControlAddress(const Json& file_system);
 // Its control address if it is Ready; kUnavailable: not yet, with its own reason in the message.
 Result<std::string> ReadyAddress(const Json& file_system);
 
-// The id of the file system / access point that a CSI volume handle names:
-// "[efs:]fs-…[:path][:fsap-…]". Empty: none.
-std::string FileSystemIdOfHandle(const std::string& handle);
-std::string AccessPointIdOfHandle(const std::string& handle);
-
 // Who uses it, one phrase each, at most kMaxNamedUsers and then how many more.
 inline constexpr size_t kMaxNamedUsers = 8;
 std::vector<std::string> UsersOfFileSystem(Context& context, const Json& file_system,

@@ -174,18 +174,23 @@ Rights AccessControl::RightsTo(const rpc::Peer& peer, const Target& target) {
   bool not_even_passed = target.number == 0 && !rights.mount && !rights.pass;
   if (not_even_passed) decided.names = names;  // an access point that comes may be for it
   auto before = connection.Keep(decided);
-  if (!before || *before != rights) Record(peer, target, verdict);
+  if (!before || *before != rights) Record(peer, target, policy.get(), verdict);
   return rights;
 }
 
-void AccessControl::Record(const rpc::Peer& peer, const Target& target, const Verdict& verdict) {
+void AccessControl::Record(const rpc::Peer& peer, const Target& target,
+                           const policy::Policy* policy, const Verdict& verdict) {
   const Rights& rights = verdict.rights;
   if (!rights.mount && rights.pass) return;  // on its way to an access point
   const Facts& facts = ConnectionOf(peer).facts();
+  std::string reason =
+      verdict.mount ? policy::Explain(policy, policy::Action::kMount, *verdict.mount)
+                    : "its certificate is for " +
+                          (facts.access_point.empty() ? facts.file_system : facts.access_point);
   journal_.Add(
       {.granted = rights.mount,
-       .layer = verdict.layer,
-       .reason = verdict.reason,
+       .layer = verdict.mount ? audit::Layer::kPolicy : audit::Layer::kIdentity,
+       .reason = std::move(reason),
        .file_system_id = std::string(policy::IdOfArn(target.file_system_arn)),
        .access_point_id = std::string(policy::IdOfArn(target.access_point_arn)),
        .service_account = facts.account_name.empty() ? facts.aws_principal : facts.account_name,
@@ -204,10 +209,7 @@ AccessControl::Verdict AccessControl::Decide(const Connection& connection, const
                    (!facts.access_point.empty() &&
                     policy::IdOfArn(target.access_point_arn) != facts.access_point);
   if (elsewhere) {
-    return {.rights = {.mount = false, .write = false, .root = false, .pass = false},
-            .layer = audit::Layer::kIdentity,
-            .reason = "its certificate is for " +
-                      (facts.access_point.empty() ? facts.file_system : facts.access_point)};
+    return {.rights = {.mount = false, .write = false, .root = false, .pass = false}};
   }
   policy::Request request{.service_account = facts.account_name,
                           .issuer = facts.issuer,
@@ -222,8 +224,7 @@ AccessControl::Verdict AccessControl::Decide(const Connection& connection, const
   policy::Rights allowed = policy::Decide(policy, request);
   Verdict verdict{
       .rights = {.mount = allowed.mount(), .write = allowed.write(), .root = allowed.root()},
-      .reason =
-          policy::Explain(policy, policy::Action::kMount, allowed.of(policy::Action::kMount))};
+      .mount = allowed.of(policy::Action::kMount)};
   if (verdict.rights.mount || target.number != 0) return verdict;
   verdict.rights.pass = exports_.AnyAccessPoint(target.file_system, [&](const std::string& name) {
     auto arn = policy::AccessPointArnBeside(target.file_system_arn, name);

@@ -28,6 +28,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -100,13 +101,14 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
   Result<void> AddPrincipal(const rpc::Peer& peer, const tls::SigV4Claim& claim, Facts& facts);
   struct Verdict {
     nfs4::Rights rights;
-    audit::Layer layer = audit::Layer::kPolicy;
-    std::string reason = {};
+    // Of ClientMount; none: what the certificate is bound to decided.
+    std::optional<policy::Decision> mount = std::nullopt;
   };
   nfs4::Rights RightsTo(const rpc::Peer& peer, const Target& target);
   Verdict Decide(const Connection& connection, const Target& target, const policy::Policy* policy,
                  int64_t now);
-  void Record(const rpc::Peer& peer, const Target& target, const Verdict& verdict);
+  void Record(const rpc::Peer& peer, const Target& target, const policy::Policy* policy,
+              const Verdict& verdict);
 
   control::ExportTable& exports_;
   const policy::Table& policies_;

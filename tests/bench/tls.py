@@ -92,27 +92,44 @@ def workloads(megabytes):
     ]
 
 
+def measure_ways(server, ways, rounds, megabytes):
+    """Runs all workloads over each way, by name (what serves, further arguments of tarn-bench), in
+    turns that begin with another one each. Medians, by (work, name)."""
+    taken = {}
+    compare.bench(server, ['create', '--directory', 'many', '--files', '1000'])
+    for turn in range(rounds):
+        names = list(ways)
+        for name in names[turn % 3:] + names[:turn % 3]:
+            way, options = ways[name]
+            for row, arguments, figure in workloads(megabytes):
+                figures = compare.bench(way, [*arguments, *options])
+                if figures is None:
+                    raise SystemExit(f'{row} fails over {name}')
+                taken.setdefault((row, name), []).append(figures[figure])
+    return {key: statistics.median(values) for key, values in taken.items()}
+
+
+def print_table(median, ours, title, megabytes):
+    """Of "plain", "stunnel" and `ours`, which the heads call `title`."""
+    short = title.replace('-', ' ').split()[-1]
+    print(f'| work | {title} / stunnel | {title} / plain | {short}, plain, stunnel |')
+    print('|---|---|---|---|')
+    for row, _, _ in workloads(megabytes):
+        own, plain, theirs = (median[row, name] for name in (ours, 'plain', 'stunnel'))
+        print(f'| {row} | {own / theirs:.2f} | {own / plain:.2f} | '
+              f'{own:,.0f}, {plain:,.0f}, {theirs:,.0f} |', flush=True)
+
+
 def measure(rounds, megabytes, directory):
     server = TlsTarn(directory)
     stunnel = Stunnel(directory, server.port)
     tls = ['--tls-ca', f'{directory}/ca.crt']
     ways = {'plain': (server, []), 'Tarn': (server, tls), 'stunnel': (stunnel, tls)}
-    taken = {}
     try:
-        compare.bench(server, ['create', '--directory', 'many', '--files', '1000'])
-        for turn in range(rounds):
-            names = list(ways)
-            for name in names[turn % 3:] + names[:turn % 3]:
-                way, options = ways[name]
-                for row, arguments, figure in workloads(megabytes):
-                    figures = compare.bench(way, [*arguments, *options])
-                    if figures is None:
-                        raise SystemExit(f'{row} fails over {name}')
-                    taken.setdefault((row, name), []).append(figures[figure])
+        return measure_ways(server, ways, rounds, megabytes)
     finally:
         stunnel.stop()
         server.stop()
-    return taken
 
 
 def idle_bytes(directory, count, options):
@@ -141,14 +158,8 @@ def main():
     parser.add_argument('--idle', type=int, default=2000, help='connections; 0: do not measure')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix='bench-tls-') as directory:
-        taken = measure(args.rounds, args.megabytes, directory)
-    median = {key: statistics.median(values) for key, values in taken.items()}
-    print('| work | Tarn TLS / stunnel | Tarn TLS / plain | TLS, plain, stunnel |')
-    print('|---|---|---|---|')
-    for row, _, _ in workloads(args.megabytes):
-        ours, plain, theirs = (median[row, name] for name in ('Tarn', 'plain', 'stunnel'))
-        print(f'| {row} | {ours / theirs:.2f} | {ours / plain:.2f} | '
-              f'{ours:,.0f}, {plain:,.0f}, {theirs:,.0f} |', flush=True)
+        median = measure(args.rounds, args.megabytes, directory)
+    print_table(median, 'Tarn', 'Tarn TLS', args.megabytes)
     if args.idle:
         each = {}
         for name, options in (('plain', lambda d: []),

@@ -6,16 +6,14 @@ import argparse
 import os
 import resource
 import socket
-import statistics
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-import compare
 from servers import BIN, Server, free_port
-from tls import TlsTarn, workloads
+from tls import TlsTarn, measure_ways, print_table
 
 STUNNEL = '''
 foreground = quiet
@@ -77,22 +75,12 @@ class Tunnel(Way):
 def measure(rounds, megabytes, directory):
     server = TlsTarn(directory)
     tunnel, stunnel = Tunnel(directory, server), Stunnel(directory, server)
-    ways = {'plain': server, 'tunnel': tunnel, 'stunnel': stunnel}
-    taken = {}
+    ways = {'plain': (server, []), 'tunnel': (tunnel, []), 'stunnel': (stunnel, [])}
     try:
-        compare.bench(server, ['create', '--directory', 'many', '--files', '1000'])
-        for turn in range(rounds):
-            names = list(ways)
-            for name in names[turn % 3:] + names[:turn % 3]:
-                for row, arguments, figure in workloads(megabytes):
-                    figures = compare.bench(ways[name], arguments)
-                    if figures is None:
-                        raise SystemExit(f'{row} fails over {name}')
-                    taken.setdefault((row, name), []).append(figures[figure])
+        return measure_ways(server, ways, rounds, megabytes)
     finally:
         for way in (stunnel, tunnel, server):
             way.stop()
-    return taken
 
 
 def null_call(address):
@@ -132,14 +120,8 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if args.rounds:
         with tempfile.TemporaryDirectory(prefix='bench-tunnel-') as directory:
-            taken = measure(args.rounds, args.megabytes, directory)
-        median = {key: statistics.median(values) for key, values in taken.items()}
-        print('| work | tarn-tunnel / stunnel | tarn-tunnel / plain | tunnel, plain, stunnel |')
-        print('|---|---|---|---|')
-        for row, _, _ in workloads(args.megabytes):
-            ours, plain, theirs = (median[row, name] for name in ('tunnel', 'plain', 'stunnel'))
-            print(f'| {row} | {ours / theirs:.2f} | {ours / plain:.2f} | '
-                  f'{ours:,.0f}, {plain:,.0f}, {theirs:,.0f} |', flush=True)
+            median = measure(args.rounds, args.megabytes, directory)
+        print_table(median, 'tunnel', 'tarn-tunnel', args.megabytes)
     if args.idle:
         with tempfile.TemporaryDirectory(prefix='bench-tunnel-') as directory:
             start, mount, client = idle_bytes(directory, args.idle)

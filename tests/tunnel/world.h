@@ -10,6 +10,7 @@
 #include "api/tunnel.grpc.pb.h"
 #include "common/grpc/channel.h"
 #include "common/grpc/testing/certificates.h"
+#include "common/testing/eventually.h"
 #include "server/daemon/testing/server_process.h"
 #include "tests/nfs/client/client.h"
 #include "tunnel/daemon.h"
@@ -21,17 +22,6 @@ inline constexpr char kFileSystem[] = "fs-0123456789abcdef0";
 inline constexpr char kServerName[] = "fs-0123456789abcdef0.efs.tarn";
 
 std::string FileText(const std::string& path);
-
-// True once `condition` holds; false after 20 s.
-template <typename Condition>
-bool Eventually(Condition condition) {
-  auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    usleep(2000);
-  }
-  return true;
-}
 
 // A tarn-server that speaks only TLS, with a certificate for kServerName.
 class FileServer {

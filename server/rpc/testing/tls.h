@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "common/grpc/testing/certificates.h"
+#include "common/testing/eventually.h"
 #include "common/tls/tls_context.h"
 #include "server/rpc/testing.h"
 
@@ -106,15 +107,6 @@ struct TlsServer : TlsDir, TestServer {
   }
 };
 
-// True once `condition` holds; false after 20 s.
-template <typename Condition>
-bool Eventually(Condition condition) {
-  auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    usleep(2000);
-  }
-  return true;
-}
+using tarn::Eventually;
 
 }  // namespace tarn::rpc::testing
