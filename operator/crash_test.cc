@@ -13,7 +13,7 @@ using kube::Object;
 using namespace std::chrono_literals;
 
 // A life has fewer requests than this.
-constexpr int kMaxRequests = 80;
+constexpr int kMaxRequests = 160;
 
 void MakeAll(Rig& rig) {
   rig.Create(kFileSystem, {{"metadata", {{"name", "shared"}}}, {"spec", SharedSpec()}});
