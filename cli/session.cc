@@ -46,9 +46,8 @@ void Session::UseServer(const std::string& server, const tls::TlsPems& pems) {
 
 Result<void> Session::Connect() {
   if (stub_) return Ok();
-  const std::string server = has_server() ? settings_.server : kDefaultServer;
   auto channel =
-      pems_ ? rpcs::OpenChannel(server, *pems_) : rpcs::OpenChannel(server, settings_.tls_dir);
+      pems_ ? rpcs::OpenChannel(server(), *pems_) : rpcs::OpenChannel(server(), settings_.tls_dir);
   if (!channel.ok()) {
     const std::string& message = channel.error().message();
     bool tls = message.find("TLS") != std::string::npos;

@@ -51,8 +51,7 @@ class Session {
     TRY(Connect());
     int seconds = settings_.timeout_seconds == 0 ? usual_seconds : settings_.timeout_seconds;
     Response response;
-    TRY(rpcs::Call(*stub_, method, request, response, std::chrono::seconds{seconds},
-                   settings_.server.empty() ? kDefaultServer : settings_.server));
+    TRY(rpcs::Call(*stub_, method, request, response, std::chrono::seconds{seconds}, server()));
     return response;
   }
 
@@ -65,6 +64,7 @@ class Session {
 
  private:
   Result<void> Connect();
+  std::string server() const { return has_server() ? settings_.server : kDefaultServer; }
 
   Settings settings_;
   std::optional<tls::TlsPems> pems_;

@@ -94,12 +94,9 @@ Result<void> AddRule(Context& context, const Json& mt, const Json& rule, Network
 
 // Those of its MountTargets that close it.
 std::vector<Json> ClosedBy(Context& context, const Json& fs) {
-  ObjectName name = kube::NameOf(fs);
-  std::string id = FileSystemIdOf(fs);
-  return context.mount_targets.Where([&](const Json& m) {
-    return RefersTo(m, name, id) && Allows(fs, kube::NameOf(m).ns) && !IsDeleting(m) &&
-           Object(m, "spec").contains("ingress");
-  });
+  std::vector<Json> targets = MountTargetsOf(context, fs);
+  std::erase_if(targets, [](const Json& m) { return !Object(m, "spec").contains("ingress"); });
+  return targets;
 }
 
 Json Port(const char* name) {

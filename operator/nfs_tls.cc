@@ -109,9 +109,7 @@ LeafRequest RequestOf(Context& context, const Json& fs, const std::string& clust
       .common_name = id, .dns_names = {id + kNfsDomain}, .ip_addresses = {}, .server = true};
   AddService(name.name, name.ns, request);
   AddAddress(cluster_ip, request);
-  for (const Json& mt : context.mount_targets.Where([&](const Json& m) {
-         return RefersTo(m, name, id) && Allows(fs, kube::NameOf(m).ns) && !IsDeleting(m);
-       })) {
+  for (const Json& mt : MountTargetsOf(context, fs)) {
     if (request.dns_names.size() + request.ip_addresses.size() >= kMaxNfsNames) break;
     AddService(kube::NameOf(mt).name + "-nfs", kube::NameOf(mt).ns, request);
     std::string ip = Str(Object(mt, "status"), "clusterIp");

@@ -71,6 +71,14 @@ bool RefersTo(const Json& resource, const ObjectName& file_system,
   return Str(ref, "name") == file_system.name && RefNamespace(resource, ref) == file_system.ns;
 }
 
+std::vector<Json> MountTargetsOf(Context& context, const Json& file_system) {
+  ObjectName name = kube::NameOf(file_system);
+  std::string id = FileSystemIdOf(file_system);
+  return context.mount_targets.Where([&](const Json& m) {
+    return RefersTo(m, name, id) && Allows(file_system, kube::NameOf(m).ns) && !IsDeleting(m);
+  });
+}
+
 Result<std::string> ControlAddress(const Json& file_system) {
   std::string ip = Str(Object(file_system, "status"), "endpoint");
   if (ip.empty()) {

@@ -22,6 +22,9 @@ bool RefersTo(const Json& resource, const ObjectName& file_system,
 // Whether the file system allows `ns` to use it.
 bool Allows(const Json& file_system, const std::string& ns);
 
+// Its mount targets: those that it allows and that are not being deleted.
+std::vector<Json> MountTargetsOf(Context& context, const Json& file_system);
+
 // "10.96.4.2:9400" of a file system that has an address; kUnavailable: not yet.
 Result<std::string> ControlAddress(const Json& file_system);
 // Its control address if it is Ready; kUnavailable: not yet, with its own reason in the message.

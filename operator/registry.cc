@@ -24,9 +24,7 @@ std::string EntryOf(Context& context, const Json& fs, const std::string& endpoin
   ObjectName name = kube::NameOf(fs);
   std::string id = FileSystemIdOf(fs);
   Json targets = Json::array();
-  for (const Json& mt : context.mount_targets.Where([&](const Json& m) {
-         return RefersTo(m, name, id) && Allows(fs, kube::NameOf(m).ns) && !IsDeleting(m);
-       })) {
+  for (const Json& mt : MountTargetsOf(context, fs)) {
     std::string ip = Str(Object(mt, "status"), "ipAddress");
     if (ip.empty()) continue;
     targets.push_back({{"mountTargetId", IdFromUid("fsmt-", UidOf(mt))},

@@ -136,7 +136,7 @@ class Running : public Daemon {
       sent += mount.bytes_sent();
       received += mount.bytes_received();
     }
-    add("tarn_tunnel_mounts", "gauge", "Open mounts.", mounts_->size());
+    add("tarn_tunnel_mounts", "gauge", "Open mounts.", static_cast<uint64_t>(list.mounts_size()));
     add("tarn_tunnel_failing_mounts", "gauge", "Mounts whose last connection failed.", failing);
     add("tarn_tunnel_connections", "gauge", "Connections of NFS clients.", carrier_->connections());
     add("tarn_tunnel_kept_bytes", "gauge", "Bytes that wait for a slow side.",

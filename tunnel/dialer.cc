@@ -66,6 +66,10 @@ Dialer::~Dialer() {
 
 void Dialer::Stop() {
   alive_.reset();
+  DropAttempt();
+}
+
+void Dialer::DropAttempt() {
   timer_.Cancel();
   if (connecting_.open()) loop_.Remove(connecting_.get());
   connecting_.Close();
@@ -167,10 +171,7 @@ void Dialer::Handshake() {
 }
 
 void Dialer::FailAddress(const std::string& why) {
-  timer_.Cancel();
-  if (connecting_.open()) loop_.Remove(connecting_.get());
-  connecting_.Close();
-  link_.reset();
+  DropAttempt();
   why_ = settings_->servers[server_ - 1].text + ": " + why;
   NextAddress();
 }

@@ -61,6 +61,7 @@ class Dialer : public Loop::Watcher, public Loop::Mortal {
   bool Connect(const SocketAddress& address);
   void OnConnected();
   void Handshake();
+  void DropAttempt();  // at one address
   void FailAddress(const std::string& why);
   void EndRound();
 

@@ -6,12 +6,15 @@
 // busy for longer than Times::hand_over is closed, and its client comes again.
 #pragma once
 
+#include <sys/un.h>
+
 #include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tunnel/handover.pb.h"
 #include "tunnel/mounts.h"
@@ -44,7 +47,11 @@ class HandOverChannel {
 
  private:
   Fd fd_;
+  std::vector<char> buffer_;  // of Receive: what a packet needs at the most
 };
+
+// Where the running process listens for the next one. kInvalid: `path` is too long for a socket.
+Result<sockaddr_un> HandOverAddress(const std::string& path);
 
 // --- the new process ---
 

@@ -45,13 +45,18 @@ HandOverChannel::HandOverChannel(Fd fd) : fd_(std::move(fd)) {
   SetTimeouts(fd_.get());
 }
 
-Result<HandOverChannel> HandOverChannel::Connect(const std::string& path) {
-  sockaddr_un to{};
-  to.sun_family = AF_UNIX;
-  if (path.size() >= sizeof to.sun_path) {
+Result<sockaddr_un> HandOverAddress(const std::string& path) {
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  if (path.size() >= sizeof at.sun_path) {
     return Error(Code::kInvalid, "--state-dir: " + path + " is too long for a socket");
   }
-  path.copy(to.sun_path, path.size());
+  path.copy(at.sun_path, path.size());
+  return at;
+}
+
+Result<HandOverChannel> HandOverChannel::Connect(const std::string& path) {
+  TRY(sockaddr_un to, HandOverAddress(path));
   HandOverChannel channel(Fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)));
   if (connect(channel.fd(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
     return Error(Code::kNoEntry, path + ": " + std::strerror(errno));
@@ -84,8 +89,8 @@ Result<void> HandOverChannel::Send(const handover::Packet& packet, int fd) {
 }
 
 Result<HandOverChannel::Received> HandOverChannel::Receive() {
-  std::vector<char> bytes(kPacketBytesMax);
-  iovec piece{bytes.data(), bytes.size()};
+  buffer_.resize(kPacketBytesMax);
+  iovec piece{buffer_.data(), buffer_.size()};
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
@@ -103,7 +108,7 @@ Result<HandOverChannel::Received> HandOverChannel::Receive() {
   Received received;
   received.fd = DescriptorOf(message);
   bool cut = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
-  if (cut || !received.packet.ParseFromArray(bytes.data(), static_cast<int>(got))) {
+  if (cut || !received.packet.ParseFromArray(buffer_.data(), static_cast<int>(got))) {
     return Error(Code::kProtocol, "hand-over: no packet of this protocol");
   }
   if (received.packet.has_refused()) {

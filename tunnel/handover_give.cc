@@ -49,12 +49,7 @@ class Departures {
 Result<std::unique_ptr<HandOverServer>> HandOverServer::Start(Parts parts) {
   std::unique_ptr<HandOverServer> server(new HandOverServer(std::move(parts)));
   const std::string& path = server->parts_.path;
-  sockaddr_un at{};
-  at.sun_family = AF_UNIX;
-  if (path.size() >= sizeof at.sun_path) {
-    return Error(Code::kInvalid, "--state-dir: " + path + " is too long for a socket");
-  }
-  path.copy(at.sun_path, path.size());
+  TRY(sockaddr_un at, HandOverAddress(path));
   server->listener_ = Fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   unlink(path.c_str());  // of the process before; whoever has the lock may
   if (bind(server->listener_.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) != 0 ||

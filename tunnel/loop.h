@@ -60,7 +60,6 @@ class Loop {
     Timer& operator=(const Timer&) = delete;
     void After(Duration wait);
     void Cancel();
-    bool set() const { return set_; }
 
    private:
     friend class Loop;

@@ -1,14 +1,13 @@
 // tarn-tunnel: carries all NFS mounts of a node through TLS to their file servers.
-#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
-#include "common/grpc/server.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "tunnel/daemon.h"

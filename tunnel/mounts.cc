@@ -81,11 +81,6 @@ std::shared_ptr<Mount> Mounts::Find(const std::string& mount_id) const {
   return found == mounts_.end() ? nullptr : found->second;
 }
 
-size_t Mounts::size() const {
-  std::lock_guard lock(mutex_);
-  return mounts_.size();
-}
-
 Result<void> Mounts::Restore(std::map<std::string, Fd> listeners) {
   TRY(std::vector<MountRecord> records, state_.Load());
   std::lock_guard lock(mutex_);

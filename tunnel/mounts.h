@@ -33,7 +33,6 @@ class Mounts {
   v1::ListMountsResponse List() const;
 
   std::shared_ptr<Mount> Find(const std::string& mount_id) const;
-  size_t size() const;
 
  private:
   Result<LocalAddress> OpenNew(const v1::OpenMountRequest& request,

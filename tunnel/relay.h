@@ -61,7 +61,6 @@ class Relay {
   Fd TakeLocal() { return std::move(local_); }
   Bytes TakeHeld();
   int local_fd() const { return local_.get(); }
-  int link_fd() const { return link_ ? link_->fd.get() : -1; }
 
  private:
   static constexpr size_t kTurnBytes = 1u << 20;  // of one Run, each way

@@ -108,7 +108,6 @@ Result<std::shared_ptr<const Settings>> CheckSettings(const v1::OpenMountRequest
   if (!IsMountId(request.mount_id())) {
     return Bad("mount_id", "takes 1 to 128 of A-Z a-z 0-9 . _ - and does not begin with '.'");
   }
-  settings->mount_id = request.mount_id();
   if (request.servers().empty() || request.servers().size() > static_cast<int>(kServersMax)) {
     return Bad("servers", "takes 1 to " + std::to_string(kServersMax) + " of HOST:PORT");
   }

@@ -22,7 +22,6 @@ struct ServerAddress {
 };
 
 struct Settings {
-  std::string mount_id;
   std::vector<ServerAddress> servers;
   std::string server_name;
   tls::Context context;  // shared by all mounts of one authority

@@ -71,13 +71,7 @@ Result<void> CheckMountOptions(const pb::CreateVolumeRequest& request,
                    "mount option 'accesspoint=" + options.access_point_id +
                        "': a new volume is an access point of its own; leave it out");
     }
-    if (parameters.encrypt_in_transit != false) continue;
-    if (options.tls) {
-      return Error(Code::kInvalid, "Found tls in mountOptions but encryptInTransit is false");
-    }
-    if (options.iam) {
-      return Error(Code::kInvalid, "The \"tls\" option is required when mounting via \"iam\"");
-    }
+    TRY(IsEncrypted(options, parameters.encrypt_in_transit, true));
   }
   return Ok();
 }

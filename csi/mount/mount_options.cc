@@ -207,6 +207,17 @@ Result<MountOptions> ParseMountOptions(const std::vector<std::string>& list,
   return options;
 }
 
+Result<bool> IsEncrypted(const MountOptions& options, std::optional<bool> asked, bool otherwise) {
+  if (asked == false && options.tls) {
+    return Error(Code::kInvalid, "Found tls in mountOptions but encryptInTransit is false");
+  }
+  const bool encrypted = asked.value_or(otherwise || options.tls);
+  if (options.iam && !encrypted) {
+    return Error(Code::kInvalid, "The \"tls\" option is required when mounting via \"iam\"");
+  }
+  return encrypted;
+}
+
 std::string NfsMountData(const MountOptions& options, const std::string& server_address, int port,
                          const std::string& client_address) {
   std::map<std::string, std::string> all = options.nfs;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct MountOptions {
 // character. "accesspoint=" must name `access_point_id` unless that, the volume handle's, is empty.
 Result<MountOptions> ParseMountOptions(const std::vector<std::string>& list,
                                        const std::string& access_point_id);
+
+// Whether such a volume is encrypted in transit: as `asked`, else by "tls" or `otherwise`.
+// kInvalid: they contradict each other.
+Result<bool> IsEncrypted(const MountOptions& options, std::optional<bool> asked, bool otherwise);
 
 // The data argument of mount(2) for type nfs4: the defaults that EFS recommends, `options` over
 // them, and the addresses. `client_address` may be empty.

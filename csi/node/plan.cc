@@ -8,15 +8,7 @@ Result<Plan> Planner::Make(const StageRequest& request) const {
   TRY(plan.context, ParseVolumeContext(request.context));
   TRY(plan.options, ParseMountOptions(request.mount_flags, plan.id.access_point_id));
   plan.id.access_point_id = plan.options.access_point_id;
-  plan.export_path = plan.id.ExportPath();
-  const auto& asked = plan.context.encrypt_in_transit;
-  if (asked == false && plan.options.tls) {
-    return Error(Code::kInvalid, "Found tls in mountOptions but encryptInTransit is false");
-  }
-  plan.encrypted = asked.value_or(encrypted_ || plan.options.tls);
-  if (plan.options.iam && !plan.encrypted) {
-    return Error(Code::kInvalid, "The \"tls\" option is required when mounting via \"iam\"");
-  }
+  TRY(plan.encrypted, IsEncrypted(plan.options, plan.context.encrypt_in_transit, encrypted_));
   return plan;
 }
 

@@ -25,7 +25,6 @@ struct Plan {
   VolumeId id;  // with the access point that a mount option named
   VolumeContext context;
   MountOptions options;
-  std::string export_path;
   bool encrypted = false;  // through the tunnel, for each pod by itself
 };
 

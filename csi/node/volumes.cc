@@ -32,7 +32,7 @@ Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Plac
   const std::string& path = request.staging_path;
   TRY(auto mounts, host_.Mounts());
   if (auto mount = FindMount(mounts, path)) {
-    if (!IsMountOf(*mount, plan.server, plan.export_path)) {
+    if (!IsMountOf(*mount, plan.server, plan.id.ExportPath())) {
       return Error(Code::kAlreadyExists, "staging path '" + path + "' has a mount of '" +
                                              mount->source + "', not of volume '" +
                                              request.volume_id + "'");
@@ -43,7 +43,7 @@ Result<MountEntry> Volumes::EnsureStaged(const StageRequest& request, const Plac
     spdlog::warn("volume {}: the mount at {} is dead; mounting it again", request.volume_id, path);
     TRY(host_.Unmount(path, false));
   }
-  TRY(mounter_.Mount({plan.server, plan.export_path, path, plan.options, ""},
+  TRY(mounter_.Mount({plan.server, plan.id.ExportPath(), path, plan.options, ""},
                      options_.mount_deadline));
   TRY(mounts, host_.Mounts());
   auto mount = FindMount(mounts, path);
@@ -162,7 +162,7 @@ Result<void> Volumes::RebindTargets(const Placed& plan, const MountEntry& staged
   for (const auto& mount : mounts) {
     if (mount.device == staged.device || mount.target == staged.target) continue;
     if (!mount.target.starts_with(options_.pods_dir + "/")) continue;
-    if (!IsMountOf(mount, plan.server, plan.export_path)) continue;
+    if (!IsMountOf(mount, plan.server, plan.id.ExportPath())) continue;
     if (host_.Check(mount.target).code() != Code::kStale) continue;
     TRY(auto hold, locks_.Take(mount.target));
     TRY(host_.Unmount(mount.target, false));

@@ -37,7 +37,7 @@ Result<void> AccessControl::CheckBinding(const rpc::Peer& peer,
                                     ", and this mount target is of " + id);
   }
   if (claims.access_point_id &&
-      !exports_.HasAccessPoint(root->file_system, *claims.access_point_id)) {
+      !exports_.FindAccessPoint(root->file_system, *claims.access_point_id).ok()) {
     return Error(Code::kDenied,
                  id + " has no access point " + *claims.access_point_id + ", of its certificate");
   }

@@ -42,11 +42,6 @@ std::vector<ExportPtr> ExportTable::FileSystems() {
   return roots;
 }
 
-bool ExportTable::HasAccessPoint(uint32_t file_system, const std::string& name) {
-  std::shared_lock lock(names_mutex_);
-  return names_.contains({file_system, name});
-}
-
 Result<ExportTable::AccessPoint> ExportTable::FindAccessPoint(uint32_t file_system,
                                                               std::string_view name) {
   AccessPoint point;

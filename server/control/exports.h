@@ -35,7 +35,6 @@ class ExportTable : public nfs4::Exports {
   Result<ExportPtr> Find(uint32_t file_system, uint64_t number) override;
   std::vector<ExportPtr> FileSystems() override;
 
-  bool HasAccessPoint(uint32_t file_system, const std::string& name);
   struct AccessPoint {
     uint64_t number = 0;
     ExportPtr exported;  // null: not used yet

@@ -155,9 +155,8 @@ Result<v1::MountTargetDescription> Manager::CreateMountTarget(
   if (!own_listener) BindDefault(*fs);
   fs->mount_targets[description.availability_zone_name()] = description.mount_target_id();
   std::string id = description.mount_target_id();
-  uint64_t tag = target.record.tag();
   mount_targets_[id] = std::move(target);
-  EnforceGroups(tag);
+  if (!own_listener) EnforceGroups(kDefaultListenerTag);  // OpenListener did so for its own
   auto described = Describe(mount_targets_[id]);
   rpc::Server* server = server_;
   lock.unlock();

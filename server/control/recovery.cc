@@ -1,6 +1,8 @@
 // Opening: reading the resources, finishing what a crash left, and the housekeeping thread.
 #include <spdlog/spdlog.h>
 
+#include <set>
+
 #include "server/control/manager.h"
 
 namespace tarn::control {
@@ -57,6 +59,9 @@ Result<void> Manager::Load() {
     for (auto& record : file_systems) TRY(LoadFileSystem(std::move(record)));
     for (auto& record : access_points) LoadAccessPoint(std::move(record));
     for (auto& record : mount_targets) LoadMountTarget(std::move(record));
+    std::set<uint64_t> listeners;
+    for (const auto& [id, target] : mount_targets_) listeners.insert(target.record.tag());
+    for (uint64_t tag : listeners) EnforceGroups(tag);
   }
   ReapplyQuotas();
   Housekeep();
@@ -127,9 +132,7 @@ void Manager::LoadMountTarget(records::MountTarget record) {
     exports_.BindListener(record.tag(), fs.record.number());
   }
   std::string id = description.mount_target_id();
-  uint64_t tag = record.tag();
   mount_targets_[id].record = std::move(record);
-  EnforceGroups(tag);
 }
 
 // A crash may have come between the record of a quota and the engine's.
