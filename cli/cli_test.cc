@@ -105,13 +105,13 @@ TEST_F(Tarnctl, MountTargets) {
   EXPECT_THAT(out_, HasSubstr("127.0.0.5:2049  a"));
   EXPECT_EQ(Run({"mt", "show", id}), 0);
   EXPECT_EQ(Run({"mt", "security-groups", id}), 0);
-  EXPECT_EQ(out_, "everybody\n");
+  EXPECT_EQ(out_, "none: as tarn-server --network says\n");
   EXPECT_EQ(Run({"mt", "security-groups", id, "--allow", "10.0.0.0/8", "--allow", "fd00::1"}), 0);
   EXPECT_EQ(out_, "10.0.0.0/8\nfd00::1\n");
   EXPECT_EQ(Run({"mt", "security-groups", id, "--allow", "pods"}), 1);
   EXPECT_THAT(err_, HasSubstr("security_groups: 'pods' is no address"));
   EXPECT_EQ(Run({"mt", "security-groups", id, "--allow-everybody"}), 0);
-  EXPECT_EQ(out_, "everybody\n");
+  EXPECT_EQ(out_, "0.0.0.0/0\n::/0\n");
   EXPECT_EQ(Run({"fs", "delete", fs}), 1);
   EXPECT_EQ(err_,
             "tarnctl: FileSystemInUse: Must delete all mount targets before deleting file "

@@ -103,10 +103,10 @@ void AddCreate(CLI::App& mt, Action& chosen) {
   });
 }
 
-// Shows them, or puts others in their place.
-Result<int> SecurityGroups(Session& session, const std::string& id, bool change,
+// Shows them; those that are given are put in place of those before.
+Result<int> SecurityGroups(Session& session, const std::string& id,
                            const std::vector<std::string>& ranges) {
-  if (change) {
+  if (!ranges.empty()) {
     pb::ModifyMountTargetSecurityGroupsRequest request;
     request.set_mount_target_id(id);
     request.mutable_security_groups()->Assign(ranges.begin(), ranges.end());
@@ -116,7 +116,7 @@ Result<int> SecurityGroups(Session& session, const std::string& id, bool change,
   request.set_mount_target_id(id);
   TRY(auto response, session.Call(&Stub::DescribeMountTargetSecurityGroups, request));
   session.ShowOne(response, [&](std::ostream& out) {
-    if (response.security_groups().empty()) out << "everybody\n";
+    if (response.security_groups().empty()) out << "none: as tarn-server --network says\n";
     for (const auto& range : response.security_groups()) out << range << '\n';
   });
   return 0;
@@ -131,13 +131,14 @@ void AddSecurityGroups(CLI::App& mt, Action& chosen) {
   auto asked = std::make_shared<Asked>();
   CLI::App* groups = mt.add_subcommand("security-groups", "Show or set who may connect");
   groups->add_option("id", asked->id, "fsmt-...")->required();
-  auto* allow = groups->add_option("--allow", asked->allow,
-                                   "Only these: an address or a range; more than once for more");
-  groups->add_flag("--allow-everybody", asked->everybody, "No list")->excludes(allow);
+  auto* allow = groups->add_option(
+      "--allow", asked->allow,
+      "Only these: an address, a range, or 'node', the node of the server's pod; repeatable");
+  groups->add_flag("--allow-everybody", asked->everybody, "0.0.0.0/0 and ::/0")->excludes(allow);
   groups->callback([asked, &chosen] {
     chosen = [asked](Session& session) {
-      return SecurityGroups(session, asked->id, asked->everybody || !asked->allow.empty(),
-                            asked->allow);
+      if (asked->everybody) asked->allow = {"0.0.0.0/0", "::/0"};
+      return SecurityGroups(session, asked->id, asked->allow);
     };
   });
 }

@@ -50,6 +50,11 @@ bool IpAddress::is_v4() const {
   return std::equal(kMapped.begin(), kMapped.end(), bytes_.begin());
 }
 
+bool IpAddress::is_link_local() const {
+  if (is_v4()) return bytes_[12] == 169 && bytes_[13] == 254;
+  return bytes_[0] == 0xfe && (bytes_[1] & 0xc0) == 0x80;
+}
+
 std::string_view IpAddress::Write(Buffer& buffer) const {
   const void* from = is_v4() ? bytes_.data() + kMapped.size() : bytes_.data();
   const char* text = inet_ntop(is_v4() ? AF_INET : AF_INET6, from, buffer.data(), buffer.size());
@@ -73,6 +78,13 @@ std::optional<IpRange> IpRange::Parse(std::string_view text) {
   IpRange range;
   range.first_ = *first;
   range.bits_ = dotted ? bits + kMappedBits : bits;
+  return range;
+}
+
+IpRange IpRange::Of(const IpAddress& address) {
+  IpRange range;
+  range.first_ = address;
+  range.bits_ = static_cast<int>(address.bytes().size()) * 8;
   return range;
 }
 

@@ -21,6 +21,7 @@ class IpAddress {
   static std::optional<IpAddress> Of(const sockaddr& address);
 
   bool is_v4() const;
+  bool is_link_local() const;  // 169.254.0.0/16, fe80::/10
   // 16 bytes in network order, an IPv4 address as ::ffff:a.b.c.d.
   const std::array<uint8_t, 16>& bytes() const { return bytes_; }
 
@@ -40,6 +41,7 @@ class IpRange {
  public:
   // "10.0.0.0/8", "fd00::/8", or one address. Bits behind the prefix are ignored.
   static std::optional<IpRange> Parse(std::string_view text);
+  static IpRange Of(const IpAddress& address);  // that one alone
   bool Contains(const IpAddress& address) const;
 
  private:

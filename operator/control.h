@@ -118,8 +118,8 @@ class ControlApi {
   // Those after that sequence; a server that was restarted counts anew, and `last` is smaller.
   virtual Result<Denials> DescribeDenials(const std::string& address, const std::string& id,
                                           uint64_t after) = 0;
-  // Makes the mount target on the default listener, under that id, let in exactly these addresses
-  // and ranges (sorted; none: everybody).
+  // Makes the mount target on the default listener, under that id, let in exactly these addresses,
+  // ranges, and for "node" the node of the server's pod (sorted; one at least).
   virtual Result<void> SetSecurityGroups(const std::string& address,
                                          const std::string& file_system_id,
                                          const std::string& mount_target_id,

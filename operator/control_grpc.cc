@@ -236,7 +236,6 @@ class GrpcControl : public ControlApi {
     pb::DescribeMountTargetSecurityGroupsResponse has;
     auto known = Call(address, &pb::Control::Stub::DescribeMountTargetSecurityGroups, ask, has);
     if (known.code() == Code::kNotFound) {
-      if (ranges.empty()) return Ok();  // as it is without one
       pb::CreateMountTargetRequest request;
       request.set_file_system_id(file_system_id);
       request.set_mount_target_id(mount_target_id);

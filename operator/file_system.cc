@@ -25,6 +25,9 @@ constexpr int64_t kCiliumRecheckSeconds = 600;
 constexpr int64_t kCiliumRetrySeconds = 10;
 // Of what a container said when it ended.
 constexpr size_t kMaxReason = 1000;
+constexpr const char* kOnlyNodes =
+    "only nodes may connect, as the volumes of pods do; name others in spec.ingress of a "
+    "MountTarget (everybody: cidr 0.0.0.0/0)";
 
 Tags TagsOf(const Json& fs) {
   Tags out;
@@ -39,6 +42,11 @@ std::string NameTag(const Json& fs) {
     if (key == "Name") return value;
   }
   return {};
+}
+
+bool IsUp(const Json& fs) {
+  std::string state = Str(Object(fs, "status"), "lifeCycleState");
+  return state == "available" || state == "updating";
 }
 
 bool IsServing(const Json& stateful_set) {
@@ -195,13 +203,10 @@ FileSystemReconciler::Cilium FileSystemReconciler::FindCilium() {
 Result<void> FileSystemReconciler::EnsureNetworkPolicy(const Json& fs, const Network& network) {
   const Settings& settings = context_.settings;
   bool there = context_.network_policies.Find(kube::NameOf(fs)).has_value();
-  bool wanted = network.closed;
-  if (network.closed) {
-    Cilium cilium = settings.network_policies == "auto" ? FindCilium() : Cilium::kAbsent;
-    // Not known: what is there is kept up to date, and what is not there is not made.
-    wanted = cilium == Cilium::kUnknown ? there
-                                        : WantsNetworkPolicies(settings, cilium == Cilium::kThere);
-  }
+  Cilium cilium = settings.network_policies == "auto" ? FindCilium() : Cilium::kAbsent;
+  // Not known: what is there is kept up to date, and what is not there is not made.
+  bool wanted =
+      cilium == Cilium::kUnknown ? there : WantsNetworkPolicies(settings, cilium == Cilium::kThere);
   if (wanted) {
     TRY(EnsureChild(context_, context_.network_policies,
                     FileSystemNetworkPolicy(settings, fs, network)));
@@ -214,13 +219,21 @@ Result<void> FileSystemReconciler::EnsureNetworkPolicy(const Json& fs, const Net
 void FileSystemReconciler::SayNetwork(const Json& fs, const Result<Network>& network,
                                       const Result<void>& closed, StatusDraft& status) {
   constexpr const char* kCondition = "NetworkResolved";
+  bool only_nodes = network.ok() && network->peers.empty();
+  // One that served before operators closed file systems: who came from elsewhere is cut off now.
+  if (IsUp(fs) && only_nodes && kube::ConditionStatus(fs, kCondition).empty()) {
+    context_.events.Warning(fs, "NetworkClosed", kOnlyNodes);
+  }
   if (!closed.ok()) {
     status.Condition(kCondition, false, "Retrying", closed.error().message());
   } else if (!network->refused.empty()) {
     status.Condition(kCondition, false, "RuleRefused", network->refused);
     context_.events.Warning(fs, "RuleRefused", network->refused);
+  } else if (only_nodes) {
+    status.Condition(kCondition, true, "OnlyNodes", kOnlyNodes);
   } else {
-    status.RemoveCondition(kCondition);
+    status.Condition(kCondition, true, "NodesAndRules",
+                     "nodes may connect, and whom spec.ingress of its MountTargets names");
   }
 }
 
@@ -311,8 +324,7 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   auto ours = [&](const Json& r) {
     return RefersTo(r, name, id) && Allows(fs, kube::NameOf(r).ns) && !IsDeleting(r);
   };
-  bool was_up = Str(Object(fs, "status"), "lifeCycleState") == "available" ||
-                Str(Object(fs, "status"), "lifeCycleState") == "updating";
+  bool was_up = IsUp(fs);
   status["fileSystemId"] = id;
   status["dnsName"] = FileSystemDnsName(fs);
   status["name"] = NameTag(fs);
@@ -337,7 +349,10 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   if (network.ok() && ((server.ok() && IsServing(*server)) || (live && IsServing(*live)))) {
     auto set = context_.control.SetSecurityGroups(JoinHostPort(ip, kControlPort), id,
                                                   IdFromUid("fsmt-", UidOf(fs)), network->ranges);
-    if (!set.ok()) closed = set.error();
+    if (!set.ok()) {
+      closed = Error(set.code(), "its server does not take the list of who may connect: " +
+                                     set.error().message());
+    }
   }
   SayNetwork(fs, network, closed, status);
   if (!server.ok()) return server.error();
@@ -345,12 +360,17 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
     status.Waiting("ServerNotReady", WhyNotRunning(fs));
     return Outcome{kWhileWaiting};
   }
-  // Nobody finds a new one before it is closed. One that serves goes on with the list it has.
-  if (!closed.ok() && !was_up) return closed.error();
-  TRY(ApplyPolicy(fs, JoinHostPort(ip, kControlPort), status));
   TRY(Configure(fs, JoinHostPort(ip, kControlPort), status));
+  bool error = status["lifeCycleState"] == "error";
+  auto policy = ApplyPolicy(fs, JoinHostPort(ip, kControlPort), status);
+  // One that was never made takes neither, and the status says why it is not.
+  if (error && (!closed.ok() || !policy.ok())) return Outcome{kWhileWaiting};
+  TRY(policy);
+  // Nobody finds a new one before it has its list, and so lets somebody in. One that serves goes on
+  // with the list it has.
+  if (!closed.ok() && !was_up) return closed.error();
   TRY(PutInRegistry(context_, fs, ip));
-  if (status["lifeCycleState"] == "error") return Outcome{kWhileWaiting};
+  if (error) return Outcome{kWhileWaiting};
   status.Ready("Available", "serves NFS at " + JoinHostPort(ip, kNfsPort));
   bool soon = !closed.ok() || network->by_pods || !network->refused.empty();
   return Outcome{soon ? kPodsRefresh : kRefresh};

@@ -41,7 +41,7 @@ class FileSystemReconciler {
   // A server that has no policy yet is not found by anybody before it has that of spec.policy.
   Result<void> ApplyPolicy(const Json& fs, const std::string& address, StatusDraft& status);
   Result<void> EnsureNetworkPolicy(const Json& fs, const Network& network);
-  // The condition NetworkResolved, where it is not.
+  // The condition NetworkResolved.
   void SayNetwork(const Json& fs, const Result<Network>& network, const Result<void>& closed,
                   StatusDraft& status);
   enum class Cilium : uint8_t { kUnknown, kAbsent, kThere };

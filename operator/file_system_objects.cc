@@ -76,6 +76,7 @@ Json ServerContainer(const Settings& settings, const Json& fs) {
                Flag("control-tls-dir", kTlsDir),
                Flag("tls-dir", kNfsTlsDir),
                Flag("tls", encryption.empty() ? "optional" : encryption),
+               Flag("network", "closed"),
                Flag("token-issuers", kIssuersDir + ("/" + kIssuersEntry)),
                Flag("http-listen", JoinHostPort("0.0.0.0", kHttpPort)),
                Flag("log-level", log_level.empty() ? "info" : log_level)};

@@ -36,12 +36,12 @@ TEST(FileSystemStatefulSet, RunsOneRestrictedServerWithItsFlags) {
   EXPECT_EQ(c["image"], "tarn:1");
   EXPECT_EQ(c["command"], Json({"/usr/bin/tarn-server"}));
   std::vector<std::string> args = c["args"];
-  EXPECT_THAT(args,
-              ElementsAre("--data-dir=/var/lib/tarn/data", "--file-system-id=" + FileSystemIdOf(fs),
-                          "--listen=0.0.0.0:2049", "--control-listen=0.0.0.0:9400",
-                          "--control-tls-dir=/etc/tarn/tls", "--tls-dir=/etc/tarn/nfs-tls",
-                          "--tls=optional", "--token-issuers=/etc/tarn/token-issuers/issuers.json",
-                          "--http-listen=0.0.0.0:9401", "--log-level=info"));
+  EXPECT_THAT(args, ElementsAre("--data-dir=/var/lib/tarn/data",
+                                "--file-system-id=" + FileSystemIdOf(fs), "--listen=0.0.0.0:2049",
+                                "--control-listen=0.0.0.0:9400", "--control-tls-dir=/etc/tarn/tls",
+                                "--tls-dir=/etc/tarn/nfs-tls", "--tls=optional", "--network=closed",
+                                "--token-issuers=/etc/tarn/token-issuers/issuers.json",
+                                "--http-listen=0.0.0.0:9401", "--log-level=info"));
   EXPECT_EQ(c["securityContext"]["readOnlyRootFilesystem"], true);
   EXPECT_EQ(c["securityContext"]["allowPrivilegeEscalation"], false);
   EXPECT_EQ(c["securityContext"]["capabilities"]["drop"], Json({"ALL"}));

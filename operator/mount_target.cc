@@ -1,7 +1,6 @@
 #include "operator/mount_target.h"
 
 #include "operator/children.h"
-#include "operator/network.h"
 #include "operator/references.h"
 
 namespace tarn::op {
@@ -39,8 +38,7 @@ Error AlreadyServed(const ObjectName& by, const std::string& zone, const std::st
 
 }  // namespace
 
-Json MountTargetService(const Json& mt, const Json& fs, const std::string& cluster_ip,
-                        bool closed) {
+Json MountTargetService(const Json& mt, const Json& fs, const std::string& cluster_ip) {
   const Json& wanted = Object(Object(mt, "spec"), "service");
   Json metadata = ChildMetadata(mt, kMountTarget, kube::NameOf(mt).name + "-nfs", Gone::kWithOwner);
   if (const Json& notes = Object(wanted, "annotations"); !notes.empty()) {
@@ -54,7 +52,7 @@ Json MountTargetService(const Json& mt, const Json& fs, const std::string& clust
       {"ports",
        {{{"name", "nfs"}, {"port", kNfsPort}, {"targetPort", "nfs"}, {"protocol", "TCP"}}}}};
   // Else clients from outside would come from a node's address, and nodes are always let in.
-  if (closed && !type.empty() && type != "ClusterIP") {
+  if (!type.empty() && type != "ClusterIP") {
     spec["externalTrafficPolicy"] = "Local";
   }
   if (const Json& ranges = Array(wanted, "loadBalancerSourceRanges"); !ranges.empty()) {
@@ -98,13 +96,12 @@ Result<Json> MountTargetReconciler::EnsureService(const Json& mt, const Json& fs
     auto there = context_.services.Find({kube::NameOf(mt).ns, kube::NameOf(mt).name + "-nfs"});
     ip = there ? Str(Object(*there, "spec"), "clusterIP") : Str(Object(mt, "status"), "clusterIp");
   }
-  bool closed = IsClosed(context_, fs);
-  auto made = EnsureChild(context_, context_.services, MountTargetService(mt, fs, ip, closed));
+  auto made = EnsureChild(context_, context_.services, MountTargetService(mt, fs, ip));
   if (made.code() != Code::kInvalid || ip.empty()) return made;
   if (!asked.empty()) {
     return Error(Code::kInvalid, "spec.ipAddress: " + made.error().message());
   }
-  return EnsureChild(context_, context_.services, MountTargetService(mt, fs, "", closed));
+  return EnsureChild(context_, context_.services, MountTargetService(mt, fs, ""));
 }
 
 Result<Outcome> MountTargetReconciler::Serve(const Json& mt, StatusDraft& status) {

@@ -24,9 +24,8 @@ class MountTargetReconciler {
   Context& context_;
 };
 
-// The Service of a mount target; `cluster_ip` empty: the cluster chooses. `closed`: the file system
-// is, by this or another mount target of it, so that clients must come with their own addresses.
+// The Service of a mount target; `cluster_ip` empty: the cluster chooses.
 Json MountTargetService(const Json& mount_target, const Json& file_system,
-                        const std::string& cluster_ip, bool closed);
+                        const std::string& cluster_ip);
 
 }  // namespace tarn::op

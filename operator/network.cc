@@ -14,13 +14,9 @@ using kube::Object;
 using kube::Str;
 
 const std::string kNamespaceLabel = "kubernetes.io/metadata.name";
-
-// "10.244.1.0/24" to the two addresses that bridges and tunnels of network plugins have.
-void AddFirstOf(const std::string& pod_range, std::set<std::string>& out) {
-  std::string base = pod_range.substr(0, pod_range.find('/'));
-  auto address = IpAddress::Parse(base);
-  if (address) out.insert(base + (address->is_v4() ? "/31" : "/127"));
-}
+const std::string kFlannelAnnotations = "flannel.alpha.coreos.com/";
+// Of the control API: the node of the server's pod.
+const std::string kOwnNodeGroup = "node";
 
 std::string WithPrefix(const std::string& range) {
   if (range.find('/') != std::string::npos) return range;
@@ -92,13 +88,6 @@ Result<void> AddRule(Context& context, const Json& mt, const Json& rule, Network
   return AddPods(context, mt, rule, ranges);
 }
 
-// Those of its MountTargets that close it.
-std::vector<Json> ClosedBy(Context& context, const Json& fs) {
-  std::vector<Json> targets = MountTargetsOf(context, fs);
-  std::erase_if(targets, [](const Json& m) { return !Object(m, "spec").contains("ingress"); });
-  return targets;
-}
-
 Json Port(const char* name) {
   return {{"port", name}, {"protocol", "TCP"}};
 }
@@ -114,17 +103,20 @@ void TrimNode(Json& node) {
   for (const Json& address : Array(Object(node, "status"), "addresses")) {
     add(Str(address, "address"));
   }
-  const Json& spec = Object(node, "spec");
-  for (const Json& range : Array(spec, "podCIDRs")) {
-    if (range.is_string()) AddFirstOf(range.get<std::string>(), ranges);
-  }
-  if (std::string range = Str(spec, "podCIDR"); !range.empty()) AddFirstOf(range, ranges);
   // Of Calico, Cilium, Flannel and others: the addresses of their tunnels and bridges. Only kubelet
   // and they may write annotations of nodes.
   const Json& metadata = Object(node, "metadata");
+  bool flannel = false;
   for (const auto& [key, value] : Object(metadata, "annotations").items()) {
     if (value.is_string()) add(value.get<std::string>());
+    flannel |= key.starts_with(kFlannelAnnotations);
   }
+  // Its tunnel has the first address of the node's pod range. To others that is a pod's.
+  const Json& spec = Object(node, "spec");
+  for (const Json& range : Array(spec, "podCIDRs")) {
+    if (flannel && range.is_string()) add(range.get<std::string>());
+  }
+  if (flannel) add(Str(spec, "podCIDR"));
   node = {{"metadata",
            {{"name", Str(metadata, "name")},
             {"uid", Str(metadata, "uid")},
@@ -151,23 +143,16 @@ std::string SelectorText(const Json& selector) {
   return out;
 }
 
-bool IsClosed(Context& context, const Json& fs) {
-  return !ClosedBy(context, fs).empty();
-}
-
 Result<Network> ResolveNetwork(Context& context, const Json& fs) {
-  std::vector<Json> targets = ClosedBy(context, fs);
-  Network out{.closed = !targets.empty(), .ranges = {}, .nodes = {}, .peers = {}, .refused = {}};
-  if (!out.closed) return out;
+  Network out;
   std::set<std::string> ranges(context.settings.node_ranges.begin(),
                                context.settings.node_ranges.end());
   for (const Json& node : context.nodes.All()) {
     for (const Json& range : Array(node, "ranges")) ranges.insert(range.get<std::string>());
   }
-  // An empty list would let everybody in.
-  if (ranges.empty()) return Error(Code::kUnavailable, "no node's address is known yet");
   out.nodes.assign(ranges.begin(), ranges.end());
-  for (const Json& mt : targets) {
+  ranges.insert(kOwnNodeGroup);
+  for (const Json& mt : MountTargetsOf(context, fs)) {
     for (const Json& rule : Array(Object(mt, "spec"), "ingress")) {
       std::set<std::string> more;
       size_t peers = out.peers.size();

@@ -1,11 +1,13 @@
-// Who may connect to a file system, by address. Everybody, until a MountTarget of it has a
-// spec.ingress, which may be empty; then the nodes, and what those name. Two things enforce it: the
-// server itself (security groups of the control API), and a NetworkPolicy where the cluster's
-// network plugin looks at those.
+// Who may connect to a file system, by address: the nodes, and what spec.ingress of its
+// MountTargets names. Two things enforce it: the server itself (security groups of the control
+// API), which lets nobody in before it has its list (--network closed), and a NetworkPolicy where
+// the cluster's network plugin looks at those.
 //
 // Nodes always may: mounts of pods are made in the node's network, and come from its addresses.
-// Which those are is taken from the Node objects (addresses, pod ranges' first two addresses, where
-// bridges and tunnels are, and annotations that network plugins write) and from --node-ranges.
+// Which those are is taken from the Node objects (addresses, annotations that network plugins
+// write, and where they are Flannel's the tunnel's address) and from --node-ranges. The node that a
+// server is on may come from an address that nobody tells, such as a bridge's: that one the server
+// finds out itself, where the list has the word "node".
 #pragma once
 
 #include <string>
@@ -22,19 +24,15 @@ inline constexpr size_t kMaxIngressPods = 5000;
 inline constexpr std::chrono::seconds kPodsRefresh{10};
 
 struct Network {
-  bool closed = false;              // else the rest is empty
-  std::vector<std::string> ranges;  // sorted, each once; not empty when it is closed
+  std::vector<std::string> ranges;  // sorted, each once; security groups, with "node"
   std::vector<std::string> nodes;   // those of nodes alone
   std::vector<Json> peers;          // of a NetworkPolicy, without the nodes
   std::string refused;              // the first rule that counts for nothing, and why
   bool by_pods = false;             // depends on pods, which nobody watches
 };
 
-// Whether only nodes and what its MountTargets name may connect: Network::closed.
-bool IsClosed(Context& context, const Json& file_system);
-
 // A rule that is wrong (it is a tenant's) lets nobody in; nodes and all others count on. Errors:
-// kUnavailable: no node is known yet; or those of the API server.
+// those of the API server.
 Result<Network> ResolveNetwork(Context& context, const Json& file_system);
 
 // What selects the server's pods and lets those peers to its NFS port, our own programs to its

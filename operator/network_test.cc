@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "operator/testing/rig.h"
 
 namespace tarn::op {
@@ -26,10 +28,15 @@ TEST(Node, RangesAreAllThatItsNetworkMayShow) {
          {{{"type", "InternalIP"}, {"address", "192.168.1.1"}},
           {{"type", "Hostname"}, {"address", "n.example"}}}}}}};
   TrimNode(node);
-  EXPECT_EQ(node["ranges"],
-            Json({"10.244.1.0/31", "10.9.0.1", "192.168.1.1", "192.168.1.2", "fd01::/127"}));
+  EXPECT_EQ(node["ranges"], Json({"10.9.0.1", "192.168.1.1", "192.168.1.2"}));
   EXPECT_EQ(node["metadata"]["name"], "n");
   EXPECT_FALSE(node.contains("status"));
+  Json flannel = {
+      {"metadata",
+       {{"name", "n"}, {"annotations", {{"flannel.alpha.coreos.com/backend-type", "vxlan"}}}}},
+      {"spec", {{"podCIDR", "10.244.1.0/24"}, {"podCIDRs", {"10.244.1.0/24", "fd01::/64"}}}}};
+  TrimNode(flannel);
+  EXPECT_EQ(flannel["ranges"], Json({"10.244.1.0", "fd01::"}));
   Json odd = {{"spec", 7}, {"status", Json::array()}, {"metadata", "x"}};
   TrimNode(odd);
   EXPECT_EQ(odd["ranges"].size(), 0u);
@@ -67,6 +74,14 @@ class NetworkTest : public testing::Test {
     rig_.Start();
     id_ = rig_.MakeShared();
   }
+  bool HasEvent(const std::string& reason) {
+    kube::Client client(rig_.cluster);
+    auto events = client.List({"", "v1", "events", "Event"}, {}, false);
+    if (!events.ok()) return false;
+    const Json& all = kube::Array(*events, "items");
+    return std::any_of(all.begin(), all.end(),
+                       [&](const Json& event) { return kube::Str(event, "reason") == reason; });
+  }
   Json Policy() { return rig_.Get(kNetworkPolicy, "shared"); }
   bool IsEventually(const std::vector<std::string>& groups) {
     return Eventually([&] { return Groups() == groups; });
@@ -75,25 +90,44 @@ class NetworkTest : public testing::Test {
   std::string id_;
 };
 
-TEST_F(NetworkTest, OpenUntilAMountTargetHasRulesThenNodesAndThose) {
+TEST_F(NetworkTest, NodesAloneUntilAMountTargetNamesOthers) {
   Start();
-  EXPECT_TRUE(Groups().empty());
-  EXPECT_TRUE(rig_.Gone(kNetworkPolicy, "shared"));
-  Target(Json::array());
-  EXPECT_TRUE(IsEventually({"192.168.1.1"}));
+  EXPECT_THAT(Groups(), ElementsAre("192.168.1.1", "node"));
+  EXPECT_EQ(rig_.Condition(kFileSystem, "shared", "NetworkResolved", "reason"), "OnlyNodes");
+  EXPECT_TRUE(Policy().is_object());
   rig_.Create(kNode, {{"metadata", {{"name", "n2"}}},
                       {"spec", {{"podCIDR", "10.244.2.0/24"}}},
-                      {"status", {{"addresses", {{{"address", "192.168.1.2"}}}}}}});
-  EXPECT_TRUE(IsEventually({"10.244.2.0/31", "192.168.1.1", "192.168.1.2"}));
+                      {"status", {{"addresses", {{{"address", "192.168.1.4"}}}}}}});
+  EXPECT_TRUE(IsEventually({"192.168.1.1", "192.168.1.4", "node"}));
   rig_.Delete(kNode, "n1");
-  EXPECT_TRUE(IsEventually({"10.244.2.0/31", "192.168.1.2"}));
-  Target({{{"cidr", "172.16.0.0/12"}}}, "more");
-  EXPECT_TRUE(IsEventually({"10.244.2.0/31", "172.16.0.0/12", "192.168.1.2"}));
-  rig_.Delete(kMountTarget, "more");
-  EXPECT_TRUE(IsEventually({"10.244.2.0/31", "192.168.1.2"}));
-  rig_.Delete(kMountTarget, "mt");
-  EXPECT_TRUE(IsEventually({}));
-  EXPECT_TRUE(Eventually([&] { return rig_.Gone(kNetworkPolicy, "shared"); }));
+  EXPECT_TRUE(IsEventually({"192.168.1.4", "node"}));
+  Target(Json::array());
+  Target({{{"cidr", "0.0.0.0/0"}}}, "all");
+  EXPECT_TRUE(IsEventually({"0.0.0.0/0", "192.168.1.4", "node"}));
+  EXPECT_TRUE(Eventually([&] {
+    return rig_.Condition(kFileSystem, "shared", "NetworkResolved", "reason") == "NodesAndRules";
+  }));
+  rig_.Delete(kMountTarget, "all");
+  EXPECT_TRUE(IsEventually({"192.168.1.4", "node"}));
+  rig_.Delete(kNode, "n2");
+  EXPECT_TRUE(IsEventually({"node"}));
+}
+
+// A file system of an operator that left it open: its mounts by nodes go on, and of the others
+// somebody is told.
+TEST_F(NetworkTest, OneThatWasOpenIsClosedWithAnEvent) {
+  Start();
+  rig_.Kill();
+  Json before = rig_.Get(kFileSystem, "shared");
+  std::erase_if(before["status"]["conditions"].get_ref<Json::array_t&>(),
+                [](const Json& c) { return c["type"] == "NetworkResolved"; });
+  rig_.Change(kFileSystem, before);
+  ASSERT_TRUE(rig_.Condition(kFileSystem, "shared", "NetworkResolved").empty());
+  rig_.Start();
+  EXPECT_TRUE(Eventually([&] { return HasEvent("NetworkClosed"); }));
+  EXPECT_TRUE(Eventually([&] {
+    return rig_.Condition(kFileSystem, "shared", "NetworkResolved", "reason") == "OnlyNodes";
+  }));
 }
 
 TEST_F(NetworkTest, SelectorsBecomeTheAddressesOfRunningPods) {
@@ -106,25 +140,25 @@ TEST_F(NetworkTest, SelectorsBecomeTheAddressesOfRunningPods) {
   Pod("db", "p5", "10.0.0.5", "x");
   Start();
   Target({{{"podSelector", {{"matchLabels", {{"app", "x"}}}}}}});
-  EXPECT_TRUE(IsEventually({"10.0.0.1", "192.168.1.1"}));
+  EXPECT_TRUE(IsEventually({"10.0.0.1", "192.168.1.1", "node"}));
   Target({{{"namespaceSelector", {{"matchLabels", {{"team", "a"}}}}}}}, "other");
-  EXPECT_TRUE(IsEventually({"10.0.0.1", "10.0.0.4", "192.168.1.1"}));
+  EXPECT_TRUE(IsEventually({"10.0.0.1", "10.0.0.4", "192.168.1.1", "node"}));
   Target(
       {{{"namespaceSelector", Json::object()}, {"podSelector", {{"matchLabels", {{"app", "x"}}}}}}},
       "all");
-  EXPECT_TRUE(IsEventually({"10.0.0.1", "10.0.0.4", "10.0.0.5", "192.168.1.1"}));
+  EXPECT_TRUE(IsEventually({"10.0.0.1", "10.0.0.4", "10.0.0.5", "192.168.1.1", "node"}));
 }
 
 TEST_F(NetworkTest, AMountTargetThatIsNotAllowedAllowsNothing) {
   Start();
   Target(Json::array(), "own");
-  EXPECT_TRUE(IsEventually({"192.168.1.1"}));
+  EXPECT_TRUE(IsEventually({"192.168.1.1", "node"}));
   Target({{{"cidr", "0.0.0.0/0"}}}, "mt", "elsewhere");
   EXPECT_TRUE(Eventually([&] {
     Json mt = rig_.Get(kMountTarget, "mt", "elsewhere");
     return Object(mt, "status").value("lifeCycleState", "") == "error";
   }));
-  EXPECT_THAT(Groups(), ElementsAre("192.168.1.1"));
+  EXPECT_THAT(Groups(), ElementsAre("192.168.1.1", "node"));
 }
 
 TEST_F(NetworkTest, ThePolicySaysTheSame) {
@@ -160,7 +194,7 @@ TEST_F(NetworkTest, CiliumGetsNoPolicyThatWouldKeepNodesOut) {
   rig_.cluster.SetDocument("/apis/cilium.io", {{"kind", "APIGroup"}});
   Start();
   Target(Json::array());
-  EXPECT_TRUE(IsEventually({"192.168.1.1"}));
+  EXPECT_TRUE(IsEventually({"192.168.1.1", "node"}));
   EXPECT_TRUE(rig_.Gone(kNetworkPolicy, "shared"));
   Settings settings{.ns = {}, .server_image = {}, .driver_name = {}, .token_audience = {}};
   EXPECT_FALSE(WantsNetworkPolicies(settings, true));
@@ -194,7 +228,7 @@ TEST_F(NetworkTest, NoPolicyIsMadeWhileItIsNotKnownWhetherCiliumIsThere) {
   rig_.cluster.SetDocument("/apis/cilium.io", 503);
   Start();
   Target(Json::array());
-  ASSERT_TRUE(IsEventually({"192.168.1.1"}));
+  ASSERT_TRUE(IsEventually({"192.168.1.1", "node"}));
   EXPECT_TRUE(rig_.Gone(kNetworkPolicy, "shared"));
   rig_.cluster.SetDocument("/apis/cilium.io", nullptr);
   rig_.clock_offset += 11;
@@ -202,7 +236,7 @@ TEST_F(NetworkTest, NoPolicyIsMadeWhileItIsNotKnownWhetherCiliumIsThere) {
   EXPECT_TRUE(Eventually([&] { return Policy().is_object(); }));
 }
 
-TEST_F(NetworkTest, AllServicesOfAClosedFileSystemKeepClientsAddresses) {
+TEST_F(NetworkTest, ServicesKeepClientsAddresses) {
   Start();
   for (const char* type : {"NodePort", "LoadBalancer", "ClusterIP"}) {
     rig_.Create(kMountTarget, {{"metadata", {{"name", type}}},
@@ -215,21 +249,9 @@ TEST_F(NetworkTest, AllServicesOfAClosedFileSystemKeepClientsAddresses) {
     Json service = rig_.Get(kService, type + "-nfs");
     return service.is_null() ? "none" : Object(service, "spec").value("externalTrafficPolicy", "");
   };
-  auto all = [&](const std::string& wanted) {
-    return Eventually([&] {
-      return policy("NodePort") == wanted && policy("LoadBalancer") == wanted &&
-             policy("ClusterIP").empty();
-    });
-  };
-  EXPECT_TRUE(all(""));
-  Target(Json::array(), "closes");  // it alone has rules, and no Service that is seen from outside
-  EXPECT_TRUE(all("Local"));
-  rig_.Delete(kMountTarget, "closes");
-  // This cluster merges, and so keeps what is applied no longer; a Service made anew shows it.
   EXPECT_TRUE(Eventually([&] {
-    if (policy("NodePort").empty()) return true;
-    rig_.Delete(kService, "NodePort-nfs");
-    return false;
+    return policy("NodePort") == "Local" && policy("LoadBalancer") == "Local" &&
+           policy("ClusterIP").empty();
   }));
 }
 
@@ -239,7 +261,7 @@ TEST_F(NetworkTest, ABadRuleOfATenantCountsForNothingAndStopsNothing) {
                             {"spec", {{"policy", "one"}}}});
   Json bad = {{"cidr", "everybody"}}, good = {{"cidr", "172.16.0.0/12"}};
   Target(Json::array({bad, good}));
-  EXPECT_TRUE(IsEventually({"172.16.0.0/12", "192.168.1.1"}));
+  EXPECT_TRUE(IsEventually({"172.16.0.0/12", "192.168.1.1", "node"}));
   ASSERT_TRUE(Eventually([&] {
     return rig_.Condition(kFileSystem, "shared", "NetworkResolved", "reason") == "RuleRefused";
   }));
@@ -250,8 +272,8 @@ TEST_F(NetworkTest, ABadRuleOfATenantCountsForNothingAndStopsNothing) {
   EXPECT_TRUE(Eventually([&] { return rig_.RegistryEntry(id_)["mountTargets"].size() == 1; }));
   EXPECT_EQ(Policy()["spec"]["ingress"][0]["from"].size(), 2U);
   rig_.Delete(kMountTarget, "mt");
-  EXPECT_TRUE(
-      Eventually([&] { return rig_.Condition(kFileSystem, "shared", "NetworkResolved").empty(); }));
+  EXPECT_TRUE(Eventually(
+      [&] { return rig_.Condition(kFileSystem, "shared", "NetworkResolved") == "True"; }));
 }
 
 TEST_F(NetworkTest, AWrongPolicyDoesNotKeepItOpen) {
@@ -263,22 +285,24 @@ TEST_F(NetworkTest, AWrongPolicyDoesNotKeepItOpen) {
   rig_.SetServing("shared");
   EXPECT_TRUE(Eventually([&] {
     auto all = rig_.control.security_groups();
-    return all.size() == 1 && all.begin()->second == std::vector<std::string>{"192.168.1.1"};
+    return all.size() == 1 &&
+           all.begin()->second == std::vector<std::string>{"192.168.1.1", "node"};
   }));
 }
 
-TEST_F(NetworkTest, WithoutAnyNodeNobodyIsLetIn) {
-  rig_.Delete(kNode, "n1");
-  Target(Json::array());
+// Such as one of an image that is older than the operator.
+TEST_F(NetworkTest, AServerThatTakesNoListIsNotFoundByAnybody) {
+  rig_.control.RefuseGroups("'node' is no address");
   rig_.Start();
   rig_.Create(kFileSystem, {{"metadata", {{"name", "shared"}}}, {"spec", SharedSpec()}});
   rig_.SetServing("shared");
   EXPECT_TRUE(Eventually([&] {
-    return rig_.Condition(kFileSystem, "shared", "Ready", "message").find("no node's address") !=
+    return rig_.Condition(kFileSystem, "shared", "Ready", "message").find("'node' is no address") !=
            std::string::npos;
   }));
-  EXPECT_TRUE(rig_.control.security_groups().empty());
   EXPECT_TRUE(rig_.RegistryEntry(FileSystemIdOf(rig_.Get(kFileSystem, "shared"))).is_null());
+  rig_.control.RefuseGroups("");
+  EXPECT_TRUE(Eventually([&] { return rig_.Condition(kFileSystem, "shared", "Ready") == "True"; }));
 }
 
 }  // namespace

@@ -95,18 +95,11 @@ void Operator::AddReferrers(const Json& fs) {
   ObjectName name = kube::NameOf(fs);
   std::string id = FileSystemIdOf(fs);
   auto names_it = [&](const Json& r) { return RefersTo(r, name, id); };
-  AddMountTargets(fs);
+  for (const Json& r : mount_targets_.Where(names_it)) mount_target_queue_.Add(kube::NameOf(r));
   for (const Json& r : access_points_.Where(names_it)) access_point_queue_.Add(kube::NameOf(r));
   for (const Json& r : lifecycle_policies_.Where(names_it)) {
     lifecycle_policy_queue_.Add(kube::NameOf(r));
   }
-}
-
-void Operator::AddMountTargets(const Json& fs) {
-  ObjectName name = kube::NameOf(fs);
-  std::string id = FileSystemIdOf(fs);
-  auto names_it = [&](const Json& r) { return RefersTo(r, name, id); };
-  for (const Json& r : mount_targets_.Where(names_it)) mount_target_queue_.Add(kube::NameOf(r));
 }
 
 // The file system that this resource names: its counts, its registry entry, its refused deletion.
@@ -134,11 +127,7 @@ void Operator::WireFileSystems() {
   });
   mount_targets_.OnChange([this](const Json& mt, bool) {
     mount_target_queue_.Add(kube::NameOf(mt));
-    auto fs = NamedFileSystem(context_, mt);
-    if (!fs.ok()) return;
-    file_system_queue_.Add(kube::NameOf(*fs));
-    // It may have closed or opened the file system, and the Services of the others follow.
-    AddMountTargets(*fs);
+    AddReferred(mt);
   });
   access_points_.OnChange([this](const Json& ap, bool) {
     access_point_queue_.Add(kube::NameOf(ap));

@@ -52,7 +52,6 @@ class Operator {
   void WireNodes();
   std::vector<kube::Informer*> Informers();
   void AddReferrers(const Json& file_system);
-  void AddMountTargets(const Json& file_system);
   void AddReferred(const Json& resource);
   void AddOwner(const Json& child);
   kube::Informer::Options Ours(const std::string& ns) const;

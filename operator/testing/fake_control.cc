@@ -134,6 +134,7 @@ Result<void> FakeControl::SetSecurityGroups(const std::string&, const std::strin
                                             const std::vector<std::string>& ranges) {
   std::lock_guard lock(mu_);
   TRY(Enter());
+  if (!groups_refused_.empty()) return Error(Code::kInvalid, groups_refused_);
   security_groups_[file_system_id] = ranges;
   return Ok();
 }
@@ -141,6 +142,11 @@ Result<void> FakeControl::SetSecurityGroups(const std::string&, const std::strin
 std::map<std::string, std::vector<std::string>> FakeControl::security_groups() {
   std::lock_guard lock(mu_);
   return security_groups_;
+}
+
+void FakeControl::RefuseGroups(const std::string& why) {
+  std::lock_guard lock(mu_);
+  groups_refused_ = why;
 }
 
 Result<void> FakeControl::SetTags(const std::string&, const std::string& id, const Tags& tags) {

@@ -61,6 +61,8 @@ class FakeControl : public ControlApi {
   std::map<std::string, std::string> policies();
   // By file system.
   std::map<std::string, std::vector<std::string>> security_groups();
+  // Why servers take no list of who may connect; empty: they do.
+  void RefuseGroups(const std::string& why);
   void PutPolicy(const std::string& id, const std::string& policy);
   std::string throughput_mode();
   bool has_credentials();
@@ -76,7 +78,7 @@ class FakeControl : public ControlApi {
   std::function<Result<void>()> gate_;
   bool down_ = false;
   bool roots_deleted_ = false;
-  std::string error_;
+  std::string error_, groups_refused_;
   std::vector<Denial> denials_;
   ClientPems pems_;
   uint64_t size_ = 0;

@@ -99,10 +99,17 @@ Result<std::shared_ptr<Connection>> AccessControl::Identify(const rpc::Peer& pee
 
 void AccessControl::Admit(const rpc::Peer& peer, rpc::Verdict verdict) {
   // First: who may not connect is not asked who it is.
-  if (!exports_.MayConnect(peer.listener, IpAddress::Parse(peer.address))) {
-    constexpr const char* kWhy = "its address is in no security group of the mount target";
-    Record(peer, audit::Layer::kNetwork, kWhy);
-    return verdict.Refuse(kWhy);
+  switch (exports_.EntryOf(peer.listener, IpAddress::Parse(peer.address))) {
+    case control::ExportTable::Entry::kAllowed:
+      break;
+    case control::ExportTable::Entry::kUndecided:
+      // Nobody is refused for that: a client that is told so fails for good.
+      return verdict.PutOff("the mount target has no security groups yet");
+    case control::ExportTable::Entry::kForbidden: {
+      constexpr const char* kWhy = "its address is in no security group of the mount target";
+      Record(peer, audit::Layer::kNetwork, kWhy);
+      return verdict.Refuse(kWhy);
+    }
   }
   auto connection = Identify(peer);
   if (connection) return verdict.Admit(*std::move(connection));

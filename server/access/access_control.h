@@ -3,6 +3,7 @@
 // Between the NFS server and what it serves: it shows the exports of server/control as one
 // connection may see them. Of the layers that must all allow, these are its own:
 //   network      the peer's address, as TCP has it, is in a security group of the mount target.
+//                Where that has none yet and is closed, the client is to come again.
 //                server/control ends running connections when those change.
 //   identity     a ServiceAccount token in the client's certificate is verified, or a signature by
 //                an access key; one that is not genuine ends the connection. None: an anonymous

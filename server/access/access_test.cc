@@ -29,6 +29,15 @@ TEST_F(AccessTest, OnlyAddressesOfTheSecurityGroupsConnect) {
   EXPECT_EQ(MakeIn(*Connect(Plain()), "b"), nfs4::NFS4_OK);
 }
 
+TEST_F(AccessTest, WhereNoListIsYetNobodyConnectsAndNobodyIsRefused) {
+  manager_->exports().CloseWithoutList();
+  EXPECT_TRUE(TurnedAway(Plain()));
+  EXPECT_TRUE(TurnedAway(As(Token("web", "frontend"))));
+  EXPECT_TRUE(Audited(1).empty()) << Audited(1).at(0);
+  SetGroups({"127.0.0.1"});
+  EXPECT_EQ(MakeIn(*Connect(Plain()), "a"), nfs4::NFS4_OK);
+}
+
 TEST_F(AccessTest, APolicyCountsForRunningConnectionsAtOnce) {
   auto plain = Connect(Plain());
   auto encrypted = Connect(Tls());

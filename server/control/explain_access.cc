@@ -258,7 +258,7 @@ Result<v1::ExplainAccessResponse> Manager::ExplainAccess(const v1::ExplainAccess
   {
     std::lock_guard lock(mutex_);
     TRY(FileSystemPtr fs, FindAvailable(request.file_system_id()));
-    may_connect = fs->mount_targets.empty();
+    may_connect = fs->mount_targets.empty() && !options_.closed;
     for (const auto& [zone, id] : fs->mount_targets) {
       may_connect |= exports_.MayConnect(mount_targets_.at(id).record.tag(), source);
     }

@@ -139,16 +139,18 @@ void ExportTable::SetAllowed(uint64_t tag, Allowed allowed) {
   }
 }
 
-bool ExportTable::MayConnect(uint64_t tag, const std::optional<IpAddress>& address) {
+ExportTable::Entry ExportTable::EntryOf(uint64_t tag, const std::optional<IpAddress>& address) {
   Allowed allowed;
   {
     std::shared_lock lock(names_mutex_);
     auto found = allowed_.find(tag);
-    if (found == allowed_.end()) return true;
+    if (found == allowed_.end()) return closed_ ? Entry::kUndecided : Entry::kAllowed;
     allowed = found->second;
   }
-  return address && std::any_of(allowed->begin(), allowed->end(),
-                                [&](const IpRange& range) { return range.Contains(*address); });
+  bool listed = address && std::any_of(allowed->begin(), allowed->end(), [&](const IpRange& range) {
+                  return range.Contains(*address);
+                });
+  return listed ? Entry::kAllowed : Entry::kForbidden;
 }
 
 }  // namespace tarn::control

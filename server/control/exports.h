@@ -58,11 +58,16 @@ class ExportTable : public nfs4::Exports {
   void BindListener(uint64_t tag, uint32_t file_system);
   void UnbindListener(uint64_t tag);  // and its list
 
-  // Who may connect to a listener; null: everybody.
+  // Who may connect to a listener; null: everybody, or nobody yet where this was called.
   using Allowed = std::shared_ptr<const std::vector<IpRange>>;
   void SetAllowed(uint64_t tag, Allowed allowed);
-  // `address` nullopt: not known, which only a list with everybody allows.
-  bool MayConnect(uint64_t tag, const std::optional<IpAddress>& address);
+  void CloseWithoutList() { closed_ = true; }
+  enum class Entry : uint8_t { kAllowed, kForbidden, kUndecided };
+  // `address` nullopt: not known, which no list allows.
+  Entry EntryOf(uint64_t tag, const std::optional<IpAddress>& address);
+  bool MayConnect(uint64_t tag, const std::optional<IpAddress>& address) {
+    return EntryOf(tag, address) == Entry::kAllowed;
+  }
 
  private:
   static constexpr size_t kShards = 16;
@@ -93,6 +98,7 @@ class ExportTable : public nfs4::Exports {
   std::map<std::pair<uint32_t, std::string>, uint64_t> names_;
   std::unordered_map<uint64_t, uint32_t> listeners_;
   std::unordered_map<uint64_t, Allowed> allowed_;  // by listener
+  std::atomic<bool> closed_{false};
 };
 
 }  // namespace tarn::control

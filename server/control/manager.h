@@ -59,6 +59,10 @@ struct Options {
   // manager.
   const audit::Journal* decisions = nullptr;
   KeeperOptions keeper;
+  // A mount target without security groups lets nobody in, instead of everybody.
+  bool closed = false;
+  // What the security group "node" stands for (own_node.h).
+  std::vector<IpRange> own_node;
   bool keeper_threads = true;  // false: a test calls keeper().Step
 };
 

@@ -24,7 +24,7 @@ Result<void> CheckCreate(const v1::CreateMountTargetRequest& request) {
     TRY(CheckId("mount_target_id", kMountTargetPrefix, request.mount_target_id()));
   }
   TRY(CheckZone(request.availability_zone_name()));
-  TRY(ParseSecurityGroups(request.security_groups()));
+  TRY(ParseSecurityGroups(request.security_groups(), {}));
   if (request.port() > 65535) return BadRequest("port must be 65535 at most");
   if (request.ip_address().empty() && request.port() != 0) {
     return BadRequest("port needs ip_address: without one the default listener is used");
@@ -180,7 +180,7 @@ Result<void> Manager::OpenListener(FileSystem& fs, const v1::CreateMountTargetRe
   // The way into the file system before the door.
   exports_.BindListener(tag, fs.record.number());
   if (request.security_groups_size() > 0) {
-    TRY(auto allowed, ParseSecurityGroups(request.security_groups()));
+    TRY(auto allowed, ParseSecurityGroups(request.security_groups(), options_.own_node));
     exports_.SetAllowed(tag, std::make_shared<const std::vector<IpRange>>(std::move(allowed)));
   }
   auto started = StartListening(target);

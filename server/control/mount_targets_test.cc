@@ -214,5 +214,49 @@ TEST_F(SecurityGroups, AreCheckedBeforeAnythingIsMade) {
   EXPECT_FALSE(May("11.0.0.1"));
 }
 
+TEST_F(SecurityGroups, AClosedServerLetsNobodyInUntilItHasAList) {
+  options_.closed = true;
+  Restart();
+  auto undecided = [this] {
+    return manager_->exports().EntryOf(kDefaultListenerTag, IpAddress::Parse("10.0.0.1")) ==
+           ExportTable::Entry::kUndecided;
+  };
+  EXPECT_TRUE(undecided());
+  std::string empty = Make("a", {})->mount_target_id();
+  EXPECT_TRUE(undecided());
+  std::string id = Make("b", {"10.0.0.0/8"})->mount_target_id();
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(May("10.0.0.1"));
+    EXPECT_FALSE(May("11.0.0.1") || undecided());
+    Restart();
+  }
+  ASSERT_TRUE(Set(id, {"0.0.0.0/0"}).ok());
+  EXPECT_TRUE(May("11.0.0.1"));
+  ASSERT_TRUE(Set(id, {}).ok());
+  EXPECT_TRUE(undecided());
+  auto own = Make("c", {}, "127.0.0.9");
+  ASSERT_TRUE(own.ok());
+  EXPECT_FALSE(May("10.0.0.1", listeners_.tags.begin()->second));
+}
+
+TEST_F(SecurityGroups, NodeIsTheNodeOfTheServersPod) {
+  options_.own_node = {*IpRange::Parse("10.244.1.1")};
+  Restart();
+  auto own = Make("a", {"node"}, "127.0.0.9");
+  ASSERT_TRUE(own.ok()) << own.error().ToString();
+  EXPECT_TRUE(May("10.244.1.1", listeners_.tags.begin()->second));
+  EXPECT_FALSE(May("10.244.1.2", listeners_.tags.begin()->second));
+  std::string id = Make("b", {"node", "10.0.0.7"})->mount_target_id();
+  EXPECT_TRUE(May("10.244.1.1") && May("10.0.0.7"));
+  EXPECT_FALSE(May("10.244.1.2"));
+  // As it is now, not as it was when the list was made.
+  options_.own_node = {};
+  Restart();
+  EXPECT_FALSE(May("10.244.1.1"));
+  EXPECT_TRUE(May("10.0.0.7"));
+  ASSERT_TRUE(Set(id, {"node"}).ok());
+  EXPECT_FALSE(May("10.0.0.7") || May("10.244.1.1")) << "a list of nobody is no empty list";
+}
+
 }  // namespace
 }  // namespace tarn::control

@@ -14,6 +14,7 @@ Manager::Manager(vfs::Engine& engine, const Clock& clock, const Options& options
       exports_([this](std::string_view id) { return FirstUse(id); }),
       store_(engine.records()),
       scrubs_(clock) {
+  if (options.closed) exports_.CloseWithoutList();
   static const keys::KeyRing kNoKeys;
   keeper_ = std::make_unique<KeyKeeper>(options.keys != nullptr ? *options.keys : kNoKeys, clock,
                                         options.keeper, static_cast<KeyOwner&>(*this));

@@ -10,19 +10,22 @@ namespace tarn::control {
 
 void Manager::EnforceGroups(uint64_t tag) {
   std::vector<IpRange> all;
-  bool any = false, everybody = false;
+  bool listed = false, everybody = false;
   for (const auto& [id, target] : mount_targets_) {
     if (target.record.tag() != tag) continue;
-    any = true;
-    auto ranges = ParseSecurityGroups(target.record.security_groups());
+    if (target.record.security_groups().empty()) {
+      everybody = !options_.closed;
+      continue;
+    }
+    listed = true;
+    auto ranges = ParseSecurityGroups(target.record.security_groups(), options_.own_node);
     // What was stored by a newer version and is not understood allows nobody.
     if (!ranges.ok()) continue;
-    everybody |= ranges->empty();
     all.insert(all.end(), ranges->begin(), ranges->end());
   }
-  bool open = !any || everybody;
+  bool none = !listed || everybody;
   exports_.SetAllowed(
-      tag, open ? nullptr : std::make_shared<const std::vector<IpRange>>(std::move(all)));
+      tag, none ? nullptr : std::make_shared<const std::vector<IpRange>>(std::move(all)));
 }
 
 void Manager::EndForbidden(rpc::Server* server) {
@@ -35,7 +38,7 @@ void Manager::EndForbidden(rpc::Server* server) {
 Result<v1::Empty> Manager::ModifyMountTargetSecurityGroups(
     const v1::ModifyMountTargetSecurityGroupsRequest& request) {
   TRY(CheckId("mount_target_id", kMountTargetPrefix, request.mount_target_id()));
-  TRY(ParseSecurityGroups(request.security_groups()));
+  TRY(ParseSecurityGroups(request.security_groups(), options_.own_node));
   Lock lock(mutex_);
   auto found = mount_targets_.find(request.mount_target_id());
   if (found == mount_targets_.end()) return MountTargetNotFound(request.mount_target_id());

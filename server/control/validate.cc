@@ -118,7 +118,8 @@ Result<void> CheckZone(std::string_view zone) {
 }
 
 Result<std::vector<IpRange>> ParseSecurityGroups(
-    const google::protobuf::RepeatedPtrField<std::string>& groups) {
+    const google::protobuf::RepeatedPtrField<std::string>& groups,
+    const std::vector<IpRange>& own_node) {
   if (groups.size() > kSecurityGroupsMax) {
     return Error(Code::kLimitExceeded,
                  "security_groups may have at most " + std::to_string(kSecurityGroupsMax) +
@@ -128,10 +129,14 @@ Result<std::vector<IpRange>> ParseSecurityGroups(
   std::vector<IpRange> ranges;
   ranges.reserve(static_cast<size_t>(groups.size()));
   for (const std::string& group : groups) {
+    if (group == kOwnNodeGroup) {
+      ranges.insert(ranges.end(), own_node.begin(), own_node.end());
+      continue;
+    }
     auto range = IpRange::Parse(group);
     if (!range) {
       return BadRequest("security_groups: '" + group.substr(0, kZoneCharactersMax) +
-                        "' is no address and no range of them, such as 10.0.0.0/8");
+                        "' is no address and no range of them, such as 10.0.0.0/8, and not 'node'");
     }
     ranges.push_back(*range);
   }

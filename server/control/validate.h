@@ -23,9 +23,11 @@ Result<void> CheckTags(const Tags& tags);
 Result<void> CheckTagKey(std::string_view key);
 Result<void> CheckZone(std::string_view zone);
 
-// Addresses and ranges of them, each once.
+// Addresses, ranges of them, and "node", which stands for `own_node`.
+inline constexpr std::string_view kOwnNodeGroup = "node";
 Result<std::vector<IpRange>> ParseSecurityGroups(
-    const google::protobuf::RepeatedPtrField<std::string>& groups);
+    const google::protobuf::RepeatedPtrField<std::string>& groups,
+    const std::vector<IpRange>& own_node);
 
 // "/" or 1 to 4 levels: ^(\/|(\/(?!\.)+[^$#<>;`|&?{}^*/\n]+){1,4})$, at most 100 characters.
 Result<void> CheckPath(std::string_view path);

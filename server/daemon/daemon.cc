@@ -9,6 +9,7 @@
 #include "server/daemon/data_dir.h"
 #include "server/daemon/engines.h"
 #include "server/daemon/metrics.h"
+#include "server/daemon/own_node.h"
 
 namespace tarn::daemon {
 namespace {
@@ -107,6 +108,8 @@ Result<void> Daemon::OpenEngine() {
   control.scrub_bytes_per_second = options_.scrub_bytes_per_second;
   control.keys = keys_.get();
   control.decisions = &journal_;
+  control.closed = options_.closed;
+  control.own_node = ReadOwnNode();
   control.keeper.check_every = options_.key_check_every;
   control.keeper.unwrap_every = 2 * options_.key_check_every;
   control.keeper.unavailable_max = options_.key_unavailable_max;

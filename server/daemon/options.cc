@@ -40,6 +40,7 @@ struct Raw {
   std::string listen = "0.0.0.0:2049";
   std::string prepare;
   std::string tls;
+  std::string network = "open";
   int64_t lease = 30;
   int64_t scrub_hours = 0;
   int64_t scrub_mib = 64;
@@ -92,6 +93,9 @@ void AddFlags(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--access-keys", options.access_keys,
                  "File with the access keys whose signatures (SigV4) in client certificates count; "
                  "re-read when it changes");
+  app.add_option("--network", raw.network,
+                 "open, or closed: who may connect to a mount target without security groups")
+      ->capture_default_str();
   app.add_option("--http-listen", options.http_listen,
                  "ADDR:PORT of /healthz, /readyz and /metrics");
   app.add_option("--lease", raw.lease, "NFS lease in seconds")->capture_default_str();
@@ -193,6 +197,10 @@ Result<void> Check(Options& options, const Raw& raw) {
   TRY(CheckControl(options));
   TRY(CheckTls(options, raw.tls));
   TRY(CheckKeys(options, raw));
+  if (raw.network != "open" && raw.network != "closed") {
+    return Error(Code::kInvalid, "--network '" + raw.network + "': use open or closed");
+  }
+  options.closed = raw.network == "closed";
   if (!options.http_listen.empty()) {
     TRY(HostPort http, ParseHostPort("--http-listen", options.http_listen));
     options.http_listen = http.Text();

@@ -37,6 +37,7 @@ struct Options {
   TlsUse tls = TlsUse::kOff;
   std::string token_issuers;
   std::string access_keys;
+  bool closed = false;  // without security groups nobody connects
   std::string http_listen;
   std::chrono::seconds lease{30};
   std::chrono::hours scrub_every{0};    // 0: only when asked

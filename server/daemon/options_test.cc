@@ -24,6 +24,8 @@ TEST(Options, DefaultsAreThoseOfTheDocumentation) {
   EXPECT_EQ(command->options.scrub_every.count(), 0);
   EXPECT_EQ(command->options.scrub_bytes_per_second, 64u << 20);
   EXPECT_EQ(command->options.log_level, "info");
+  EXPECT_FALSE(command->options.closed);
+  EXPECT_TRUE(Parse({"--data-dir", "/d", "--network", "closed"})->options.closed);
 }
 
 TEST(Options, EachWrongFlagIsNamedInOneLineWithTheFix) {
@@ -40,6 +42,7 @@ TEST(Options, EachWrongFlagIsNamedInOneLineWithTheFix) {
       {{"--data-dir", "/d", "--control-socket", "c.sock"}, "--control-socket"},
       {{"--data-dir", "/d", "--tls", "always"}, "--tls 'always': use off, optional or required"},
       {{"--data-dir", "/d", "--tls", "required"}, "--tls required needs --tls-dir"},
+      {{"--data-dir", "/d", "--network", "shut"}, "--network 'shut': use open or closed"},
       {{"--data-dir", "/d", "--http-listen", "9401"}, "--http-listen '9401'"},
       {{"--data-dir", "/d", "--lease", "0"}, "--lease 0: use 1 to 3600 seconds"},
       {{"--data-dir", "/d", "--scrub-every", "-1"}, "--scrub-every -1: use 0 (never)"},

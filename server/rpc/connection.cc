@@ -15,6 +15,17 @@ Monotonic::rep Ticks() {
   return Monotonic::now().time_since_epoch().count();
 }
 
+Connection::Answer AnswerOf(Ruling ruling) {
+  switch (ruling) {
+    case Ruling::kAdmit:
+      return Connection::Answer::kAdmitted;
+    case Ruling::kPutOff:
+      return Connection::Answer::kPutOff;
+    default:
+      return Connection::Answer::kRefused;
+  }
+}
+
 }  // namespace
 
 Connection::Connection(const Home& home, int fd, Peer peer, uint64_t listener_id)
@@ -237,11 +248,11 @@ Connection::Answer Connection::TakeAnswer(Record& record,
   return answer;
 }
 
-void Connection::TakeVerdict(bool admit, std::shared_ptr<const Admission> admission,
+void Connection::TakeVerdict(Ruling ruling, std::shared_ptr<const Admission> admission,
                              std::string why) {
   std::lock_guard lock(mutex_);
   if (!question_ || question_->answer != Answer::kNone) return;  // too late
-  question_->answer = admit ? Answer::kAdmitted : Answer::kRefused;
+  question_->answer = AnswerOf(ruling);
   question_->admission = std::move(admission);
   question_->why = std::move(why);
   ReleaseParked();

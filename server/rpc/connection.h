@@ -20,6 +20,7 @@
 
 #include "server/rpc/call_channel.h"
 #include "server/rpc/flush_set.h"
+#include "server/rpc/gate.h"
 #include "server/rpc/program.h"
 #include "server/rpc/record_reader.h"
 
@@ -103,14 +104,14 @@ class Connection : public std::enable_shared_from_this<Connection>, public Origi
   // A question to the gate, after which TakeVerdict is called. `when` comes back with the answer.
   void BeginQuestion(uint64_t when);
   bool asked();
-  enum class Answer { kNone, kLater, kAdmitted, kRefused };
+  enum class Answer { kNone, kLater, kAdmitted, kRefused, kPutOff };
   // What the gate said. kNone: it was not asked. kLater: the read token now lies with the
-  // connection until it says something; `record` is given again by the reader then. kRefused: `why`
-  // says it; kRefused is also the answer when there is no memory for the record.
+  // connection until it says something; `record` is given again by the reader then. kRefused and
+  // kPutOff: `why` says it; kRefused is also the answer when there is no memory for the record.
   Answer TakeAnswer(Record& record, std::shared_ptr<const Admission>& admission, std::string& why,
                     uint64_t& when);
   // Any thread.
-  void TakeVerdict(bool admit, std::shared_ptr<const Admission> admission, std::string why);
+  void TakeVerdict(Ruling ruling, std::shared_ptr<const Admission> admission, std::string why);
 
   // --- any thread ---
   // Counts a request's bytes while it runs, as its reply's are while it is queued.

@@ -49,9 +49,9 @@ class BoxTaker : public Verdict::Taker {
  public:
   BoxTaker(std::shared_ptr<VerdictBox> box, ConnectionId connection)
       : box_(std::move(box)), connection_(connection) {}
-  void TakeVerdict(bool admit, std::shared_ptr<const Admission> admission,
+  void TakeVerdict(Ruling ruling, std::shared_ptr<const Admission> admission,
                    std::string why) override {
-    box_->Deliver(connection_, admit, std::move(admission), std::move(why));
+    box_->Deliver(connection_, ruling, std::move(admission), std::move(why));
   }
 
  private:
@@ -67,12 +67,12 @@ std::string_view NameOf(HandshakeFailure failure) {
   return names[static_cast<size_t>(failure)];
 }
 
-void VerdictBox::Deliver(ConnectionId connection, bool admit,
+void VerdictBox::Deliver(ConnectionId connection, Ruling ruling,
                          std::shared_ptr<const Admission> admission, std::string why) {
   std::lock_guard lock(mutex_);
   if (server_ == nullptr) return;
   auto found = server_->Find(connection);
-  if (found) found->TakeVerdict(admit, std::move(admission), std::move(why));
+  if (found) found->TakeVerdict(ruling, std::move(admission), std::move(why));
 }
 
 // --- TLS ---
@@ -232,6 +232,8 @@ bool TcpServer::AskGate(Connection& connection, Desk& desk) {
         return false;
       case Connection::Answer::kRefused:
         return TurnAway(connection, desk, why);
+      case Connection::Answer::kPutOff:
+        return SendOff(connection, desk, why);
       case Connection::Answer::kAdmitted:
         break;
     }
@@ -248,17 +250,21 @@ bool TcpServer::AskGate(Connection& connection, Desk& desk) {
 }
 
 bool TcpServer::TurnAway(Connection& connection, Desk& desk, const std::string& why) {
-  turned_away_.fetch_add(1);
-  if (refusals_log_.Take()) {
-    spdlog::info("turned away {} port {}: {}", connection.peer().address, connection.peer().port,
-                 why);
-  }
   if (IsCall(desk.record.bytes)) {
     desk.denied.stat = AUTH_ERROR;
     desk.denied.why = AUTH_TOOWEAK;
     DenyReply(desk.reply.bytes, WordAt(desk.record.bytes, 0), desk.denied);
     FinishReply(desk.reply.bytes);
     SendReply(connection, desk);
+  }
+  return SendOff(connection, desk, why);
+}
+
+bool TcpServer::SendOff(Connection& connection, Desk& desk, const std::string& why) {
+  turned_away_.fetch_add(1);
+  if (refusals_log_.Take()) {
+    spdlog::info("turned away {} port {}: {}", connection.peer().address, connection.peer().port,
+                 why);
   }
   pool_.Give(std::move(desk.record.large));
   EndReading(connection);

@@ -23,7 +23,7 @@ struct Note : Admission {
 // Answers as it is told, or keeps the verdicts.
 class TestGate : public Gate {
  public:
-  enum class Way { kAdmit, kRefuse, kKeep, kForget };
+  enum class Way { kAdmit, kRefuse, kPutOff, kKeep, kForget };
 
   void Admit(const Peer& peer, Verdict verdict) override {
     std::lock_guard lock(mutex_);
@@ -31,6 +31,7 @@ class TestGate : public Gate {
     if (on_ask) on_ask();
     if (way == Way::kAdmit) verdict.Admit(std::make_shared<Note>("at once"));
     if (way == Way::kRefuse) verdict.Refuse("told so");
+    if (way == Way::kPutOff) verdict.PutOff("not yet");
     if (way == Way::kKeep) kept_.push_back(std::move(verdict));
     changed_.notify_all();
   }
@@ -142,6 +143,24 @@ TEST_P(RpcEntrance, RefusedClientsLearnItAndAreClosed) {
   server.program.WaitClosed(3);
   EXPECT_EQ(server.server->counters().calls, 0U);
   EXPECT_EQ(server.server->counters().turned_away, 3U);
+}
+
+// A kernel client takes an answer for good, and comes again after a connection that ends.
+TEST_P(RpcEntrance, WhoIsPutOffGetsNoAnswerAndMayComeAgain) {
+  TestGate gate;
+  gate.way = TestGate::Way::kPutOff;
+  TlsServer server({}, false, &gate);
+  RawClient plain(server.port);
+  ASSERT_TRUE(plain.Send(Marked(CallBytes({.procedure = kEcho}, Bytes(200'000)))));
+  EXPECT_TRUE(plain.AtEnd());
+  TlsClient secure(server.port, server.client());
+  ASSERT_TRUE(secure.Handshake());
+  EXPECT_FALSE(secure.Ping());
+  server.program.WaitClosed(2);
+  EXPECT_EQ(server.server->counters().calls, 0U);
+  EXPECT_EQ(server.server->counters().turned_away, 2U);
+  gate.way = TestGate::Way::kAdmit;
+  EXPECT_TRUE(RawClient(server.port).Ping());
 }
 
 TEST_P(RpcEntrance, AVerdictThatComesLaterHoldsNoWorker) {

@@ -95,7 +95,7 @@ class ServerDialer : public Dialer, public Backlink {
 class VerdictBox : public Backlink {
  public:
   using Backlink::Backlink;
-  void Deliver(ConnectionId connection, bool admit, std::shared_ptr<const Admission> admission,
+  void Deliver(ConnectionId connection, Ruling ruling, std::shared_ptr<const Admission> admission,
                std::string why);
 };
 
@@ -156,7 +156,9 @@ class TcpServer : public Server {
   bool AnswerTlsProbe(Connection& connection, Desk& desk);
   bool AskGate(Connection& connection, Desk& desk);
   // Answers the call with AUTH_TOOWEAK and closes.
+  // With an answer that says so, and without.
   bool TurnAway(Connection& connection, Desk& desk, const std::string& why);
+  bool SendOff(Connection& connection, Desk& desk, const std::string& why);
 
   // --- workers: calls ---
   // Runs what the connection holds, record by record, as long as this worker has its read token.

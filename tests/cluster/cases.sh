@@ -126,7 +126,7 @@ case_server_speaks_tls_with_the_operators_certificate() {
 
 answer() { kn logs caller --tail=1 | tr -d ' \n'; }
 answers() { [ "$(answer)" = "$1" ]; }
-case_a_mount_target_with_rules_closes_nfs_to_others() {
+case_nfs_is_closed_to_pods_that_no_rule_names() {
   local address; address=$(kn get filesystem shared -o 'jsonpath={.status.endpoint}')
   # A call of NFS 4's NULL; of the answer the word that says accepted or denied.
   local call='\200\0\0\050\0\0\0\1\0\0\0\0\0\0\0\2\0\1\206\243\0\0\0\4\0\0\0\0'
@@ -148,15 +148,40 @@ spec:
       while :; do printf '$call' | nc -w 2 $address 2049 | od -An -tx1 -j12 -N4; sleep 0.5; done
 YAML
   ready pod/caller 60 || return 1
-  eventually 20 answers 00000000 ||
-    { fail "without rules a pod is refused: '$(answer)'"; return 1; }
-  # The bridges of this cluster's nodes, which their Node objects do not tell.
-  door '{cidr: 10.244.1.1/32}, {cidr: 10.244.2.1/32}'
-  eventually 30 answers 00000001 || fail "a pod that no rule names is let in: '$(answer)'"
-  door '{cidr: 10.244.1.1/32}, {cidr: 10.244.2.1/32}, {podSelector: {matchLabels: {may: call}}}'
-  eventually 30 answers 00000000 || fail "a pod that is named is not let in: '$(answer)'"
-  kn get networkpolicy shared -o json | grep -q '"may": "call"' || fail "the policy lacks the pod"
+  eventually 20 answers 00000001 ||
+    { fail "a pod that no rule names is let in: '$(answer)'"; return 1; }
+  says OnlyNodes get filesystem shared -o 'jsonpath={.status.conditions}' ||
+    { fail "no condition says that only nodes may connect"; return 1; }
+  door '{podSelector: {matchLabels: {may: call}}}'
+  eventually 30 answers 00000000 ||
+    { fail "a pod that is named is not let in: '$(answer)'"; return 1; }
+  kn get networkpolicy shared -o json | grep -q '"may": "call"' ||
+    { fail "the policy lacks the pod"; return 1; }
+  volumes_mount_on_both_nodes || return 1
+  door '{cidr: 0.0.0.0/0}'
+  kn label pod caller may- >/dev/null
+  eventually 30 says 0.0.0.0/0 get networkpolicy shared -o yaml ||
+    { fail "the policy does not open"; return 1; }
+  eventually 30 answers 00000000 || { fail "the open file system refuses a pod"; return 1; }
   kn delete mounttarget door --wait >/dev/null
+  eventually 30 answers 00000001 || { fail "it is not closed again: '$(answer)'"; return 1; }
+  volumes_mount_on_both_nodes
+}
+volumes_mount_on_both_nodes() {
+  local n status=0
+  claim closed | kn apply -f - >/dev/null
+  for n in 1 2; do
+    pod "closed$n" closed "echo $n >/data/$n && sleep 1000" "node$n" | kn apply -f - >/dev/null
+  done
+  for n in 1 2; do
+    if ready "pod/closed$n" 60; then
+      eventually 10 kn exec "closed$n" -- test -e "/data/$n" || status=1
+    else
+      status=1
+    fi
+  done
+  kn delete pod closed1 closed2 --wait --timeout=60s >/dev/null
+  [ $status = 0 ] || fail "a volume does not mount on both nodes"
 }
 door() { # door RULES
   kn apply -f - >/dev/null <<YAML

@@ -83,6 +83,7 @@ remove_secured() {
   local space
   for space in $SPACES; do k delete namespace "$space" --wait --timeout=90s >/dev/null 2>&1; done
   k delete pv -l test=security --wait --timeout=60s >/dev/null 2>&1
+  kn delete mounttarget secured-door --wait --timeout=60s >/dev/null 2>&1
   kn delete pvc secured --wait --timeout=60s >/dev/null 2>&1
   k delete storageclass tarn-secured >/dev/null 2>&1
   kn delete filesystem secured --wait --timeout=90s >/dev/null 2>&1
@@ -174,6 +175,17 @@ plain_is_refused() {
   eventually 60 event_of sec-a plain 'denie[sd]' ||
     { fail "no event says that plain NFS is refused"; return 1; }
   address=$(kn get service secured -o 'jsonpath={.spec.clusterIP}')
+  # By the policy alone: the network lets this pod in.
+  kn apply -f - >/dev/null <<YAML
+apiVersion: tarn.dev/v1alpha1
+kind: MountTarget
+metadata: {name: secured-door}
+spec:
+  fileSystemRef: {name: secured}
+  ingress: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: sec-a}}}]
+YAML
+  eventually 30 says NodesAndRules get filesystem secured -o 'jsonpath={.status.conditions}' ||
+    { fail "the mount target's rule is not in force"; return 1; }
   answer=$(may sec-a sh -c "printf '$(plain_call)' | nc -w 3 $address 2049 | od -An -v -tx1" |
     tr -d ' \n')
   # NFS4ERR_ACCESS is 13, as the status of the whole and of its first operation.
