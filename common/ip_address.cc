@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <tuple>
 
 namespace tarn {
 namespace {
 
 constexpr std::array<uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 constexpr int kMappedBits = 96;
+constexpr int kAllBits = 128;
 
 }  // namespace
 
@@ -55,6 +57,15 @@ bool IpAddress::is_link_local() const {
   return bytes_[0] == 0xfe && (bytes_[1] & 0xc0) == 0x80;
 }
 
+IpAddress IpAddress::Masked(int bits) const {
+  IpAddress masked = *this;
+  for (size_t i = 0; i < bytes_.size(); ++i) {
+    int keep = std::clamp(bits - static_cast<int>(i) * 8, 0, 8);
+    masked.bytes_[i] &= static_cast<uint8_t>(0xff00 >> keep);
+  }
+  return masked;
+}
+
 std::string_view IpAddress::Write(Buffer& buffer) const {
   const void* from = is_v4() ? bytes_.data() + kMapped.size() : bytes_.data();
   const char* text = inet_ntop(is_v4() ? AF_INET : AF_INET6, from, buffer.data(), buffer.size());
@@ -81,23 +92,67 @@ std::optional<IpRange> IpRange::Parse(std::string_view text) {
   return range;
 }
 
+// "::/0" is all of IPv6, and nothing of IPv4.
+bool IpRange::of_v4() const {
+  return first_.is_v4() && bits_ >= kMappedBits;
+}
+
 IpRange IpRange::Of(const IpAddress& address) {
   IpRange range;
   range.first_ = address;
-  range.bits_ = static_cast<int>(address.bytes().size()) * 8;
+  range.bits_ = kAllBits;
   return range;
 }
 
 bool IpRange::Contains(const IpAddress& address) const {
-  // "::/0" is all of IPv6, and nothing of IPv4.
-  bool of_v4 = first_.is_v4() && bits_ >= kMappedBits;
-  if (of_v4 != address.is_v4()) return false;
+  if (of_v4() != address.is_v4()) return false;
   const auto& a = first_.bytes();
   const auto& b = address.bytes();
   size_t whole = static_cast<size_t>(bits_) / 8;
   if (!std::equal(a.begin(), a.begin() + static_cast<ptrdiff_t>(whole), b.begin())) return false;
   int rest = bits_ % 8;
   return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
+}
+
+bool IpRange::Contains(const IpRange& other) const {
+  return bits_ <= other.bits_ && of_v4() == other.of_v4() && Contains(other.first_);
+}
+
+std::string IpRange::Text() const {
+  IpAddress::Buffer buffer;
+  std::string text(first_.Write(buffer));
+  if (bits_ == kAllBits) return text;
+  return text + "/" + std::to_string(of_v4() ? bits_ - kMappedBits : bits_);
+}
+
+std::optional<IpRange> IpRange::With(const IpRange& other) const {
+  int shortest = of_v4() ? kMappedBits : 0;
+  if (bits_ != other.bits_ || of_v4() != other.of_v4() || bits_ == shortest) return std::nullopt;
+  IpRange both = *this;
+  both.bits_ = bits_ - 1;
+  if (!both.Contains(other.first_)) return std::nullopt;
+  return both;
+}
+
+std::vector<IpRange> IpRange::Merged(std::vector<IpRange> ranges) {
+  // Without the bits behind the prefix, a range sorts right before all that it contains.
+  for (IpRange& range : ranges) range.first_ = range.first_.Masked(range.bits_);
+  std::sort(ranges.begin(), ranges.end(), [](const IpRange& a, const IpRange& b) {
+    if (a.of_v4() != b.of_v4()) return a.of_v4();
+    return std::tie(a.first_.bytes(), a.bits_) < std::tie(b.first_.bytes(), b.bits_);
+  });
+  std::vector<IpRange> merged;
+  for (IpRange range : ranges) {
+    if (!merged.empty() && merged.back().Contains(range)) continue;
+    while (!merged.empty()) {
+      auto both = merged.back().With(range);
+      if (!both) break;
+      range = *both;
+      merged.pop_back();
+    }
+    merged.push_back(range);
+  }
+  return merged;
 }
 
 }  // namespace tarn

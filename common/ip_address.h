@@ -7,7 +7,9 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 struct sockaddr;
 
@@ -24,6 +26,9 @@ class IpAddress {
   bool is_link_local() const;  // 169.254.0.0/16, fe80::/10
   // 16 bytes in network order, an IPv4 address as ::ffff:a.b.c.d.
   const std::array<uint8_t, 16>& bytes() const { return bytes_; }
+
+  // With zeros behind the first `bits` of the 128.
+  IpAddress Masked(int bits) const;
 
   // Enough for the text of any address.
   using Buffer = std::array<char, 48>;
@@ -43,8 +48,18 @@ class IpRange {
   static std::optional<IpRange> Parse(std::string_view text);
   static IpRange Of(const IpAddress& address);  // that one alone
   bool Contains(const IpAddress& address) const;
+  bool Contains(const IpRange& other) const;
+  // "10.0.0.0/8"; of one address without a prefix.
+  std::string Text() const;
+
+  // The fewest ranges that hold exactly the same addresses, in order.
+  static std::vector<IpRange> Merged(std::vector<IpRange> ranges);
 
  private:
+  bool of_v4() const;
+  // The range of both, if they are its two halves, of which this is the first.
+  std::optional<IpRange> With(const IpRange& other) const;
+
   IpAddress first_;
   int bits_ = 0;  // of the 128
 };

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <random>
 #include <string>
 
 namespace tarn {
@@ -73,6 +75,52 @@ TEST(IpRange, Contains) {
     ASSERT_TRUE(range) << c.range;
     EXPECT_EQ(range->Contains(*IpAddress::Parse(c.address)), c.inside)
         << c.range << " " << c.address;
+  }
+}
+
+std::vector<std::string> Merged(const std::vector<std::string>& texts) {
+  std::vector<IpRange> ranges;
+  for (const std::string& text : texts) ranges.push_back(*IpRange::Parse(text));
+  std::vector<std::string> merged;
+  for (const IpRange& range : IpRange::Merged(ranges)) merged.push_back(range.Text());
+  return merged;
+}
+
+TEST(IpRange, MergedHoldTheSameAndNothingElse) {
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(Merged({}), Texts());
+  EXPECT_EQ(Merged({"10.0.0.1"}), Texts({"10.0.0.1"}));
+  EXPECT_EQ(Merged({"10.0.0.3", "10.0.0.2", "10.0.0.2"}), Texts({"10.0.0.2/31"}));
+  EXPECT_EQ(Merged({"10.0.0.1", "10.0.0.2"}), Texts({"10.0.0.1", "10.0.0.2"}));
+  EXPECT_EQ(Merged({"10.0.0.0/25", "10.0.0.128/26", "10.0.0.192/26", "10.0.1.0/24"}),
+            Texts({"10.0.0.0/23"}));
+  EXPECT_EQ(Merged({"10.0.0.0/8", "10.1.2.3", "11.0.0.0"}), Texts({"10.0.0.0/8", "11.0.0.0"}));
+  EXPECT_EQ(Merged({"10.1.2.3/8"}), Texts({"10.0.0.0/8"}));
+  EXPECT_EQ(Merged({"fd00::1", "fd00::", "::/0", "1.2.3.4"}), Texts({"1.2.3.4", "::/0"}));
+  EXPECT_EQ(Merged({"0.0.0.0/1", "128.0.0.0/1", "::fffe:0:0/96"}),
+            Texts({"0.0.0.0/0", "::fffe:0:0/96"}));
+  EXPECT_EQ(Merged({"::ffff:10.0.0.0/104", "10.7.0.0/16"}), Texts({"10.0.0.0/8"}));
+}
+
+TEST(IpRange, MergedOfRandomRangesAnswerAsThose) {
+  std::mt19937 random(1);
+  auto pick = [&random](int below) {
+    return std::uniform_int_distribution<int>(0, below - 1)(random);
+  };
+  for (int round = 0; round < 200; ++round) {
+    std::vector<IpRange> ranges;
+    for (int i = 0; i < 40; ++i) {
+      ranges.push_back(*IpRange::Parse("10.0.0." + std::to_string(pick(256)) + "/" +
+                                       std::to_string(27 + pick(6))));
+    }
+    auto merged = IpRange::Merged(ranges);
+    EXPECT_LE(merged.size(), ranges.size());
+    for (int last = 0; last < 256; ++last) {
+      auto address = *IpAddress::Parse("10.0.0." + std::to_string(last));
+      auto holds = [&address](const IpRange& range) { return range.Contains(address); };
+      EXPECT_EQ(std::any_of(ranges.begin(), ranges.end(), holds),
+                std::any_of(merged.begin(), merged.end(), holds));
+    }
   }
 }
 

@@ -11,6 +11,7 @@
 #include "operator/kube/conditions.h"
 #include "operator/kube/controller.h"
 #include "operator/kube/informer.h"
+#include "operator/kube/recent.h"
 
 namespace tarn::op {
 
@@ -46,6 +47,7 @@ struct Context {
   kube::Informer& nodes;     // trimmed by TrimNode
   kube::Informer& registry;  // ConfigMaps of ours in settings.ns
   std::function<int64_t()> now_seconds;
+  kube::Recent& recent;  // Secrets and ConfigMaps by name, ServiceMonitors
 };
 
 }  // namespace tarn::op

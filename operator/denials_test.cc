@@ -40,6 +40,7 @@ class Alone {
   kube::EventRecorder events_{client_, "test"};
   kube::Informer file_systems_{client_, kFileSystem, {}};
   kube::Informer none_{client_, kFileSystem, {}};
+  kube::Recent recent_{client_, [this] { return now; }};
   Context context_{Settings{.ns = {}, .server_image = {}, .driver_name = {}, .token_audience = {}},
                    client_,
                    events_,
@@ -55,7 +56,8 @@ class Alone {
                    none_,
                    none_,
                    none_,
-                   [this] { return now; }};
+                   [this] { return now; },
+                   recent_};
   DenialReporter reporter_{context_};
 };
 

@@ -18,7 +18,7 @@ using kube::Int;
 using kube::Object;
 using kube::Str;
 
-// How long an API that was not there is not asked for again.
+// How long an API that was not there is not asked for again, and a monitor not put again.
 constexpr int64_t kMonitorRecheckSeconds = 600;
 constexpr int64_t kCiliumRecheckSeconds = 600;
 // The same where the last answer was neither yes nor no.
@@ -119,8 +119,14 @@ Result<void> FileSystemReconciler::EnsureMonitor(const Json& fs) {
   int64_t now = context_.now_seconds();
   int64_t missing_at = no_monitors_at_;
   if (missing_at != 0 && now - missing_at < kMonitorRecheckSeconds) return Ok();
-  auto applied = context_.client.Apply(kServiceMonitor, FileSystemMonitor(fs));
-  if (applied.ok()) return Ok();
+  Json wanted = FileSystemMonitor(fs);
+  auto seen = context_.recent.Peek(kServiceMonitor, kube::NameOf(wanted), kMonitorRecheckSeconds);
+  if (seen && Contains(*seen, wanted)) return Ok();
+  auto applied = context_.client.Apply(kServiceMonitor, wanted);
+  if (applied.ok()) {
+    context_.recent.Put(kServiceMonitor, *applied);
+    return Ok();
+  }
   if (applied.code() != Code::kNotFound) return applied.error();
   no_monitors_at_ = now;
   return Ok();
@@ -342,6 +348,7 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   TRY(EnsureNfsSecret(context_, fs, ip));
   TRY(EnsureIssuersMap(context_, issuer_, fs, status));
   auto network = ResolveNetwork(context_, fs);
+  if (network.ok()) network_watch_.Note(name, *network);
   Result<void> closed = network.ok() ? EnsureNetworkPolicy(fs, *network) : network.error();
   auto server = EnsureServer(fs, status);
   auto live = context_.stateful_sets.Find(name);
@@ -372,8 +379,7 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   TRY(PutInRegistry(context_, fs, ip));
   if (error) return Outcome{kWhileWaiting};
   status.Ready("Available", "serves NFS at " + JoinHostPort(ip, kNfsPort));
-  bool soon = !closed.ok() || network->by_pods || !network->refused.empty();
-  return Outcome{soon ? kPodsRefresh : kRefresh};
+  return Outcome{closed.ok() ? kRefresh : kWhileOpen};
 }
 
 Result<Outcome> FileSystemReconciler::Delete(const Json& fs) {

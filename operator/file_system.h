@@ -11,6 +11,7 @@
 
 #include "operator/context.h"
 #include "operator/network.h"
+#include "operator/network_watch.h"
 #include "operator/status_draft.h"
 #include "operator/token_issuers.h"
 
@@ -21,10 +22,12 @@ class FileSystemReconciler {
   static constexpr std::chrono::seconds kRefresh{30};      // sizes in status
   static constexpr std::chrono::seconds kWhileWaiting{2};  // the pod's state in status
   static constexpr std::chrono::seconds kWhileBlocked{30};
+  static constexpr std::chrono::seconds kWhileOpen{10};  // its list is not in force
   // sizeInBytes.timestamp alone changes the status no more often than this.
   static constexpr int64_t kSizeAgeSeconds = 300;
 
-  explicit FileSystemReconciler(Context& context) : context_(context), issuer_(context) {}
+  FileSystemReconciler(Context& context, NetworkWatch& network_watch)
+      : context_(context), network_watch_(network_watch), issuer_(context) {}
   Result<Outcome> Reconcile(const ObjectName& name);
 
  private:
@@ -53,6 +56,7 @@ class FileSystemReconciler {
   Result<void> RemoveChildren(const Json& fs);
 
   Context& context_;
+  NetworkWatch& network_watch_;
   ClusterIssuer issuer_;
   // When Cilium is looked for again, seconds.
   std::atomic<int64_t> cilium_ask_at_{0};

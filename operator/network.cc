@@ -40,26 +40,40 @@ Result<std::vector<std::string>> NamespacesOf(Context& context, const Json& mt, 
   return out;
 }
 
+// What no API server would take of a label selector, and would refuse with the whole NetworkPolicy.
+Result<void> CheckSelector(const Json& rule, const char* field) {
+  for (const Json& expression : Array(Object(rule, field), "matchExpressions")) {
+    std::string op = Str(expression, "operator");
+    bool takes_values = op == "In" || op == "NotIn";
+    if (takes_values == !Array(expression, "values").empty()) continue;
+    return Error(Code::kInvalid, std::string(field) + ".matchExpressions: key '" +
+                                     Str(expression, "key") + "': " + op +
+                                     (takes_values ? " needs values" : " has no values"));
+  }
+  return Ok();
+}
+
 Result<void> AddPods(Context& context, const Json& mt, const Json& rule,
-                     std::set<std::string>& ranges) {
+                     std::vector<IpRange>& ranges) {
   TRY(std::vector<std::string> namespaces, NamespacesOf(context, mt, rule));
   std::string selector = SelectorText(Object(rule, "podSelector"));
   size_t pods = 0;
-  for (const std::string& ns : namespaces) {
-    TRY(Json list, context.client.List(kPod, {.ns = ns, .label_selector = selector}, true));
-    for (const Json& pod : Array(list, "items")) {
-      const Json& status = Object(pod, "status");
-      std::string phase = Str(status, "phase");
-      // The address of one that has ended may be another's.
-      if (phase == "Succeeded" || phase == "Failed") continue;
-      if (++pods > kMaxIngressPods) {
-        return Error(Code::kLimitExceeded, "selects more than " + std::to_string(kMaxIngressPods) +
-                                               " pods; give their range as cidr");
-      }
-      for (const Json& ip : Array(status, "podIPs")) {
-        if (std::string text = Str(ip, "ip"); IpAddress::Parse(text)) ranges.insert(text);
-      }
+  auto add = [&](const Json& pod) -> Result<void> {
+    const Json& status = Object(pod, "status");
+    std::string phase = Str(status, "phase");
+    // The address of one that has ended may be another's.
+    if (phase == "Succeeded" || phase == "Failed") return Ok();
+    if (++pods > kMaxIngressPods) {
+      return Error(Code::kLimitExceeded, "selects more than " + std::to_string(kMaxIngressPods) +
+                                             " pods; give their range as cidr");
     }
+    for (const Json& ip : Array(status, "podIPs")) {
+      if (auto address = IpAddress::Parse(Str(ip, "ip"))) ranges.push_back(IpRange::Of(*address));
+    }
+    return Ok();
+  };
+  for (const std::string& ns : namespaces) {
+    TRY(context.client.Each(kPod, {.ns = ns, .label_selector = selector}, add));
   }
   return Ok();
 }
@@ -74,18 +88,65 @@ Json PeerOf(const Json& mt, const Json& rule) {
   return peer;
 }
 
-Result<void> AddRule(Context& context, const Json& mt, const Json& rule, Network& out,
-                     std::set<std::string>& ranges) {
+bool HasSelector(const Json& rule) {
+  return rule.contains("namespaceSelector") || rule.contains("podSelector");
+}
+
+// Whom one rule lets in: the peer of a NetworkPolicy, and addresses. Null: nobody.
+Result<Json> ResolveRule(Context& context, const Json& mt, const Json& rule,
+                         std::vector<IpRange>& ranges) {
   if (std::string cidr = Str(rule, "cidr"); !cidr.empty()) {
-    if (!IpRange::Parse(cidr)) return Error(Code::kInvalid, "cidr '" + cidr + "' is no range");
-    ranges.insert(cidr);
-    out.peers.push_back({{"ipBlock", {{"cidr", WithPrefix(cidr)}}}});
-    return Ok();
+    auto range = IpRange::Parse(cidr);
+    if (!range) return Error(Code::kInvalid, "cidr '" + cidr + "' is no range");
+    ranges.push_back(*range);
+    // As API servers want it: without bits behind the prefix.
+    std::string text = IpRange::Merged({*range}).front().Text();
+    return Json{{"ipBlock", {{"cidr", WithPrefix(text)}}}};
   }
-  if (!rule.contains("namespaceSelector") && !rule.contains("podSelector")) return Ok();
-  out.by_pods = true;
-  out.peers.push_back(PeerOf(mt, rule));
-  return AddPods(context, mt, rule, ranges);
+  if (!HasSelector(rule)) return Json();
+  TRY(CheckSelector(rule, "namespaceSelector"));
+  TRY(CheckSelector(rule, "podSelector"));
+  TRY(AddPods(context, mt, rule, ranges));
+  return PeerOf(mt, rule);
+}
+
+// `out` and `ranges`, with one rule more.
+Result<void> AddRule(Context& context, const Json& mt, const Json& rule, Network& out,
+                     std::vector<IpRange>& ranges) {
+  std::vector<IpRange> more = ranges;
+  TRY(Json peer, ResolveRule(context, mt, rule, more));
+  more = IpRange::Merged(std::move(more));
+  if (more.size() > kMaxRanges) {
+    return Error(Code::kLimitExceeded, "makes the list longer than " + std::to_string(kMaxRanges) +
+                                           " ranges; give wider ones as cidr");
+  }
+  ranges = std::move(more);
+  if (!peer.is_null()) out.peers.push_back(std::move(peer));
+  return Ok();
+}
+
+std::vector<std::string> Texts(const std::vector<IpRange>& ranges) {
+  std::vector<std::string> texts;
+  texts.reserve(ranges.size());
+  for (const IpRange& range : ranges) texts.push_back(range.Text());
+  return texts;
+}
+
+Result<std::vector<IpRange>> NodeRanges(Context& context) {
+  std::vector<IpRange> ranges;
+  auto add = [&ranges](const std::string& text) {
+    if (auto range = IpRange::Parse(text)) ranges.push_back(*range);
+  };
+  for (const std::string& text : context.settings.node_ranges) add(text);
+  for (const Json& node : context.nodes.All()) {
+    for (const Json& text : Array(node, "ranges")) add(text.get<std::string>());
+  }
+  ranges = IpRange::Merged(std::move(ranges));
+  if (ranges.size() <= kMaxRanges) return ranges;
+  return Error(Code::kLimitExceeded,
+               "the nodes have " + std::to_string(ranges.size()) + " ranges of addresses, and " +
+                   std::to_string(kMaxRanges) +
+                   " are the most of a list: give wider ones as the chart's network.nodeRanges");
 }
 
 Json Port(const char* name) {
@@ -143,32 +204,30 @@ std::string SelectorText(const Json& selector) {
   return out;
 }
 
-Result<Network> ResolveNetwork(Context& context, const Json& fs) {
-  Network out;
-  std::set<std::string> ranges(context.settings.node_ranges.begin(),
-                               context.settings.node_ranges.end());
-  for (const Json& node : context.nodes.All()) {
-    for (const Json& range : Array(node, "ranges")) ranges.insert(range.get<std::string>());
+bool SelectsPods(Context& context, const Json& fs) {
+  for (const Json& mt : MountTargetsOf(context, fs)) {
+    const Json& rules = Array(Object(mt, "spec"), "ingress");
+    if (std::any_of(rules.begin(), rules.end(), HasSelector)) return true;
   }
-  out.nodes.assign(ranges.begin(), ranges.end());
-  ranges.insert(kOwnNodeGroup);
+  return false;
+}
+
+Result<Network> ResolveNetwork(Context& context, const Json& fs) {
+  TRY(std::vector<IpRange> ranges, NodeRanges(context));
+  Network out;
+  out.nodes = Texts(ranges);
   for (const Json& mt : MountTargetsOf(context, fs)) {
     for (const Json& rule : Array(Object(mt, "spec"), "ingress")) {
-      std::set<std::string> more;
-      size_t peers = out.peers.size();
-      auto added = AddRule(context, mt, rule, out, more);
-      if (added.ok()) {
-        ranges.merge(more);
-        continue;
-      }
+      auto added = AddRule(context, mt, rule, out, ranges);
+      if (added.ok()) continue;
       Error error = Of(mt, added.error());
       // It may be right, and whom it lets in now must not be cut off meanwhile.
       if (error.code() != Code::kInvalid && error.code() != Code::kLimitExceeded) return error;
-      out.peers.resize(peers);
       if (out.refused.empty()) out.refused = error.message();
     }
   }
-  out.ranges.assign(ranges.begin(), ranges.end());
+  out.ranges = Texts(ranges);
+  out.ranges.push_back(kOwnNodeGroup);
   return out;
 }
 

@@ -20,20 +20,24 @@ namespace tarn::op {
 
 // More pods than this are not listed one by one.
 inline constexpr size_t kMaxIngressPods = 5000;
-// How soon a pod that came or went is known, where a rule selects pods.
-inline constexpr std::chrono::seconds kPodsRefresh{10};
+// Ranges of a list, besides "node"; a server takes 10,000 (server/control/limits.h).
+inline constexpr size_t kMaxRanges = 9'999;
 
 struct Network {
-  std::vector<std::string> ranges;  // sorted, each once; security groups, with "node"
-  std::vector<std::string> nodes;   // those of nodes alone
-  std::vector<Json> peers;          // of a NetworkPolicy, without the nodes
-  std::string refused;              // the first rule that counts for nothing, and why
-  bool by_pods = false;             // depends on pods, which nobody watches
+  // Security groups: the fewest ranges that hold all addresses, in order, then "node".
+  std::vector<std::string> ranges;
+  std::vector<std::string> nodes;  // those of nodes alone
+  std::vector<Json> peers;         // of a NetworkPolicy, without the nodes
+  std::string refused;             // the first rule that counts for nothing, and why
+  bool operator==(const Network&) const = default;
 };
 
 // A rule that is wrong (it is a tenant's) lets nobody in; nodes and all others count on. Errors:
-// those of the API server.
+// kLimitExceeded: the nodes alone are too many; or those of the API server.
 Result<Network> ResolveNetwork(Context& context, const Json& file_system);
+
+// Whether it depends on pods, which nobody watches (network_watch.h).
+bool SelectsPods(Context& context, const Json& file_system);
 
 // What selects the server's pods and lets those peers to its NFS port, our own programs to its
 // control API, and everybody to metrics and probes.

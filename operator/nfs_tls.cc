@@ -68,6 +68,7 @@ Result<Json> Rotated(Context& context) {
     // On the version that was read: another of us may be here.
     step["metadata"]["resourceVersion"] = Str(Object(secret, "metadata"), "resourceVersion");
     auto done = context.client.MergePatch(kSecret, {context.settings.ns, kNfsCa}, step);
+    context.recent.Forget(kSecret, {context.settings.ns, kNfsCa});
     if (!done.ok() && done.code() != Code::kAborted && done.code() != Code::kNotFound) {
       return done.error();
     }

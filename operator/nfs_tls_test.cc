@@ -37,6 +37,7 @@ class NfsTlsTest : public testing::Test {
   }
   // What kRefresh would bring in time.
   void Touch() {
+    rig_.clock_offset += kube::Recent::kFreshSeconds;
     rig_.Change(kFileSystem, {{"metadata",
                                {{"name", "shared"},
                                 {"namespace", "default"},

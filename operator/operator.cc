@@ -61,11 +61,28 @@ Operator::Operator(Settings settings, kube::Client& client, ControlApi& control,
       network_policies_(client, kNetworkPolicy, Ours("")),
       nodes_(client, kNode, {{}, TrimNode, tuning.first_retry, tuning.last_retry}),
       registry_(client, kConfigMap, Ours(settings_.ns)),
-      context_{settings_,         client,         events_,        control,
-               file_systems_,     mount_targets_, access_points_, lifecycle_policies_,
-               volumes_,          stateful_sets_, services_,      budgets_,
-               network_policies_, nodes_,         registry_,      std::move(now_seconds)},
-      file_system_(context_),
+      recent_(client, now_seconds),
+      context_{settings_,
+               client,
+               events_,
+               control,
+               file_systems_,
+               mount_targets_,
+               access_points_,
+               lifecycle_policies_,
+               volumes_,
+               stateful_sets_,
+               services_,
+               budgets_,
+               network_policies_,
+               nodes_,
+               registry_,
+               std::move(now_seconds),
+               recent_},
+      network_watch_(
+          context_, [this](const ObjectName& n) { file_system_queue_.Add(n); },
+          tuning.pods_refresh),
+      file_system_(context_, network_watch_),
       mount_target_(context_),
       access_point_(context_),
       lifecycle_policy_(context_),
@@ -79,7 +96,9 @@ Operator::Operator(Settings settings, kube::Client& client, ControlApi& control,
       lifecycle_policy_queue_(
           "LifecyclePolicy",
           [this](const ObjectName& n) { return lifecycle_policy_.Reconcile(n); }),
-      denial_queue_("Denials", [this](const ObjectName& n) { return denials_.Reconcile(n); }) {
+      denial_queue_("Denials", [this](const ObjectName& n) { return denials_.Reconcile(n); }),
+      network_queue_("Network",
+                     [this](const ObjectName& n) { return network_watch_.Reconcile(n); }) {
   WireFileSystems();
   WireChildren();
   WireVolumes();
@@ -123,11 +142,15 @@ void Operator::WireFileSystems() {
   file_systems_.OnChange([this](const Json& fs, bool) {
     file_system_queue_.Add(kube::NameOf(fs));
     denial_queue_.Add(kube::NameOf(fs));
+    network_queue_.Add(kube::NameOf(fs));
     AddReferrers(fs);
   });
   mount_targets_.OnChange([this](const Json& mt, bool) {
     mount_target_queue_.Add(kube::NameOf(mt));
-    AddReferred(mt);
+    auto fs = NamedFileSystem(context_, mt);
+    if (!fs.ok()) return;
+    file_system_queue_.Add(kube::NameOf(*fs));
+    network_queue_.Add(kube::NameOf(*fs));
   });
   access_points_.OnChange([this](const Json& ap, bool) {
     access_point_queue_.Add(kube::NameOf(ap));
@@ -229,7 +252,7 @@ void Operator::Lead() {
   std::lock_guard lock(mu_);
   if (stopped_) return;
   for (kube::Controller* queue : {&file_system_queue_, &mount_target_queue_, &access_point_queue_,
-                                  &lifecycle_policy_queue_, &denial_queue_}) {
+                                  &lifecycle_policy_queue_, &denial_queue_, &network_queue_}) {
     queue->Start();
   }
 }
@@ -238,7 +261,7 @@ void Operator::Stop() {
   std::lock_guard lock(mu_);
   stopped_ = true;
   for (kube::Controller* queue : {&file_system_queue_, &mount_target_queue_, &access_point_queue_,
-                                  &lifecycle_policy_queue_, &denial_queue_}) {
+                                  &lifecycle_policy_queue_, &denial_queue_, &network_queue_}) {
     queue->Stop();
   }
   for (Informer* informer : Informers()) {

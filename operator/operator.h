@@ -25,6 +25,7 @@ class Operator {
   struct Tuning {
     std::chrono::milliseconds first_retry{800};
     std::chrono::milliseconds last_retry{30000};
+    std::chrono::milliseconds pods_refresh{NetworkWatch::kPodsRefresh};
   };
 
   // `client`, `control` must outlive it.
@@ -63,8 +64,10 @@ class Operator {
   kube::EventRecorder events_;
   kube::Informer file_systems_, mount_targets_, access_points_, lifecycle_policies_, volumes_,
       stateful_sets_, services_, budgets_, network_policies_, nodes_, registry_;
+  kube::Recent recent_;
   Context context_;
   std::map<std::string, Json> node_ranges_;  // of the thread of nodes_ alone
+  NetworkWatch network_watch_;
   FileSystemReconciler file_system_;
   MountTargetReconciler mount_target_;
   AccessPointReconciler access_point_;
@@ -72,7 +75,7 @@ class Operator {
   DenialReporter denials_;
   // Last, so that they end before what they use.
   kube::Controller file_system_queue_, mount_target_queue_, access_point_queue_,
-      lifecycle_policy_queue_, denial_queue_;
+      lifecycle_policy_queue_, denial_queue_, network_queue_;
 };
 
 }  // namespace tarn::op

@@ -33,7 +33,7 @@ std::string SecretEntry(const Json& secret, const std::string& key) {
 Result<Json> EnsureAuthoritySecret(Context& context, const std::string& name,
                                    const std::string& common_name) {
   ObjectName full{context.settings.ns, name};
-  auto there = context.client.Get(kSecret, full);
+  auto there = context.recent.Get(kSecret, full);
   if (there.code() != Code::kNotFound) return there;
   TRY(KeyPair made, MakeCa(common_name, context.now_seconds()));
   // Create, not apply: were there two of us, the first one's authority stays.
@@ -47,7 +47,7 @@ Result<KeyPair> EnsureLeaf(Context& context, const KeyPair& ca, const std::strin
                            const Json& metadata, const LeafRequest& request) {
   ObjectName name{Str(metadata, "namespace"), Str(metadata, "name")};
   int64_t now = context.now_seconds();
-  auto there = context.client.Get(kSecret, name);
+  auto there = context.recent.Get(kSecret, name);
   if (!there.ok() && there.code() != Code::kNotFound) return there.error();
   if (there.ok()) {
     if (OwnerUid(Object(*there, "metadata")) != OwnerUid(metadata)) {
@@ -60,7 +60,8 @@ Result<KeyPair> EnsureLeaf(Context& context, const KeyPair& ca, const std::strin
     }
   }
   TRY(KeyPair pair, MakeLeaf(ca, request, now));
-  TRY(context.client.Apply(kSecret, SecretBody(metadata, pair, ca_bundle)));
+  TRY(Json applied, context.client.Apply(kSecret, SecretBody(metadata, pair, ca_bundle)));
+  context.recent.Put(kSecret, applied);
   return pair;
 }
 

@@ -74,7 +74,7 @@ Result<void> EnsureIssuersMap(Context& context, ClusterIssuer& issuer, const Jso
                               StatusDraft& status) {
   Json metadata = ChildMetadata(fs, kFileSystem, IssuersMapName(fs), Gone::kWithOwner);
   ObjectName name{kube::NameOf(fs).ns, IssuersMapName(fs)};
-  auto there = context.client.Get(kConfigMap, name);
+  auto there = context.recent.Get(kConfigMap, name);
   if (!there.ok() && there.code() != Code::kNotFound) return there.error();
   if (there.ok() && Str(Object(Object(*there, "metadata"), "labels"), kOwnerUidLabel) !=
                         Str(metadata["labels"], kOwnerUidLabel)) {
@@ -93,8 +93,9 @@ Result<void> EnsureIssuersMap(Context& context, ClusterIssuer& issuer, const Jso
   }
   std::string wanted = file.ok() ? *file : kNobody;
   if (there.ok() && Str(Object(*there, "data"), kIssuersEntry) == wanted) return Ok();
-  TRY(context.client.Apply(kConfigMap,
-                           {{"metadata", metadata}, {"data", {{kIssuersEntry, wanted}}}}));
+  TRY(Json applied, context.client.Apply(
+                        kConfigMap, {{"metadata", metadata}, {"data", {{kIssuersEntry, wanted}}}}));
+  context.recent.Put(kConfigMap, applied);
   return Ok();
 }
 

@@ -82,19 +82,25 @@ Result<Json> Client::Get(const ResourceType& type, const ObjectName& name) {
   return Call({.target = PathOf(type, name.ns, name.name), .content_type = {}, .body = {}});
 }
 
+Result<Json> Client::Page(const ResourceType& type, const ListOptions& options, bool any_version,
+                          std::string& next) {
+  std::string target =
+      PathOf(type, options.ns) + "?limit=" + std::to_string(kPageSize) + Selector(options);
+  if (!next.empty()) {
+    target += "&continue=" + EscapeUrl(next);
+  } else if (any_version) {
+    target += "&resourceVersion=0";
+  }
+  TRY(Json list, Call({.target = target, .content_type = {}, .body = {}}));
+  next = Str(Object(list, "metadata"), "continue");
+  return list;
+}
+
 Result<Json> Client::List(const ResourceType& type, const ListOptions& options, bool any_version) {
   Json all;
   std::string next;
   for (int page = 0; page < kMaxPages; ++page) {
-    std::string target =
-        PathOf(type, options.ns) + "?limit=" + std::to_string(kPageSize) + Selector(options);
-    if (!next.empty()) {
-      target += "&continue=" + EscapeUrl(next);
-    } else if (any_version) {
-      target += "&resourceVersion=0";
-    }
-    TRY(Json list, Call({.target = target, .content_type = {}, .body = {}}));
-    next = Str(Object(list, "metadata"), "continue");
+    TRY(Json list, Page(type, options, any_version, next));
     if (all.is_null()) {
       all = std::move(list);
       if (!all["items"].is_array()) all["items"] = Json::array();
@@ -105,6 +111,18 @@ Result<Json> Client::List(const ResourceType& type, const ListOptions& options, 
     if (next.empty()) return all;
   }
   return Error(Code::kLimitExceeded, type.plural + ": more than 500000 objects");
+}
+
+Result<void> Client::Each(const ResourceType& type, const ListOptions& options,
+                          const std::function<Result<void>(Json& object)>& visit) {
+  std::string next;
+  do {
+    // Not any version: of its cache the API server gives all at once.
+    TRY(Json list, Page(type, options, false, next));
+    if (!list["items"].is_array()) continue;
+    for (Json& item : list["items"]) TRY(visit(item));
+  } while (!next.empty());
+  return Ok();
 }
 
 Result<Json> Client::Create(const ResourceType& type, const Json& object) {

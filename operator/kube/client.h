@@ -58,6 +58,10 @@ class Client {
   // All pages as one list object; `metadata.resourceVersion` is where a watch goes on.
   // `any_version`: the API server may answer from its cache (resourceVersion=0).
   Result<Json> List(const ResourceType& type, const ListOptions& options, bool any_version);
+  // Each object in turn, of which only a page is in memory; as it is now. An error of `visit` ends
+  // it and is the result.
+  Result<void> Each(const ResourceType& type, const ListOptions& options,
+                    const std::function<Result<void>(Json& object)>& visit);
   Result<Json> Create(const ResourceType& type, const Json& object);
   // PUT with the object's own resourceVersion.
   Result<Json> Update(const ResourceType& type, const Json& object);
@@ -81,6 +85,9 @@ class Client {
 
  private:
   Result<Json> Call(const HttpRequest& request);
+  // The page behind `next`, which becomes what is behind this one; empty: there is no more.
+  Result<Json> Page(const ResourceType& type, const ListOptions& options, bool any_version,
+                    std::string& next);
   Result<Json> ApplyTo(const ResourceType& type, const Json& object,
                        const std::string& subresource);
   HttpTransport& transport_;

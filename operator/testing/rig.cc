@@ -95,7 +95,7 @@ void Rig::Start(int requests) {
         auto now = std::chrono::system_clock::now().time_since_epoch();
         return std::chrono::duration_cast<std::chrono::seconds>(now).count() + clock_offset;
       },
-      Operator::Tuning{5ms, 20ms});
+      Operator::Tuning{5ms, 20ms, 50ms});
   operator_->Watch();
   operator_->WaitSynced(10s);
   operator_->Lead();

@@ -135,9 +135,18 @@ HttpResponse FakeCluster::ListOf(const std::string& collection, const std::strin
       if (Selected(object, selector)) items.push_back(object);
     }
   }
-  return Good({{"kind", "List"},
-               {"metadata", {{"resourceVersion", std::to_string(version_)}}},
-               {"items", items}});
+  Json list = {{"kind", "List"}, {"metadata", {{"resourceVersion", std::to_string(version_)}}}};
+  // A token is where the next page begins. From its cache an API server gives all at once.
+  std::string limit = Query(query, "limit"), from = Query(query, "continue");
+  if (Query(query, "resourceVersion") != "0" && !limit.empty()) {
+    size_t begin = std::min(from.empty() ? 0 : std::stoul(from), items.size());
+    size_t end = std::min(begin + std::stoul(limit), items.size());
+    if (end < items.size()) list["metadata"]["continue"] = std::to_string(end);
+    items = Json::array_t(items.begin() + static_cast<long>(begin),
+                          items.begin() + static_cast<long>(end));
+  }
+  list["items"] = std::move(items);
+  return Good(list);
 }
 
 HttpResponse FakeCluster::Write(const HttpRequest& request, const std::string& collection,
