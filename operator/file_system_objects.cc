@@ -1,5 +1,6 @@
 #include "operator/file_system_objects.h"
 
+#include "operator/access_keys.h"
 #include "operator/control_tls.h"
 #include "operator/nfs_tls.h"
 #include "operator/token_issuers.h"
@@ -20,6 +21,7 @@ const char* kControlSocket = "/var/lib/tarn/data/control.sock";  // the server's
 const char* kTlsDir = "/etc/tarn/tls";
 const char* kNfsTlsDir = "/etc/tarn/nfs-tls";
 const char* kIssuersDir = "/etc/tarn/token-issuers";
+const char* kAccessKeysDir = "/etc/tarn/access-keys";
 const char* kKeyDir = "/etc/tarn/key";
 // RocksDB's recovery of a large log takes its time; only then does the liveness probe begin.
 constexpr int kMaxStartSeconds = 600;
@@ -60,8 +62,8 @@ Json KeyVolume(const std::string& secret) {
           {"secret", {{"secretName", secret}, {"defaultMode", 0440}, {"optional", true}}}};
 }
 
-// Mode 0440 and fsGroup: the key is readable to the server's user alone.
-Json TlsVolume(const char* name, const std::string& secret) {
+// Mode 0440 and fsGroup: what is in it is readable to the server's user alone.
+Json SecretVolume(const char* name, const std::string& secret) {
   return {{"name", name}, {"secret", {{"secretName", secret}, {"defaultMode", 0440}}}};
 }
 
@@ -87,6 +89,10 @@ Json ServerContainer(const Settings& settings, const Json& fs) {
                  {{"name", "control-tls"}, {"mountPath", kTlsDir}, {"readOnly", true}},
                  {{"name", "nfs-tls"}, {"mountPath", kNfsTlsDir}, {"readOnly", true}},
                  {{"name", "token-issuers"}, {"mountPath", kIssuersDir}, {"readOnly", true}}};
+  if (!AccessKeysSecretOf(fs).empty()) {
+    args.push_back(Flag("access-keys", kAccessKeysDir + ("/" + kAccessKeysEntry)));
+    mounts.push_back({{"name", "access-keys"}, {"mountPath", kAccessKeysDir}, {"readOnly", true}});
+  }
   if (std::string key = KeySecretOf(fs); !key.empty()) {
     args.push_back(Flag("key", key + "=file://" + kKeyDir));
     args.push_back(Flag("file-system-key", key));
@@ -173,9 +179,12 @@ Json PodSpec(const Settings& settings, const Json& fs) {
                 {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
               {"containers", {ServerContainer(settings, fs)}},
               {"volumes",
-               {TlsVolume("control-tls", ServerSecretName(fs)),
-                TlsVolume("nfs-tls", NfsSecretName(fs)),
+               {SecretVolume("control-tls", ServerSecretName(fs)),
+                SecretVolume("nfs-tls", NfsSecretName(fs)),
                 {{"name", "token-issuers"}, {"configMap", {{"name", IssuersMapName(fs)}}}}}}};
+  if (!AccessKeysSecretOf(fs).empty()) {
+    pod["volumes"].push_back(SecretVolume("access-keys", AccessKeysCopyName(fs)));
+  }
   if (std::string key = KeySecretOf(fs); !key.empty()) pod["volumes"].push_back(KeyVolume(key));
   if (!host.empty()) {
     pod["initContainers"] = {PrepareContainer(settings, fs)};

@@ -148,6 +148,17 @@ TEST(FileSystemStatefulSet, MountsTheKeyOfAnEncryptedOne) {
   EXPECT_EQ(secret["defaultMode"], 0440);
 }
 
+TEST(FileSystemStatefulSet, MountsTheCopyOfTheAccessKeys) {
+  Json fs =
+      FileSystem({{"storage", {{"size", "1Gi"}}}, {"accessKeysSecretRef", {{"name", "mine"}}}});
+  Json pod = PodOf(FileSystemStatefulSet(kSettings, fs, Json()));
+  std::vector<std::string> args = pod["containers"][0]["args"];
+  EXPECT_THAT(args, Contains("--access-keys=/etc/tarn/access-keys/access-keys.json"));
+  EXPECT_EQ(pod["containers"][0]["volumeMounts"][4]["mountPath"], "/etc/tarn/access-keys");
+  EXPECT_EQ(pod["volumes"][3]["secret"],
+            Json({{"secretName", "shared-nfs-access-keys"}, {"defaultMode", 0440}}));
+}
+
 TEST(FileSystemObjects, OnlyWhatCanBeMadeAnewGoesWithItsOwner) {
   Json fs = FileSystem({{"storage", {{"size", "1Gi"}}}});
   EXPECT_FALSE(
