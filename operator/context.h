@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/cilium.h"
 #include "operator/control.h"
 #include "operator/kube/client.h"
 #include "operator/kube/conditions.h"
@@ -48,6 +49,7 @@ struct Context {
   kube::Informer& registry;  // ConfigMaps of ours in settings.ns
   std::function<int64_t()> now_seconds;
   kube::Recent& recent;  // Secrets and ConfigMaps by name, ServiceMonitors
+  Cilium& cilium;
 };
 
 }  // namespace tarn::op

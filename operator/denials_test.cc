@@ -41,6 +41,7 @@ class Alone {
   kube::Informer file_systems_{client_, kFileSystem, {}};
   kube::Informer none_{client_, kFileSystem, {}};
   kube::Recent recent_{client_, [this] { return now; }};
+  Cilium cilium_{client_, [this] { return now; }};
   Context context_{Settings{.ns = {}, .server_image = {}, .driver_name = {}, .token_audience = {}},
                    client_,
                    events_,
@@ -57,7 +58,8 @@ class Alone {
                    none_,
                    none_,
                    [this] { return now; },
-                   recent_};
+                   recent_,
+                   cilium_};
   DenialReporter reporter_{context_};
 };
 

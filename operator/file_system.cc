@@ -21,9 +21,6 @@ using kube::Str;
 
 // How long an API that was not there is not asked for again, and a monitor not put again.
 constexpr int64_t kMonitorRecheckSeconds = 600;
-constexpr int64_t kCiliumRecheckSeconds = 600;
-// The same where the last answer was neither yes nor no.
-constexpr int64_t kCiliumRetrySeconds = 10;
 // Of what a container said when it ended.
 constexpr size_t kMaxReason = 1000;
 constexpr const char* kOnlyNodes =
@@ -194,26 +191,16 @@ Result<Json> FileSystemReconciler::EnsureServer(const Json& fs, StatusDraft& sta
   return server;
 }
 
-// Its policies do not take a node for an address: one of ours would keep nodes out. Only a clear
-// answer changes what is known: an API server that is busy must not cost anybody a NetworkPolicy.
-FileSystemReconciler::Cilium FileSystemReconciler::FindCilium() {
-  int64_t now = context_.now_seconds();
-  if (now >= cilium_ask_at_) {
-    auto there = context_.client.GetDocument("/apis/cilium.io");
-    bool known = there.ok() || there.code() == Code::kNotFound;
-    if (known) cilium_ = there.ok() ? Cilium::kThere : Cilium::kAbsent;
-    cilium_ask_at_ = now + (known ? kCiliumRecheckSeconds : kCiliumRetrySeconds);
-  }
-  return cilium_;
-}
-
 Result<void> FileSystemReconciler::EnsureNetworkPolicy(const Json& fs, const Network& network) {
   const Settings& settings = context_.settings;
   bool there = context_.network_policies.Find(kube::NameOf(fs)).has_value();
-  Cilium cilium = settings.network_policies == "auto" ? FindCilium() : Cilium::kAbsent;
+  using Presence = Cilium::Presence;
+  Presence cilium =
+      settings.network_policies == "auto" ? context_.cilium.Find() : Presence::kAbsent;
   // Not known: what is there is kept up to date, and what is not there is not made.
-  bool wanted =
-      cilium == Cilium::kUnknown ? there : WantsNetworkPolicies(settings, cilium == Cilium::kThere);
+  bool wanted = cilium == Presence::kUnknown
+                    ? there
+                    : WantsNetworkPolicies(settings, cilium == Presence::kThere);
   if (wanted) {
     TRY(EnsureChild(context_, context_.network_policies,
                     FileSystemNetworkPolicy(settings, fs, network)));

@@ -47,8 +47,6 @@ class FileSystemReconciler {
   // The condition NetworkResolved.
   void SayNetwork(const Json& fs, const Result<Network>& network, const Result<void>& closed,
                   StatusDraft& status);
-  enum class Cilium : uint8_t { kUnknown, kAbsent, kThere };
-  Cilium FindCilium();
   std::string WhyNotRunning(const Json& fs);
 
   Result<Outcome> Delete(const Json& fs);
@@ -58,9 +56,6 @@ class FileSystemReconciler {
   Context& context_;
   NetworkWatch& network_watch_;
   ClusterIssuer issuer_;
-  // When Cilium is looked for again, seconds.
-  std::atomic<int64_t> cilium_ask_at_{0};
-  std::atomic<Cilium> cilium_{Cilium::kUnknown};
   // When the ServiceMonitor API was last found missing, seconds; 0: never.
   std::atomic<int64_t> no_monitors_at_{0};
 };

@@ -141,6 +141,7 @@ Result<std::vector<IpRange>> NodeRanges(Context& context) {
   for (const Json& node : context.nodes.All()) {
     for (const Json& text : Array(node, "ranges")) add(text.get<std::string>());
   }
+  for (const std::string& text : context.cilium.NodeAddresses()) add(text);
   ranges = IpRange::Merged(std::move(ranges));
   if (ranges.size() <= kMaxRanges) return ranges;
   return Error(Code::kLimitExceeded,

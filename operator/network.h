@@ -5,9 +5,9 @@
 //
 // Nodes always may: mounts of pods are made in the node's network, and come from its addresses.
 // Which those are is taken from the Node objects (addresses, annotations that network plugins
-// write, and where they are Flannel's the tunnel's address) and from --node-ranges. The node that a
-// server is on may come from an address that nobody tells, such as a bridge's: that one the server
-// finds out itself, where the list has the word "node".
+// write, and where they are Flannel's the tunnel's address), CiliumNode objects, and --node-ranges.
+// The node that a server is on may come from an address that nobody tells, such as a bridge's: that
+// one the server finds out itself, where the list has the word "node".
 #pragma once
 
 #include <string>

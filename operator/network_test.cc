@@ -300,6 +300,22 @@ TEST_F(NetworkTest, CiliumGetsNoPolicyThatWouldKeepNodesOut) {
   EXPECT_FALSE(WantsNetworkPolicies(settings, false));
 }
 
+TEST_F(NetworkTest, CiliumsAddressesOfNodesAreNodes) {
+  const kube::ResourceType node{"cilium.io", "v2", "ciliumnodes", "CiliumNode", false};
+  rig_.cluster.SetDocument("/apis/cilium.io", {{"kind", "APIGroup"}});
+  rig_.Create(node, {{"metadata", {{"name", "n1"}}},
+                     {"spec",
+                      {{"addresses",
+                        {{{"ip", "192.168.1.1"}, {"type", "InternalIP"}},
+                         {{"ip", "10.0.1.7"}, {"type", "CiliumInternalIP"}}}}}}});
+  Start();
+  EXPECT_TRUE(IsEventually({"10.0.1.7", "192.168.1.1", "node"}));
+  rig_.Delete(node, "n1");
+  rig_.clock_offset += Cilium::kNodesSeconds;
+  Target(Json::array());
+  EXPECT_TRUE(IsEventually({"192.168.1.1", "node"}));
+}
+
 TEST_F(NetworkTest, AnApiServerThatDoesNotSayWhetherCiliumIsThereCostsNoPolicy) {
   Start();
   Target(Json::array());

@@ -65,6 +65,7 @@ class Operator {
   kube::Informer file_systems_, mount_targets_, access_points_, lifecycle_policies_, volumes_,
       stateful_sets_, services_, budgets_, network_policies_, nodes_, registry_;
   kube::Recent recent_;
+  Cilium cilium_;
   Context context_;
   std::map<std::string, Json> node_ranges_;  // of the thread of nodes_ alone
   NetworkWatch network_watch_;

@@ -1,0 +1,56 @@
+#include "operator/cilium.h"
+
+#include <spdlog/spdlog.h>
+
+#include "operator/kube/text.h"
+
+namespace tarn::op {
+namespace {
+
+using kube::Array;
+using kube::Json;
+using kube::Object;
+using kube::Str;
+
+const kube::ResourceType kCiliumNode{"cilium.io", "v2", "ciliumnodes", "CiliumNode", false};
+
+}  // namespace
+
+Cilium::Presence Cilium::Find() {
+  std::lock_guard lock(mutex_);
+  return FindLocked();
+}
+
+Cilium::Presence Cilium::FindLocked() {
+  int64_t now = now_seconds_();
+  if (now >= find_at_) {
+    auto there = client_.GetDocument("/apis/cilium.io");
+    bool known = there.ok() || there.code() == Code::kNotFound;
+    if (known) presence_ = there.ok() ? Presence::kThere : Presence::kAbsent;
+    find_at_ = now + (known ? kRecheckSeconds : kRetrySeconds);
+  }
+  return presence_;
+}
+
+std::vector<std::string> Cilium::NodeAddresses() {
+  std::lock_guard lock(mutex_);
+  if (FindLocked() != Presence::kThere) return addresses_;
+  int64_t now = now_seconds_();
+  if (now < read_at_) return addresses_;
+  read_at_ = now + kNodesSeconds;
+  std::vector<std::string> addresses;
+  auto read = client_.Each(kCiliumNode, {}, [&](const Json& node) -> Result<void> {
+    for (const Json& address : Array(Object(node, "spec"), "addresses")) {
+      addresses.push_back(Str(address, "ip"));
+    }
+    return Ok();
+  });
+  if (read.ok()) {
+    addresses_ = std::move(addresses);
+  } else {
+    spdlog::warn("addresses of Cilium's nodes are as they were: {}", read.error().message());
+  }
+  return addresses_;
+}
+
+}  // namespace tarn::op
