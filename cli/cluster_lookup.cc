@@ -20,7 +20,7 @@ const kube::ResourceType kVolumes{"", "v1", "persistentvolumes", "PersistentVolu
 const kube::ResourceType kConfigMaps{"", "v1", "configmaps", "ConfigMap"};
 const kube::ResourceType kSecrets{"", "v1", "secrets", "Secret"};
 constexpr char kRegistry[] = "tarn-file-systems";
-constexpr char kControlClient[] = "tarn-control-client";
+constexpr char kControlClient[] = "tarn-control-admin";
 
 Result<Json> Get(kube::Client& client, const kube::ResourceType& type,
                  const kube::ObjectName& name) {

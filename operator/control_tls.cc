@@ -1,9 +1,22 @@
 #include "operator/control_tls.h"
 
+#include "common/control_role.h"
 #include "operator/names.h"
 #include "operator/tls_secrets.h"
 
 namespace tarn::op {
+namespace {
+
+// A program is known by its Secret's name, which is in the audit lines of servers.
+Result<KeyPair> EnsureClient(Context& context, const KeyPair& ca, const std::string& secret,
+                             ControlRole role) {
+  Json metadata = {{"name", secret}, {"namespace", context.settings.ns}};
+  return EnsureLeaf(
+      context, ca, ca.certificate, metadata,
+      {.common_name = secret, .dns_names = {}, .ip_addresses = {}, .uris = {UriOf(role)}});
+}
+
+}  // namespace
 
 Result<KeyPair> EnsureAuthority(Context& context) {
   TRY(Json secret, EnsureAuthoritySecret(context, kCaSecret, "Tarn control authority"));
@@ -12,10 +25,9 @@ Result<KeyPair> EnsureAuthority(Context& context) {
     return Error(life.code(), "Secret " + kCaSecret + ": " + life.error().message() +
                                   "; delete it to have it made anew");
   }
-  Json metadata = {{"name", kClientSecret}, {"namespace", context.settings.ns}};
-  TRY(KeyPair client,
-      EnsureLeaf(context, ca, ca.certificate, metadata,
-                 {.common_name = "tarn-control-client", .dns_names = {}, .ip_addresses = {}}));
+  TRY(EnsureClient(context, ca, kProvisionerClientSecret, ControlRole::kProvisioner));
+  TRY(EnsureClient(context, ca, kAdminClientSecret, ControlRole::kAdmin));
+  TRY(KeyPair client, EnsureClient(context, ca, kOperatorClientSecret, ControlRole::kOperator));
   context.control.SetCredentials({ca.certificate, client.certificate, client.key});
   return ca;
 }

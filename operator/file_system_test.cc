@@ -68,7 +68,10 @@ TEST_F(FileSystemTest, BecomesAServerAnAddressAndARegistryEntry) {
   EXPECT_EQ(entry["namespace"], "default");
   EXPECT_EQ(entry["name"], "shared");
   EXPECT_TRUE(rig_.control.has_credentials());
-  EXPECT_FALSE(rig_.Get(kSecret, "tarn-control-client", "tarn").is_null());
+  for (const char* client :
+       {"tarn-control-operator", "tarn-control-provisioner", "tarn-control-admin"}) {
+    EXPECT_FALSE(rig_.Get(kSecret, client, "tarn").is_null()) << client;
+  }
 }
 
 TEST_F(FileSystemTest, SaysWhyItsPodDoesNotRun) {

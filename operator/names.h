@@ -13,7 +13,10 @@ inline const std::string kGroup = "tarn.dev";
 inline const std::string kFinalizer = "tarn.dev/operator";
 inline const std::string kRegistryName = "tarn-file-systems";
 inline const std::string kCaSecret = "tarn-control-ca";
-inline const std::string kClientSecret = "tarn-control-client";
+// Who our programs are to the control API of file servers: a client certificate each.
+inline const std::string kOperatorClientSecret = "tarn-control-operator";
+inline const std::string kProvisionerClientSecret = "tarn-control-provisioner";
+inline const std::string kAdminClientSecret = "tarn-control-admin";
 inline const std::string kNfsCa = "tarn-nfs-ca";  // a Secret, and a ConfigMap for clients
 inline constexpr int kNfsPort = 2049;
 inline constexpr int kControlPort = 9400;

@@ -112,6 +112,9 @@ TEST(Pki, ALeafIsGoodForExactlyItsNamesAndItsAuthorityOnly) {
   request = same;
   request.dns_names.pop_back();
   EXPECT_FALSE(good(kNow));
+  request = same;
+  request.uris = {"spiffe://tarn.dev/control/reader"};  // a role is a name, too
+  EXPECT_FALSE(good(kNow));
   EXPECT_EQ(MakeLeaf({"x", "y"}, request, kNow).code(), Code::kCorrupt);
 }
 

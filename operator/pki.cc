@@ -89,13 +89,15 @@ std::string AltNames(const LeafRequest& request) {
   std::string out;
   for (const auto& name : request.dns_names) out += (out.empty() ? "DNS:" : ",DNS:") + name;
   for (const auto& ip : request.ip_addresses) out += (out.empty() ? "IP:" : ",IP:") + ip;
+  for (const auto& uri : request.uris) out += (out.empty() ? "URI:" : ",URI:") + uri;
   return out;
 }
 
-// "dns NAME" and "ip BYTES".
+// "dns NAME", "ip BYTES" and "uri URI".
 std::set<std::string> NamesOf(const LeafRequest& request) {
   std::set<std::string> out;
   for (const auto& name : request.dns_names) out.insert("dns " + name);
+  for (const auto& uri : request.uris) out.insert("uri " + uri);
   for (const auto& ip : request.ip_addresses) {
     String bytes(a2i_IPADDRESS(ip.c_str()));
     if (bytes) out.insert("ip " + Text(bytes.get()));
@@ -110,6 +112,7 @@ std::set<std::string> NamesIn(const X509* cert) {
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type == GEN_DNS) out.insert("dns " + Text(name->d.dNSName));
+    if (name->type == GEN_URI) out.insert("uri " + Text(name->d.uniformResourceIdentifier));
     if (name->type == GEN_IPADD) out.insert("ip " + Text(name->d.iPAddress));
   }
   return out;

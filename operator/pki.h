@@ -18,6 +18,7 @@ struct LeafRequest {
   std::string common_name;
   std::vector<std::string> dns_names;
   std::vector<std::string> ip_addresses;
+  std::vector<std::string> uris = {};
   bool server = false;  // extended key usage: server or client
 };
 

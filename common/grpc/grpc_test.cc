@@ -187,7 +187,7 @@ TEST(Server, MutualTlsRefusesStrangersAndTakesOurs) {
 TEST(Server, ACertificateForAnotherHostIsRefusedByTheClient) {
   TempDir dir;
   TestAuthority ours;
-  ours.Issue(dir / "server", "elsewhere.example");
+  ours.Issue(dir / "server", {.dns_name = "elsewhere.example"});
   ours.Issue(dir / "client");
   Refuser service;
   auto server = Server::Start({{.endpoint = "127.0.0.1:0", .tls_dir = dir / "server"}}, {&service});

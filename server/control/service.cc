@@ -8,19 +8,11 @@
 #include "api/control.grpc.pb.h"
 #include "common/grpc/status.h"
 #include "server/audit/log.h"
+#include "server/control/authorisation.h"
 #include "server/control/manager.h"
 
 namespace tarn::control {
 namespace {
-
-// Who calls: the name in the client's certificate, or "local" on the Unix socket, whose mode says
-// who may.
-std::string Who(const grpc::ServerContext& context) {
-  auto auth = context.auth_context();
-  if (auth == nullptr || !auth->IsPeerAuthenticated()) return "local";
-  auto names = auth->FindPropertyValues("x509_common_name");
-  return names.empty() ? "unnamed" : "CN=" + std::string(names[0].data(), names[0].size());
-}
 
 // The resource that a request is about: the most specific id (or token) it has.
 template <typename Request>
@@ -63,17 +55,22 @@ class Service final : public v1::Control::Service {
                    Result<Response> (Manager::*method)(const Request&), const Request& request,
                    Response& response) {
     auto begin = std::chrono::steady_clock::now();
-    Result<Response> result = (manager_.*method)(request);
+    const Caller caller = CallerOf(context.auth_context().get(), context.peer());
+    const Result<void> authorised = Authorise(caller, operation);
+    Result<Response> result =
+        authorised.ok() ? (manager_.*method)(request) : Result<Response>(authorised.error());
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begin);
     auto level = result.ok() && IsRead(operation) ? spdlog::level::debug : spdlog::level::info;
     if (audit::Wanted(level)) {
       nlohmann::ordered_json line{{"audit", operation},
-                                  {"who", Who(context)},
+                                  {"who", caller.who},
+                                  {"role", NameOf(caller.role)},
                                   {"peer", context.peer()},
                                   {"resource", Resource(request)}};
       std::string made = result.ok() ? MadeId(*result) : "";
       if (!made.empty() && !IsRead(operation)) line["made"] = made;
+      if (!authorised.ok()) line["layer"] = "role";
       line["result"] = "ok";
       if (!result.ok()) {
         const Error& error = result.error();
@@ -88,10 +85,11 @@ class Service final : public v1::Control::Service {
     return {};
   }
 
-#define TARN_OPERATION(NAME, RESPONSE)                                              \
-  grpc::Status NAME(grpc::ServerContext* context, const v1::NAME##Request* request, \
-                    v1::RESPONSE* response) override {                              \
-    return Run(#NAME, *context, &Manager::NAME, *request, *response);               \
+#define TARN_OPERATION(NAME, RESPONSE)                                                   \
+  grpc::Status NAME(grpc::ServerContext* context, const v1::NAME##Request* request,      \
+                    v1::RESPONSE* response) override {                                   \
+    static_assert(LeastRole(#NAME).has_value(), "authorisation.h says who may call it"); \
+    return Run(#NAME, *context, &Manager::NAME, *request, *response);                    \
   }
   TARN_OPERATION(CreateFileSystem, FileSystemDescription)
   TARN_OPERATION(DescribeFileSystems, DescribeFileSystemsResponse)

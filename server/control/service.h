@@ -1,8 +1,9 @@
 // The gRPC service of api/control.proto over a Manager, with one audit line a call.
 //
 // Audit lines (server/audit/log.h) are like
-// {"audit":"CreateAccessPoint","who":"CN=tarn-csi","peer":"ipv4:…",
-// "resource":"fs-…","result":"ok","ms":3}. Changes and failures at level info, successful reads at
+// {"audit":"CreateAccessPoint","who":"CN=tarn-csi","role":"provisioner","peer":"ipv4:…",
+// "resource":"fs-…","result":"ok","ms":3}; one that authorisation.h refuses has "layer":"role".
+// Changes and failures at level info, successful reads at
 // debug: a node asks for the usage of each of its volumes every minute.
 #pragma once
 

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "api/control.grpc.pb.h"
+#include "common/control_role.h"
 #include "common/grpc/channel.h"
 #include "common/grpc/server.h"
 #include "common/grpc/testing/certificates.h"
@@ -28,7 +29,7 @@ class ServiceTest : public World {
     char name[] = "/tmp/tarn-control-XXXXXX";
     dir_ = mkdtemp(name);
     authority_.Issue(dir_ + "/server");
-    authority_.Issue(dir_ + "/client");
+    authority_.Issue(dir_ + "/client", {.uris = {UriOf(ControlRole::kAdmin)}});
     service_ = NewService(*manager_);
     auto server = rpcs::Server::Start({{.endpoint = dir_ + "/control.sock", .tls_dir = {}},
                                        {.endpoint = "127.0.0.1:0", .tls_dir = dir_ + "/server"}},
@@ -119,6 +120,7 @@ TEST_F(ServiceTest, EachChangeIsOneAuditLine) {
   auto first = nlohmann::json::parse(line);
   EXPECT_EQ(first["audit"], "CreateFileSystem");
   EXPECT_EQ(first["who"], "CN=test leaf");
+  EXPECT_EQ(first["role"], "admin");
   EXPECT_EQ(first["made"], id);
   EXPECT_EQ(first["result"], "ok");
   ASSERT_TRUE(std::getline(lines, line));

@@ -13,8 +13,10 @@
 #include <sstream>
 
 #include "api/control.grpc.pb.h"
+#include "common/control_role.h"
 #include "common/grpc/channel.h"
 #include "common/grpc/testing/certificates.h"
+#include "common/sanitized.h"
 #include "server/daemon/testing/server_process.h"
 #include "tests/nfs/client/client.h"
 
@@ -185,14 +187,17 @@ TEST_F(Process, TheControlApiOverTcpWantsACertificate) {
   rpcs::TestAuthority ours;
   rpcs::TestAuthority theirs;
   ours.Issue(dir_ / "server");
-  ours.Issue(dir_ / "client");
-  theirs.Issue(dir_ / "stranger");
+  ours.Issue(dir_ / "client", {.uris = {UriOf(ControlRole::kAdmin)}});
+  ours.Issue(dir_ / "no role");
+  theirs.Issue(dir_ / "stranger", {.uris = {UriOf(ControlRole::kAdmin)}});
   ServerProcess server(TARN_SERVER, Arguments({"--control-listen", "127.0.0.1:0",
                                                "--control-tls-dir", dir_ / "server"}));
   ASSERT_TRUE(server.WaitServing()) << server.Output();
   std::string address = "127.0.0.1:" + std::to_string(server.control_port());
   EXPECT_TRUE(Create(rpcs::OpenChannel(address, dir_ / "client").value(), "one").ok());
   EXPECT_FALSE(Create(rpcs::OpenChannel(address, dir_ / "stranger").value(), "two").ok());
+  EXPECT_EQ(Create(rpcs::OpenChannel(address, dir_ / "no role").value(), "two").code(),
+            Code::kDenied);
 }
 
 TEST_F(Process, NfsOverTlsWherePlainNfsIsRefused) {

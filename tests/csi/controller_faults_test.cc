@@ -1,5 +1,6 @@
 // The CSI controller against the real control service: servers that go away, many calls at once,
 // certificates that change.
+#include "common/control_role.h"
 #include "common/files.h"
 #include "tests/csi/controller_world.h"
 
@@ -61,7 +62,7 @@ TEST_F(ControllerTest, FiftyAtOnceWithRetriesLeaveNothingBehind) {
 // The operator writes the Secret only with the first file system, and renews it later.
 TEST_F(ControllerTest, FollowsItsSecretFromAbsentToRenewed) {
   auto issue = [&](const rpcs::TestAuthority& authority) {
-    authority.Issue(dir + "/tls");
+    authority.Issue(dir + "/tls", {.uris = {UriOf(ControlRole::kProvisioner)}});
     kube::Json data;
     for (const char* name : {"ca.crt", "tls.crt", "tls.key"}) {
       data[name] = kube::EncodeBase64(*ReadSmallFile(dir + "/tls/" + name));

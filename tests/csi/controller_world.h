@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "common/control_role.h"
 #include "common/grpc/server.h"
 #include "common/grpc/testing/certificates.h"
 #include "csi/controller/controller_service.h"
@@ -30,9 +31,9 @@ inline constexpr int64_t kGiB = 1 << 30;
 
 struct ControllerTest : testing::Test {
   ControllerTest() {
-    std::string name = "/tmp/tarn-csi-XXXXXX";
-    dir = mkdtemp(name.data());
-    control_address = "unix:" + dir + "/control.sock";
+    rpcs::TestAuthority authority;
+    authority.Issue(dir + "/server");
+    authority.Issue(dir + "/client", {.uris = {UriOf(ControlRole::kProvisioner)}});
     StartServer();
     PutEntry(kFs, "shared");
   }
@@ -50,9 +51,11 @@ struct ControllerTest : testing::Test {
       EXPECT_TRUE(manager->EnsureDefaultFileSystem(kFs).ok());
       control_service = control::NewService(*manager);
     }
-    auto started = rpcs::Server::Start({{control_address, "", 0600}}, {control_service.get()});
+    auto started =
+        rpcs::Server::Start({{control_address, dir + "/server", 0}}, {control_service.get()});
     ASSERT_TRUE(started.ok()) << started.error().message();
     server = std::move(*started);
+    control_address = "127.0.0.1:" + std::to_string(server->port(0));
   }
   void PutEntry(const std::string& id, const std::string& name) {
     kube::Json entry = {
@@ -116,7 +119,13 @@ struct ControllerTest : testing::Test {
     return {};
   }
 
-  std::string dir, control_address;
+  static std::string TemporaryDir() {
+    std::string name = "/tmp/tarn-csi-XXXXXX";
+    return mkdtemp(name.data());
+  }
+
+  std::string dir = TemporaryDir();
+  std::string control_address = "127.0.0.1:0";
   ManualClock clock;
   std::unique_ptr<vfs::Engine> engine;
   std::unique_ptr<control::Manager> manager;
@@ -128,7 +137,8 @@ struct ControllerTest : testing::Test {
   kube::Client client{cluster};
   std::unique_ptr<ClusterReader> reader = NewClusterReader(client);
   Registry registry{ConfigMapSource(*reader, "tarn", "tarn-file-systems")};
-  ControlServers servers{""};
+  // With the rights that the controller has on a cluster.
+  ControlServers servers{dir + "/client"};
   ControllerService service{
       registry,
       servers,

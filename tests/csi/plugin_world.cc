@@ -120,7 +120,7 @@ World::World(bool tls) {
       << R"("control":"unix:)" << dir << R"(/control.sock","nfs":"127.0.0.1:)" << port_ << "\"}";
   if (tls) {
     tokens_ = std::make_unique<identity::TokenMaker>();
-    rpcs::TestAuthority().Issue(dir + "/tls", std::string(kFs) + ".efs.tarn");
+    rpcs::TestAuthority().Issue(dir + "/tls", {.dns_name = std::string(kFs) + ".efs.tarn"});
     std::ofstream(dir + "/issuers.json") << tokens_->File();
     StartTunnel();
   }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/control_role.h"
 #include "common/grpc/server.h"
 #include "operator/pki.h"
 #include "server/control/manager.h"
@@ -53,7 +54,11 @@ class ControlTest : public testing::Test {
     std::ofstream(dir_ + "/" + name) << text;
   }
   void Introduce(const KeyPair& ca) {
-    KeyPair client = *MakeLeaf(ca, {.common_name = "operator", .dns_names = {}, .ip_addresses = {}},
+    KeyPair client = *MakeLeaf(ca,
+                               {.common_name = "operator",
+                                .dns_names = {},
+                                .ip_addresses = {},
+                                .uris = {UriOf(ControlRole::kOperator)}},
                                time(nullptr));
     api_->SetCredentials({ca_.certificate, client.certificate, client.key});
   }

@@ -30,7 +30,7 @@ std::string FileText(const std::string& path) {
 }
 
 FileServer::FileServer(uint16_t port) {
-  Authority().Issue(tls_.path(), kServerName);
+  Authority().Issue(tls_.path(), {.dns_name = kServerName});
   Start(port);
 }
 

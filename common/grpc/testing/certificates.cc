@@ -27,16 +27,16 @@ void AddExtension(X509* certificate, X509* issuer, int nid, const std::string& v
   X509_EXTENSION_free(extension);
 }
 
-X509* NewCertificate(EVP_PKEY* key, const char* name) {
+X509* NewCertificate(EVP_PKEY* key, const std::string& name, int64_t seconds_left = 86400) {
   X509* certificate = X509_new();
   X509_set_version(certificate, 2);
   uint32_t serial = 0;
   Check(RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) == 1);
   ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial);
   X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), seconds_left);
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
+                             reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
   X509_set_pubkey(certificate, key);
   return certificate;
 }
@@ -70,16 +70,18 @@ TestAuthority::~TestAuthority() {
   EVP_PKEY_free(state_->key);
 }
 
-void TestAuthority::Issue(const std::string& dir, const std::string& dns_name) const {
+void TestAuthority::Issue(const std::string& dir, const TestLeaf& wanted) const {
   std::filesystem::create_directories(dir);
   EVP_PKEY* key = EVP_EC_gen("P-256");
-  X509* leaf = NewCertificate(key, "test leaf");
+  X509* leaf = NewCertificate(key, wanted.common_name, wanted.seconds_left);
   X509* ca = state_->certificate;
   X509_set_issuer_name(leaf, X509_get_subject_name(ca));
   AddExtension(leaf, ca, NID_basic_constraints, "critical,CA:FALSE");
-  AddExtension(leaf, ca, NID_ext_key_usage, "serverAuth,clientAuth");
-  AddExtension(leaf, ca, NID_subject_alt_name,
-               dns_name.empty() ? "DNS:localhost,IP:127.0.0.1,IP:::1" : "DNS:" + dns_name);
+  AddExtension(leaf, ca, NID_ext_key_usage, wanted.client ? "serverAuth,clientAuth" : "serverAuth");
+  std::string names =
+      wanted.dns_name.empty() ? "DNS:localhost,IP:127.0.0.1,IP:::1" : "DNS:" + wanted.dns_name;
+  for (const std::string& uri : wanted.uris) names += ",URI:" + uri;
+  AddExtension(leaf, ca, NID_subject_alt_name, names);
   Check(X509_sign(leaf, state_->key, EVP_sha256()) > 0);
   Replace(dir + "/ca.crt", [&](FILE* file) { return PEM_write_X509(file, ca); });
   Replace(dir + "/tls.key", [&](FILE* file) {
