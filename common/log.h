@@ -1,5 +1,5 @@
-// Logging: spdlog to stderr, one line an event. Use it as spdlog::info("mount target {} listens",
-// id).
+// Logging: spdlog to stderr, one line an event: control characters in it come out as \xNN. Use it
+// as spdlog::info("mount target {} listens", id).
 #pragma once
 
 #include <spdlog/spdlog.h>

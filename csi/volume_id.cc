@@ -1,5 +1,6 @@
 #include "csi/volume_id.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "common/ids.h"
@@ -17,6 +18,10 @@ std::vector<std::string_view> Split(std::string_view text, char separator) {
     if (at == std::string_view::npos) return parts;
     text.remove_prefix(at + 1);
   }
+}
+
+bool IsControl(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
 Error Invalid(std::string_view id, const std::string& why) {
@@ -56,6 +61,10 @@ std::string VolumeId::ExportPath() const {
 Result<VolumeId> ParseVolumeId(std::string_view text) {
   if (text.size() > kVolumeIdLengthMax) {
     return Invalid(text.substr(0, 64), "longer than " + std::to_string(kVolumeIdLengthMax));
+  }
+  // Such a one would be cut short where it is an argument, or forge a line where it is logged.
+  if (std::any_of(text.begin(), text.end(), IsControl)) {
+    return Error(Code::kInvalid, "the volume ID has a control character");
   }
   auto fields = Split(text, ':');
   // A prefix that is not "efs" is read as a file system id, and refused as one.

@@ -55,6 +55,10 @@ TEST(VolumeId, RefusesWithTheTextsOfTheEfsDriver) {
       {"efs:fs-01234567::fsap-x", "has an invalid access point ID 'fsap-x'"},
       {"fs-01234567::fs-01234567", "has an invalid access point ID 'fs-01234567'"},
       {std::string(600, 'x'), "longer than 512"},
+      {std::string("fs-01234567:/a\0b", 16), "control character"},
+      {"fs-01234567:/a\nb", "control character"},
+      {"fs-01234567:/a\x7f", "control character"},
+      {"fs-01234567,suid", "Expected a file system ID of the form"},
   };
   for (const auto& one : cases) {
     auto id = ParseVolumeId(one.text);
@@ -69,6 +73,9 @@ TEST(VolumeId, CleansPaths) {
   EXPECT_EQ(CleanPath("a"), "/a");
   EXPECT_EQ(CleanPath("/a/./b//c/.."), "/a/b");
   EXPECT_EQ(CleanPath("/.."), "/");
+  // Never above the root, whatever is mounted.
+  EXPECT_EQ(ParseVolumeId("fs-01234567:/../../a/../..:")->ExportPath(), "/");
+  EXPECT_EQ(ParseVolumeId("fs-01234567:../../b:fsap-01234567")->ExportPath(), "/fsap-01234567/b");
 }
 
 }  // namespace

@@ -138,6 +138,12 @@ TEST(RootPath, Limits) {
       {{{"basePath", "/a;b"}}, "characters that a root directory may not have"},
       {{{"subPathPattern", "${.PVC.uid}"}}, "Supported are ${.PVC.name}, ${.PVC.namespace}"},
       {{{"subPathPattern", "../x"}}, "must not have '..'"},
+      {{{"subPathPattern", "${.PVC.name}/../../x"}}, "must not have '..'"},
+      {{{"subPathPattern", "${.PVC.name}"}, {"csi.storage.k8s.io/pvc/name", "../x"}},
+       "must not have '..'"},
+      {{{"subPathPattern", "a\nb"}}, "characters that a root directory may not have"},
+      {{{"subPathPattern", std::string("a\0b", 3)}},
+       "characters that a root directory may not have"},
       {{{"subPathPattern", "${.PVC.name}"}, {"csi.storage.k8s.io/pvc/name", ""}},
        "--extra-create-metadata"},
   };

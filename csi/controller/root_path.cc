@@ -8,7 +8,7 @@ namespace tarn::csi {
 namespace {
 
 constexpr size_t kTokenBytesMax = 64;
-constexpr std::string_view kForbidden = "$#<>;`|&?{}^*\n";
+constexpr std::string_view kForbidden("$#<>;`|&?{}^*\n\0", 15);
 
 // In the form of a UUID, but always the same for the same text: a repeated CreateVolume must mean
 // the same directory.

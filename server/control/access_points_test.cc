@@ -247,6 +247,35 @@ TEST_F(AccessPoints, WithoutCreationInfoAMissingRootIsNoEntry) {
   EXPECT_EQ(manager_->exports().Enter(NumberOf(fs_), ap->access_point_id()).code(), Code::kNoEntry);
 }
 
+// A tenant may write where an access point is to be: what it plants there leads nowhere.
+TEST_F(AccessPoints, APlantedSymlinkIsNeitherFollowedNorEmptied) {
+  uint32_t number = NumberOf(fs_);
+  vfs::FileSystem* engine = engine_.real().GetFileSystem(number).value();
+  vfs::RealmId secret = engine->EnsureRealm("/secret/inner", vfs::CreationInfo{}).value();
+  const vfs::Caller root{.uid = 0, .gid = 0, .gids = {}, .realm = vfs::kRootRealm};
+  vfs::FileId top = engine->RealmRoot(vfs::kRootRealm).value();
+  int planted = 0;
+  for (const char* target : {"/secret", "secret", "../secret", "/../secret/inner", "/", "link4"}) {
+    std::string name = "link" + std::to_string(++planted);
+    vfs::CreateOptions options;
+    options.type = vfs::FileType::kSymlink;
+    options.symlink_target = target;
+    ASSERT_TRUE(engine->Create(root, top, name, options).ok());
+    for (const std::string& path : {"/" + name, "/" + name + "/inner", "/" + name + "/new"}) {
+      auto ap = MakeAccessPoint(fs_, path, path);
+      EXPECT_EQ(manager_->exports().Enter(number, ap.access_point_id()).code(), Code::kNotDirectory)
+          << path << " -> " << target;
+      v1::DeleteAccessPointRequest request;
+      request.set_access_point_id(ap.access_point_id());
+      request.set_delete_root_directory(true);
+      EXPECT_TRUE(manager_->DeleteAccessPoint(request).ok()) << path;
+    }
+    EXPECT_TRUE(engine->Lookup(root, top, name).ok());
+  }
+  EXPECT_EQ(engine->EnsureRealm("/secret/inner", std::nullopt).value(), secret);
+  EXPECT_EQ(engine->EnsureRealm("/secret/new", std::nullopt).code(), Code::kNoEntry);
+}
+
 TEST_F(AccessPoints, ExportsDoNotLeadIntoOtherFileSystems) {
   auto ap = MakeAccessPoint(fs_, "a", "/a");
   std::string other = MakeFileSystem("two").file_system_id();

@@ -72,7 +72,7 @@ void Connection::Rearm() {
 void Connection::EndReading() {
   epoll_ctl(home_.read_set, EPOLL_CTL_DEL, fd(), nullptr);
   reader_.Drop(home_.pool);
-  record_since_.store(0);
+  NoteReading(false);
   EndChannel();
 }
 
@@ -305,8 +305,22 @@ Monotonic::time_point Connection::StalledSince() const {
   return Monotonic::time_point(Monotonic::duration(oldest));
 }
 
+Monotonic::time_point Connection::RecordBegun() const {
+  Monotonic::rep begun = record_begun_.load(std::memory_order_relaxed);
+  return begun == 0 ? kNone : Monotonic::time_point(Monotonic::duration(begun));
+}
+
 void Connection::NoteReading(bool in_record) {
-  record_since_.store(in_record ? Ticks() : 0);
+  const Monotonic::rep now = in_record ? Ticks() : 0;
+  record_since_.store(now);
+  // Only the token's holder writes it.
+  if (now == 0 || record_begun_.load(std::memory_order_relaxed) == 0) {
+    record_begun_.store(now, std::memory_order_relaxed);
+  }
+}
+
+void Connection::NoteRecord() {
+  record_begun_.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace tarn::rpc

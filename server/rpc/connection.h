@@ -130,7 +130,13 @@ class Connection : public std::enable_shared_from_this<Connection>, public Origi
   // Since when the peer takes no reply, or owes the rest of a record; `none` when it does neither.
   static constexpr Monotonic::time_point kNone = Monotonic::time_point::max();
   Monotonic::time_point StalledSince() const;
+  // A record is all here within so many send timeouts: a byte now and then is no progress.
+  static constexpr int kRecordTimeouts = 4;
+  // When the record began that is not all here yet; kNone: none has.
+  Monotonic::time_point RecordBegun() const;
+  // By the holder of the token: bytes have come; and before that, where they ended a record.
   void NoteReading(bool in_record);
+  void NoteRecord();
 
   // --- calls the other way; any thread ---
   std::shared_ptr<CallChannel> Channel() override;
@@ -178,7 +184,8 @@ class Connection : public std::enable_shared_from_this<Connection>, public Origi
   std::atomic<Monotonic::rep> ahead_since_{0};
   std::atomic<size_t> pending_bytes_{0};
   std::atomic<bool> paused_{false};
-  std::atomic<Monotonic::rep> record_since_{0};  // 0: not within a record
+  std::atomic<Monotonic::rep> record_since_{0};  // 0: not within a record; else its last bytes
+  std::atomic<Monotonic::rep> record_begun_{0};  // 0: not within a record; else its first bytes
   std::atomic<Monotonic::rep> queued_since_{0};  // 0: nothing queued; else the last progress
   std::atomic<Monotonic::rep> asked_since_{0};   // 0: no question to the gate is open
   std::mutex mutex_;                             // guards what is below, and each sendmsg

@@ -180,10 +180,16 @@ void TcpServer::DropStalled() {
   auto drop = [this, now, oldest](const std::vector<std::shared_ptr<Connection>>& all) {
     for (const auto& connection : all) {
       connection->ExpireCalls(now);
-      if (connection->StalledSince() > oldest) continue;
-      spdlog::info("dropped {} port {}: for {} s it took no reply, or sent no more of a record",
-                   connection->peer().address, connection->peer().port,
-                   options_.send_timeout.count());
+      const auto for_record = Connection::kRecordTimeouts * options_.send_timeout;
+      bool trickles = connection->RecordBegun() < now - for_record;
+      if (!trickles && connection->StalledSince() > oldest) continue;
+      if (refusals_log_.Take()) {
+        spdlog::info("dropped {} port {}: {} {} s", connection->peer().address,
+                     connection->peer().port,
+                     trickles ? "a record was not there after"
+                              : "it took no reply, or sent no more of a record, for",
+                     (trickles ? for_record : options_.send_timeout).count());
+      }
       connection->Kick();
     }
   };

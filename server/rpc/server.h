@@ -41,7 +41,7 @@ struct ServerOptions {
   uint32_t workers_max = 256;
   size_t pending_bytes_per_connection_max = 16
                                             << 20;  // requests and replies; above it reading pauses
-  // A client that takes no reply for this long is dropped; so is one without a verdict of the gate.
+  // Who takes no reply, sends no more of a record, or has no verdict for so long is dropped.
   std::chrono::seconds send_timeout{30};
   HandshakeLimits handshakes;
 };

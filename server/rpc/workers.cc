@@ -26,7 +26,9 @@ void TcpServer::EndReading(Connection& connection) {
 
 void TcpServer::Drop(Connection& connection, Desk& desk, const std::string& why) {
   Count(desk.bad_records, 1);
-  spdlog::info("dropped {} port {}: {}", connection.peer().address, connection.peer().port, why);
+  if (refusals_log_.Take()) {
+    spdlog::info("dropped {} port {}: {}", connection.peer().address, connection.peer().port, why);
+  }
   connection.Kick();
   EndReading(connection);
 }
@@ -94,6 +96,7 @@ inline bool TcpServer::Hold(Connection& connection, Desk& desk) {
 inline bool TcpServer::Run(Connection& connection, Desk& desk) {
   size_t cost = desk.record.bytes.size();
   Count(desk.bytes_in, cost + sizeof(uint32_t));
+  connection.NoteRecord();
   connection.NoteReading(connection.InRecord());
   connection.AddPending(cost);
   desk.reading = &connection;
@@ -105,8 +108,10 @@ inline bool TcpServer::Run(Connection& connection, Desk& desk) {
     if (!Hold(connection, desk)) SendReply(connection, desk);
   } else if (!connection.TakeReply(desk.record.bytes)) {
     Count(desk.bad_records, 1);
-    spdlog::info("dropped {} port {}: a record of {} bytes that is no RPC call",
-                 connection.peer().address, connection.peer().port, cost);
+    if (refusals_log_.Take()) {
+      spdlog::info("dropped {} port {}: a record of {} bytes that is no RPC call",
+                   connection.peer().address, connection.peer().port, cost);
+    }
     connection.Kick();
   }
   pool_.Give(std::move(desk.record.large));
@@ -152,6 +157,7 @@ inline bool TcpServer::ServeOne(Connection& connection, Desk& desk, bool again) 
 bool TcpServer::TakeOurReply(Connection& connection, Desk& desk) {
   bool taken = connection.TakeReply(desk.record.bytes);
   pool_.Give(std::move(desk.record.large));
+  connection.NoteRecord();
   connection.NoteReading(connection.InRecord());
   if (!taken) Drop(connection, desk, "what it sent answers no call that was made to it");
   return taken;

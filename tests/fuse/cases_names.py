@@ -5,7 +5,7 @@ import socket
 import stat
 import time
 
-from harness import errno_of, expect, in_child, read, stat_now, write
+from harness import Mount, errno_of, expect, in_child, read, stat_now, write
 
 
 def fresh(world, name):
@@ -173,6 +173,36 @@ def space(world):
     assert s.f_blocks > 0 and s.f_bavail <= s.f_blocks and s.f_files > 0, s
 
 
+def hostile_exports(world):
+    """Names of tenants in what is mounted: no options, and no way out of the export."""
+    path = world.server.path.rstrip('/')
+    name = 'a,suid,dev\\\\,ro,b\nc d'
+    a, _ = fresh(world, 'hostile')
+    os.mkdir(f'{a}/{name}')
+    write(f'{a}/{name}/f', b'here')
+    directory = os.path.join(world.base, 'hostile')
+    mount = Mount(world.server, directory, 'nosuid,nodev', f'{path}/hostile/{name}')
+    try:
+        expect(read(f'{directory}/f'), b'here')
+        with open('/proc/self/mountinfo') as f:
+            line = [line for line in f if line.split()[4] == directory][0]
+        flags = line.split()[5].split(',')
+        assert 'nosuid' in flags and 'nodev' in flags and 'ro' not in flags, line
+        assert 'a,suid,dev' in line.split(' - ')[1].split()[1], line
+    finally:
+        mount.unmount()
+    # A link is only text to the server and to the mounter: it is not gone through.
+    for number, target in enumerate(['../..', '/', '..', 'plain']):
+        os.makedirs(f'{a}/plain', exist_ok=True)
+        os.symlink(target, f'{a}/link{number}')
+        try:
+            Mount(world.server, directory, '', f'{path}/hostile/link{number}').unmount()
+            raise RuntimeError(f'mounted through a link to {target}')
+        except AssertionError as error:
+            assert 'mount failed' in str(error), error
+
+
 CASES = [('basics', basics), ('errors', errors), ('exclusive_create', exclusive_create),
          ('permissions', permissions), ('many_entries', many_entries), ('no_replace', no_replace),
-         ('space', space)]
+         ('space', space),
+         ('hostile_exports', hostile_exports)]

@@ -103,12 +103,12 @@ EXPORT {{ Export_Id = 1; Path = {dir}/data; Pseudo = /e; Access_Type = RW; Proto
 
 
 class Mount:
-    def __init__(self, server, directory, options=''):
+    def __init__(self, server, directory, options='', path=None):
         self.directory = directory
         os.makedirs(directory, exist_ok=True)
         self.log = open(directory + '.log', 'ab')
         self.process = subprocess.Popen(
-            self.command(server, server.path, directory) + ['--options', options],
+            self.command(server, path or server.path, directory) + ['--options', options],
             stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
             preexec_fn=die_with_parent)
         wait_for('mount', lambda: os.path.ismount(directory) or self.process.poll() is not None)

@@ -218,9 +218,28 @@ TEST_P(NamesTest, HardLinks) {
   EXPECT_EQ(client->GetAttributes(file)->numlinks, 1U);
 }
 
+// In no operation, and nothing is made or taken away.
+TEST_P(NamesTest, WhatIsNoNameIsOneNowhere) {
+  auto inner = client->Mkdir(root, "inner");
+  Fh file = MakeFile(*inner, "f", "content");
+  using namespace std::string_view_literals;
+  for (std::string_view bad : {"."sv, ".."sv, "../x"sv, "/"sv, "/x"sv, "a/b"sv, "a\0b"sv, ""sv}) {
+    for (nfsstat4 status :
+         {client->Create(*inner, bad).status, client->Mkdir(*inner, bad).status,
+          client->Symlink(*inner, bad, "/").status, client->Link(file, *inner, bad),
+          client->Rename(*inner, "f", *inner, bad), client->Rename(*inner, bad, *inner, "g"),
+          client->Remove(*inner, bad)}) {
+      EXPECT_TRUE(status == NFS4ERR_BADNAME || status == NFS4ERR_BADCHAR || status == NFS4ERR_INVAL)
+          << bad << ": " << static_cast<int>(status);
+    }
+  }
+  EXPECT_EQ(Names(*inner), std::vector<std::string>{"f"});
+  EXPECT_EQ(Names(root), std::vector<std::string>{"inner"});
+}
+
 TEST_P(NamesTest, NamesAreBytes) {
-  for (std::string name :
-       {"\xc3\xa4\xe2\x82\xac", " ", "a b", "-", "...", "\xff\xfe", "new\nline"}) {
+  for (std::string name : {"\xc3\xa4\xe2\x82\xac", " ", "a b", "-", "...", "\xff\xfe", "new\nline",
+                           "a,ro,suid", "a\\040b", "\x1b[31m", "..\n", "$(reboot)"}) {
     auto made = client->Mkdir(root, name);
     if (made.status == NFS4ERR_INVAL || made.status == NFS4ERR_BADCHAR) continue;  // not UTF-8
     ASSERT_EQ(made.status, NFS4_OK) << name;

@@ -75,10 +75,7 @@ class Session {
 };
 
 Result<void> Session::Mount(const Options& options) {
-  std::string list =
-      "allow_other,subtype=tarn,fsname=" + options.source + ",max_read=" + std::to_string(1U << 20);
-  for (const std::string& flag : options.mount_flags) list += "," + flag;
-  std::vector<std::string> words = {"tarn-fuse", "-o", list};
+  std::vector<std::string> words = {"tarn-fuse", "-o", FuseOptionList(options)};
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
   fuse_args args = FUSE_ARGS_INIT(static_cast<int>(pointers.size()), pointers.data());

@@ -65,6 +65,15 @@ std::string Show(const std::vector<LockRange>& held) {
   return text;
 }
 
+TEST(Options, ASourceIsNoOption) {
+  Options options;
+  options.source = "127.0.0.1:1:/a,suid,dev\\,b";
+  options.mount_flags = {"ro"};
+  EXPECT_EQ(
+      FuseOptionList(options),
+      R"(allow_other,subtype=tarn,max_read=1048576,fsname=127.0.0.1:1:/a\,suid\,dev\\\,b,ro)");
+}
+
 TEST(LockRanges, CutAndJoin) {
   std::vector<LockRange> held;
   ApplyLock(held, {10, 20, true}, true);

@@ -102,4 +102,14 @@ Result<void> ParseMountOptions(const std::string& text, Options& options) {
   return Ok();
 }
 
+std::string FuseOptionList(const Options& options) {
+  std::string list = "allow_other,subtype=tarn,max_read=" + std::to_string(1U << 20) + ",fsname=";
+  for (char c : options.source) {
+    if (c == ',' || c == '\\') list += '\\';  // as libfuse reads it
+    list += c;
+  }
+  for (const std::string& flag : options.mount_flags) list += "," + flag;
+  return list;
+}
+
 }  // namespace tarn::fuse

@@ -37,4 +37,8 @@ Result<void> ParseExport(const std::string& text, Options& options);
 // kInvalid.
 Result<void> ParseMountOptions(const std::string& text, Options& options);
 
+// The -o list for libfuse: `source` and the flags. What is in the source's name is never taken for
+// an option of its own.
+std::string FuseOptionList(const Options& options);
+
 }  // namespace tarn::fuse
