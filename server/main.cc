@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "common/log.h"
+#include "common/system_calls.h"
 #include "server/daemon/daemon.h"
 #include "server/daemon/data_dir.h"
 #include "server/daemon/options.h"
@@ -62,6 +63,7 @@ int main(int argc, char** argv) {
     return prepared.ok() ? 0 : Fail(prepared.error());
   }
   KeepLargeMemory();
+  if (!options.no_syscall_filter) tarn::RestrictSystemCallsOrWarn();
   sigset_t signals = BlockSignals();
   // A thread of its own waits for them, so that a start that takes long can be ended too: nothing
   // was acknowledged yet, and the engine is as safe as after a crash.

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "common/log.h"
+#include "common/system_calls.h"
 #include "common/version.h"
 #include "tunnel/daemon.h"
 
@@ -78,6 +79,7 @@ int Run(const tunnel::Options& options, bool wait_after, const sigset_t& signals
 int main(int argc, char** argv) {
   tunnel::Options options;
   bool wait_after = false;
+  bool no_filter = false;
   std::string log_level = "info";
   CLI::App app{"Tarn's tunnel: the NFS mounts of a node, through TLS to their file servers"};
   app.set_version_flag("--version", std::string("tarn-tunnel ") + kVersion);
@@ -93,12 +95,15 @@ int main(int argc, char** argv) {
   app.add_flag("--wait-after-hand-over", wait_after,
                "when another process has taken over, wait for a signal to end: for supervisors "
                "that would start this one again");
+  app.add_flag("--no-syscall-filter", no_filter,
+               "let this process make any system call; for tools that need to look into it");
   CLI11_PARSE(app, argc, argv);
   Close();
   if (auto logging = StartLogging("tarn-tunnel", log_level); !logging.ok()) {
     return Fail(Error(Code::kInvalid, "--log-level: " + logging.error().message()));
   }
   RaiseOpenFiles();
+  if (!no_filter) RestrictSystemCallsOrWarn();
   sigset_t signals = BlockSignals();
   return Run(options, wait_after, signals);
 }

@@ -111,6 +111,8 @@ void AddFlags(CLI::App& app, Options& options, Raw& raw) {
                  "File for the audit lines, rotated by size [they are part of the log]");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn or error")
       ->capture_default_str();
+  app.add_flag("--no-syscall-filter", options.no_syscall_filter,
+               "Let this process make any system call; for tools that need to look into it");
 }
 
 Result<void> CheckControl(Options& options) {

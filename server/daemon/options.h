@@ -49,6 +49,7 @@ struct Options {
   std::chrono::seconds key_check_every{15};
   std::optional<Owner> prepare_data_dir;
   std::string log_level = "info";
+  bool no_syscall_filter = false;
   std::string audit_log;  // empty: part of the log
 };
 

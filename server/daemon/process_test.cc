@@ -225,6 +225,19 @@ TEST_F(Process, NfsOverTlsWherePlainNfsIsRefused) {
   EXPECT_THAT(metrics, HasSubstr("tarn_tls_handshakes_failed_total{reason=\"deadline\"} 0\n"));
 }
 
+TEST_F(Process, EachOfItsThreadsIsRestricted) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers need more system calls";
+  {
+    ServerProcess server(TARN_SERVER, Arguments());
+    ASSERT_TRUE(server.WaitServing()) << server.Output();
+    EXPECT_EQ(OfThreads(server.pid(), "Seccomp"), std::set<std::string>{"2"});
+    EXPECT_EQ(OfThreads(server.pid(), "NoNewPrivs"), std::set<std::string>{"1"});
+  }
+  ServerProcess open(TARN_SERVER, Arguments({"--no-syscall-filter"}));
+  ASSERT_TRUE(open.WaitServing()) << open.Output();
+  EXPECT_EQ(OfThreads(open.pid(), "NoNewPrivs"), OfThreads(getpid(), "NoNewPrivs"));
+}
+
 TEST_F(Process, ASecondProcessOnOneDirectoryIsRefused) {
   ServerProcess first(TARN_SERVER, Arguments());
   ASSERT_TRUE(first.WaitServing()) << first.Output();

@@ -42,6 +42,9 @@ shows "the kubelet's folder" 'path: /k/kubelet' --set kubeletDir=/k/kubelet
 shows "the image" 'image: r.example/t:v9' --set image.repository=r.example/t,image.tag=v9
 shows "pull secrets" 'name: pull' --set 'imagePullSecrets[0].name=pull'
 
+if render --set controller.fileSystemIdRefs.enabled=true | python3 tests/chart/rbac.py; then good
+else bad "each rule of a role says why, and none is a wildcard"; fi
+
 on=(--set tunnel.enabled=true)
 shows "pods' tokens are asked for" 'tokenRequests: \[\{audience: tarn.dev' "${on[@]}"
 shows "and renewed" 'requiresRepublish: true' "${on[@]}"

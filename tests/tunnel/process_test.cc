@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "common/sanitized.h"
 #include "tests/tunnel/world.h"
 
 namespace tarn::tunnel {
@@ -43,6 +44,15 @@ TEST_F(Process, AKilledOneIsFollowedAtTheSameAddress) {
   EXPECT_FALSE(ConnectTo(at).open());
   auto second = Start();
   EXPECT_TRUE(Answers(ConnectTo(at).get()));
+}
+
+TEST_F(Process, EachOfItsThreadsIsRestricted) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers need more system calls";
+  auto tunnel = Start();
+  auto at = TunnelClient(place_.socket()).Open(RequestFor(server_, "pod-1")).value();
+  ASSERT_TRUE(Answers(ConnectTo(at).get()));
+  EXPECT_EQ(daemon::OfThreads(tunnel->pid(), "Seccomp"), std::set<std::string>{"2"});
+  EXPECT_EQ(daemon::OfThreads(tunnel->pid(), "NoNewPrivs"), std::set<std::string>{"1"});
 }
 
 TEST_F(Process, TheNextOneTakesOverAndTheFirstEnds) {

@@ -88,4 +88,16 @@ uint16_t ServerProcess::PortAfter(const std::string& words) const {
   return 0;
 }
 
+std::set<std::string> OfThreads(pid_t process, const std::string& field) {
+  std::set<std::string> values;
+  const std::string tasks = "/proc/" + std::to_string(process) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::ifstream status(task.path() / "status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with(field + ":\t")) values.insert(line.substr(field.size() + 2));
+    }
+  }
+  return values;
+}
+
 }  // namespace tarn::daemon

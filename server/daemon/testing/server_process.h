@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,5 +50,8 @@ class ServerProcess {
   TempDir dir_;
   pid_t pid_ = -1;
 };
+
+// Of each thread of a process, the value of `field` in its status ("Seccomp"; proc(5)).
+std::set<std::string> OfThreads(pid_t process, const std::string& field);
 
 }  // namespace tarn::daemon
