@@ -83,9 +83,10 @@ Result<ClaimFacts> FindClaim(kube::Client& client, const kube::ObjectName& claim
     return Error(Code::kInvalid, "claim " + claim.Key() + " is bound to volume " + volume +
                                      ", which is none of Tarn's (its handle is '" + handle + "')");
   }
-  std::string encrypted = Str(Object(csi, "volumeAttributes"), "encryptInTransit");
-  std::transform(encrypted.begin(), encrypted.end(), encrypted.begin(), ::tolower);
-  facts.encrypted = encrypted != "false";
+  for (const auto& [name, value] : Object(csi, "volumeAttributes").items()) {
+    if (!IsAttribute(name, "encryptintransit") || !value.is_string()) continue;
+    facts.encrypted = ParseAttributeFlag(value.get<std::string>()).value_or(true);
+  }
   return facts;
 }
 

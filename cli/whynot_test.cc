@@ -42,7 +42,8 @@ class WhyNot : public Tarnctl {
                    "status": {"hostIP": "10.0.0.7"}})"));
   }
 
-  void PutClaim(const std::string& name, const std::string& encrypted) {
+  void PutClaim(const std::string& name, const std::string& encrypted,
+                const std::string& attribute = "encryptInTransit") {
     cluster_.Put("/api/v1/namespaces/b/persistentvolumeclaims",
                  {{"metadata", {{"name", name}, {"namespace", "b"}}},
                   {"spec", {{"volumeName", "pv-" + name}}}});
@@ -51,7 +52,7 @@ class WhyNot : public Tarnctl {
                   {"spec",
                    {{"csi",
                      {{"volumeHandle", "efs:" + fs_ + "::" + ap_},
-                      {"volumeAttributes", {{"encryptInTransit", encrypted}}}}}}}});
+                      {"volumeAttributes", {{attribute, encrypted}}}}}}}});
   }
   void PutPolicy(const std::string& text) {
     control::v1::PutFileSystemPolicyRequest request;
@@ -95,6 +96,11 @@ TEST_F(WhyNot, AMountInTheClearIsAnonymous) {
   PutPolicy(R"({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*",
     "Condition": {"Bool": {"aws:SecureTransport": "true"}}}})");
   EXPECT_EQ(Ask("web-0", "clear"), 1);
+  // As the CSI driver takes it, in any case and word.
+  for (const char* word : {"F", "0", "False"}) {
+    PutClaim("clear", word, "ENCRYPTinTransit");
+    EXPECT_EQ(Ask("web-0", "clear"), 1) << word;
+  }
   EXPECT_THAT(out_, AllOf(HasSubstr("in the clear"), HasSubstr("no volume of that claim"),
                           HasSubstr("=> deny")));
 }

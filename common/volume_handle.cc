@@ -1,6 +1,7 @@
 #include "common/volume_handle.h"
 
 #include <algorithm>
+#include <cctype>
 #include <vector>
 
 #include "common/ids.h"
@@ -22,6 +23,21 @@ std::vector<std::string> HandleFields(const std::string& handle) {
 }
 
 }  // namespace
+
+bool IsAttribute(std::string_view given, std::string_view name) {
+  return std::equal(given.begin(), given.end(), name.begin(), name.end(),
+                    [](unsigned char a, char b) { return std::tolower(a) == b; });
+}
+
+std::optional<bool> ParseAttributeFlag(std::string_view value) {
+  for (const char* yes : {"true", "t", "1"}) {
+    if (IsAttribute(value, yes)) return true;
+  }
+  for (const char* no : {"false", "f", "0"}) {
+    if (IsAttribute(value, no)) return false;
+  }
+  return std::nullopt;
+}
 
 std::string FileSystemIdOfHandle(const std::string& handle) {
   auto fields = HandleFields(handle);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/volume_handle.h"
 #include "csi/mount/nfs_mount.h"
 
 namespace tarn::csi {
@@ -28,13 +29,7 @@ Error BadAddress(const std::string& key, const std::string& value) {
 }
 
 Result<bool> ParseBool(const std::string& key, const std::string& value) {
-  std::string lower = Lower(value);
-  for (const char* yes : {"true", "t", "1"}) {
-    if (lower == yes) return true;
-  }
-  for (const char* no : {"false", "f", "0"}) {
-    if (lower == no) return false;
-  }
+  if (auto flag = ParseAttributeFlag(value)) return *flag;
   return Error(Code::kInvalid, "Volume context property \"" + key +
                                    "\" must be a boolean value: \"" + value + "\"");
 }

@@ -91,17 +91,31 @@ TEST_F(AuditTest, RecentOnesCanBeAskedFor) {
   Access granted = Denied("b/one");
   granted.granted = true;
   journal_.Add(granted);
+  const uint64_t before = journal_.Recent({}).front().sequence - 1;
   auto sequences = [&](const Journal::Query& query) {
     std::vector<uint64_t> found;
-    for (const auto& entry : journal_.Recent(query)) found.push_back(entry.sequence);
+    for (const auto& entry : journal_.Recent(query)) found.push_back(entry.sequence - before);
     return found;
   };
   EXPECT_THAT(sequences({}), ElementsAre(1, 2, 3));
   EXPECT_THAT(sequences({.pod = "b/one"}), ElementsAre(1, 3));
   EXPECT_THAT(sequences({.pod = "b/one", .denied_only = true}), ElementsAre(1));
-  EXPECT_THAT(sequences({.after = 1, .max = 1}), ElementsAre(3));
+  EXPECT_THAT(sequences({.after = before + 1, .max = 1}), ElementsAre(3));
   EXPECT_THAT(sequences({.file_system_id = "fs-2"}), ElementsAre());
-  EXPECT_EQ(journal_.last_sequence(), 3U);
+  EXPECT_EQ(journal_.last_sequence(), before + 3);
+}
+
+// The next process begins to count above this one, so who asks on from here misses nothing.
+TEST_F(AuditTest, ARestartLosesNothingToWhoAsksOn) {
+  ManualClock clock;
+  Journal first(clock);
+  EXPECT_EQ(first.last_sequence(), 0U);
+  for (int i = 0; i < 5; ++i) first.Add(Denied("b/one"));
+  const uint64_t known = first.last_sequence();
+  clock.Advance(std::chrono::seconds{1});
+  Journal second(clock);
+  for (int i = 0; i < 10; ++i) second.Add(Denied("b/two"));
+  EXPECT_EQ(second.Recent({.after = known}).size(), 10U);
 }
 
 TEST_F(AuditTest, AFloodFillsNeitherMemoryNorLog) {

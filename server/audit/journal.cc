@@ -43,8 +43,14 @@ const char* Name(Layer layer) {
 void Journal::Add(Access access) {
   if (access.reason.size() > kReasonBytesMax) access.reason.resize(kReasonBytesMax);
   WriteLine(access);
-  const int64_t seconds = std::chrono::floor<std::chrono::seconds>(clock_.Now()).count();
+  const auto now = clock_.Now();
+  const int64_t seconds = std::chrono::floor<std::chrono::seconds>(now).count();
   std::lock_guard lock(mutex_);
+  // The first one is not 1 but the time, in microseconds: whoever knows a sequence of the process
+  // that was here before is given all that came since, however much that is.
+  if (last_ == 0) {
+    last_ = static_cast<uint64_t>(std::chrono::floor<std::chrono::microseconds>(now).count());
+  }
   auto& recent = KindOf(access).recent;
   recent.push_back({++last_, seconds, std::move(access)});
   if (recent.size() > kRecentMax) recent.pop_front();

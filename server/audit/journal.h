@@ -53,7 +53,7 @@ class Journal {
   void Add(Access access);
 
   struct Entry {
-    uint64_t sequence = 0;  // from 1, in the order of time; begins anew with the process
+    uint64_t sequence = 0;  // in the order of time, over restarts of the process, too
     int64_t seconds = 0;    // since 1970
     Access access;
   };

@@ -8,6 +8,7 @@
 #include "server/control/errors.h"
 #include "server/control/manager.h"
 #include "server/control/validate.h"
+#include "server/nfs4/root_squash.h"
 #include "server/policy/policy.h"
 #include "server/policy/principals.h"
 #include "server/vfs/permission.h"
@@ -157,9 +158,7 @@ User UserOf(const v1::ExplainAccessRequest& request, const v1::AccessPointDescri
                        .gid = posix.gid(),
                        .gids = {posix.secondary_gids().begin(), posix.secondary_gids().end()}}};
   }
-  if (rights.root()) return user;
-  if (user.caller.uid == 0) user.caller.uid = nfs4::kSquashedId;
-  if (user.caller.gid == 0) user.caller.gid = nfs4::kSquashedId;
+  if (!rights.root()) nfs4::SquashRoot(user.caller);
   return user;
 }
 

@@ -122,6 +122,25 @@ TEST_F(ExplainAccess, SquashedRootIsNobody) {
   EXPECT_EQ(explained->verdict(), "read-only");
 }
 
+// A group 0 beside the first one counts as little as with the NFS server.
+TEST_F(ExplainAccess, SquashedRootHasNoGroupOfRoots) {
+  PutPolicy(R"({"Statement": {"Effect": "Allow", "Principal": "*", "Action":
+    ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]}})");
+  auto made = AccessPointRequest(id_, "g", "/g");
+  made.clear_posix_user();
+  auto& info = *made.mutable_root_directory()->mutable_creation_info();
+  info.set_owner_uid(7);
+  info.set_owner_gid(0);
+  info.set_permissions("0770");
+  auto request = Request(manager_->CreateAccessPoint(made).value().access_point_id());
+  request.mutable_user()->set_uid(1000);
+  request.mutable_user()->set_gid(1000);
+  request.mutable_user()->add_gids(0);
+  EXPECT_EQ(manager_->ExplainAccess(request)->verdict(), "deny");
+  PutPolicy(R"({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*"}})");
+  EXPECT_EQ(manager_->ExplainAccess(request)->verdict(), "allow");
+}
+
 TEST_F(ExplainAccess, AConnectionThatWasRefusedIsRemembered) {
   const std::string point = MakePointFor(1000, "/a");
   audit::Access refused{.layer = audit::Layer::kIdentity,
@@ -156,11 +175,13 @@ TEST_F(ExplainAccess, DecisionsCanBeAskedForFromWhereOneStopped) {
   }
   v1::DescribeAccessDecisionsRequest request;
   request.set_file_system_id(id_);
-  request.set_after(1);
+  auto all = manager_->DescribeAccessDecisions(request);
+  ASSERT_EQ(all->decisions_size(), 2);
+  request.set_after(all->decisions(0).sequence());
   auto found = manager_->DescribeAccessDecisions(request);
   ASSERT_EQ(found->decisions_size(), 1);
   EXPECT_EQ(found->decisions(0).pod(), "a/two");
-  EXPECT_EQ(found->last(), 2U);
+  EXPECT_EQ(found->last(), found->decisions(0).sequence());
   request.set_max_results(1001);
   EXPECT_FALSE(manager_->DescribeAccessDecisions(request).ok());
 }

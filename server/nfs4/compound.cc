@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "server/nfs4/names.h"
 #include "server/nfs4/ops/ops.h"
+#include "server/nfs4/root_squash.h"
 
 namespace tarn::nfs4 {
 namespace {
@@ -29,12 +30,6 @@ constexpr uint32_t kXidsRemembered = 1024;
 // the first byte, and the last ones stay. Neighbours get different places either way.
 uint32_t PlaceOf(uint32_t xid) {
   return (xid + __builtin_bswap32(xid)) % kXidsRemembered;
-}
-
-void SquashRoot(vfs::Caller& caller) {
-  if (caller.uid == 0) caller.uid = kSquashedId;
-  if (caller.gid == 0) caller.gid = kSquashedId;
-  std::replace(caller.gids.begin(), caller.gids.end(), 0U, kSquashedId);
 }
 
 }  // namespace
