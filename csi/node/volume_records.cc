@@ -1,7 +1,6 @@
 #include "csi/node/volume_records.h"
 
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -50,12 +49,8 @@ Result<void> VolumeRecords::Write(const std::string& key, const VolumeRecord& re
                          {"readOnly", record.read_only}};
   std::error_code failed;
   std::filesystem::create_directories(directory_, failed);
-  std::string path = PathOf(key);
   std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  bool wrote = static_cast<bool>(std::ofstream(path + ".new") << text << std::flush);
-  if (wrote) std::filesystem::rename(path + ".new", path, failed);
-  if (wrote && !failed) return Ok();
-  return Error(Code::kInternal, "cannot write " + path);
+  return ReplaceFile(PathOf(key), text, 0600);
 }
 
 void VolumeRecords::Remove(const std::string& key) const {

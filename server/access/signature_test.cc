@@ -1,6 +1,4 @@
 // Clients of the original EFS mount helper (tls,iam), which sign their certificate's key.
-#include <openssl/pem.h>
-
 #include "server/access/testing.h"
 
 namespace tarn::access {
@@ -26,12 +24,7 @@ class SignatureTest : public AccessTest {
         .value();
   }
   static tls::PublicKeyHashes HashesOf(const std::string& key) {
-    std::string pem = CertificateOf(key, {});
-    std::unique_ptr<BIO, decltype(&BIO_free)> bio(
-        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
-    std::unique_ptr<X509, decltype(&X509_free)> certificate(
-        PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
-    return tls::ReadIdentityCertificate(*certificate)->public_key;
+    return tls::HashPrivateKey(key).value();
   }
   // What the helper says of itself, signed for that private key.
   CertificateIdentity Signed(const std::string& key, const std::string& secret,
@@ -45,8 +38,8 @@ class SignatureTest : public AccessTest {
         .date = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) - ago,
         .session_token = {}};
     auto signature =
-        identity::SignConnect(SecretBytes(secret), *identity.sigv4,
-                              {.public_key = hashes, .file_system_id = fs_, .region = "local"});
+        tls::SignConnect(SecretBytes(secret), *identity.sigv4,
+                         {.public_key = hashes, .file_system_id = fs_, .region = "local"});
     identity.sigv4->signature = signature.value();
     return identity;
   }

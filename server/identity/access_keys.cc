@@ -90,7 +90,7 @@ Result<std::string> AccessKeys::Verify(const tls::SigV4Claim& claim, const Signe
   const Keys::Key& key = found->second;
   bool same_session = key.session_token.has_value() == claim.session_token.has_value() &&
                       (!key.session_token || key.session_token->Equals(*claim.session_token));
-  TRY(std::string due, SignConnect(key.secret, claim, about));
+  TRY(std::string due, tls::SignConnect(key.secret, claim, about));
   bool genuine = SecretBytes(due).Equals(claim.signature);
   if (!same_session || !genuine) {
     return Refuse("is not that of access key '" + claim.access_key_id +

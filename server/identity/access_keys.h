@@ -1,13 +1,8 @@
 // AccessKeys: whose signatures in client certificates count (AWS Signature Version 4, as the
 // original EFS mount helper makes them).
 //
-// The helper signs a request that nobody sends, "Connect", with the hash of the certificate's
-// public key in it. So the signature is for that key alone: who copies it from a certificate has
-// not the key that the TLS handshake proves. It counts for a day from its date, and 15 minutes
+// A signature (common/tls/connect_signature.h) counts for a day from its date, and 15 minutes
 // before that, for clocks differ.
-//
-// What is signed is of the form that AWS documents for presigned URLs, but for two things in which
-// the helper differs: no empty line ends the headers, and the host is the file system's id alone.
 //
 // The file:
 //   {"accessKeys": [{"id": "AKIA…", "secret": "…",
@@ -24,7 +19,7 @@
 
 #include "common/crypto/secret_bytes.h"
 #include "common/result.h"
-#include "common/tls/identity_certificate.h"
+#include "common/tls/connect_signature.h"
 
 namespace tarn::identity {
 
@@ -40,12 +35,7 @@ class AccessKeys {
   static Result<std::shared_ptr<const AccessKeys>> Parse(std::string_view file);
   ~AccessKeys();
 
-  // What a signature is about.
-  struct Signed {
-    const tls::PublicKeyHashes& public_key;  // of the certificate
-    std::string_view file_system_id;         // "fs-…"
-    std::string_view region;                 // of the file system
-  };
+  using Signed = tls::ConnectSubject;
   // The ARN of whoever has the key. kUnauthenticated says what is wrong.
   Result<std::string> Verify(const tls::SigV4Claim& claim, const Signed& about,
                              std::chrono::sys_seconds now) const;
@@ -56,9 +46,5 @@ class AccessKeys {
 
   const std::unique_ptr<const Keys> keys_;
 };
-
-// The signature itself, 64 hex digits.
-Result<std::string> SignConnect(const SecretBytes& secret, const tls::SigV4Claim& claim,
-                                const AccessKeys::Signed& about);
 
 }  // namespace tarn::identity

@@ -94,10 +94,10 @@ TEST_F(AccessKeysTest, ATemporaryKeyNeedsItsSessionToken) {
   // Signed by whoever has the secret, for another token or none.
   SecretBytes secret(std::string_view("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"));
   temporary_.session_token = "another";
-  temporary_.signature = SignConnect(secret, temporary_, about_).value();
+  temporary_.signature = tls::SignConnect(secret, temporary_, about_).value();
   EXPECT_EQ(Verified(temporary_, kNewYear), Code::kUnauthenticated);
   temporary_.session_token.reset();
-  temporary_.signature = SignConnect(secret, temporary_, about_).value();
+  temporary_.signature = tls::SignConnect(secret, temporary_, about_).value();
   EXPECT_EQ(Verified(temporary_, kNewYear), Code::kUnauthenticated);
 }
 

@@ -1,4 +1,5 @@
-// AWS Signature Version 4 of the mount helper's "Connect".
+#include "common/tls/connect_signature.h"
+
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
@@ -7,9 +8,9 @@
 #include <cstdio>
 
 #include "common/text.h"
-#include "server/identity/access_keys.h"
+#include "common/tls/openssl.h"
 
-namespace tarn::identity {
+namespace tarn::tls {
 namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
@@ -62,7 +63,7 @@ Result<SecretBytes> Hmac(const SecretBytes& key, std::string_view text) {
   return out;
 }
 
-std::string CanonicalRequest(const tls::SigV4Claim& claim, const AccessKeys::Signed& about,
+std::string CanonicalRequest(const SigV4Claim& claim, const ConnectSubject& about,
                              const std::string& scope, const Moment& moment) {
   const auto& hash = about.public_key.sha1;
   std::string text = "GET\n/\nAction=Connect&PublicKeyHash=";
@@ -79,8 +80,8 @@ std::string CanonicalRequest(const tls::SigV4Claim& claim, const AccessKeys::Sig
 
 }  // namespace
 
-Result<std::string> SignConnect(const SecretBytes& secret, const tls::SigV4Claim& claim,
-                                const AccessKeys::Signed& about) {
+Result<std::string> SignConnect(const SecretBytes& secret, const SigV4Claim& claim,
+                                const ConnectSubject& about) {
   Moment moment(claim.date);
   std::string scope = moment.day;
   scope.append("/").append(about.region).append("/").append(kService).append("/aws4_request");
@@ -99,4 +100,13 @@ Result<std::string> SignConnect(const SecretBytes& secret, const tls::SigV4Claim
   return Hex(signature.view());
 }
 
-}  // namespace tarn::identity
+Result<PublicKeyHashes> HashPrivateKey(const std::string& key_pem) {
+  TRY(std::string pem,
+      MakeIdentityCertificate(key_pem, {.identity = {}, .now = std::chrono::system_clock::now()}));
+  Owned<X509> certificate = ParseCertificate(pem);
+  if (!certificate) return Error(Code::kInternal, "cannot read a certificate that was just made");
+  TRY(ParsedCertificate parsed, ReadIdentityCertificate(*certificate));
+  return parsed.public_key;
+}
+
+}  // namespace tarn::tls
