@@ -37,7 +37,7 @@ class FakeTunnel : public Tunnel {
     TRY(answer);
     std::vector<Mount> list;
     for (const auto& [id, mount] : mounts) {
-      list.push_back({id, mount.address, mount.request.server_name, last_error});
+      list.push_back({id, mount.address, mount.request.server_name, last_error, 0});
     }
     return list;
   }

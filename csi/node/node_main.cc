@@ -7,6 +7,7 @@
 #include "common/grpc/endpoint.h"
 #include "common/log.h"
 #include "csi/identity.h"
+#include "csi/node/host_files.h"
 #include "csi/node/node_service.h"
 #include "csi/node/registration.h"
 #include "csi/plugin.h"
@@ -20,6 +21,7 @@ struct Flags {
   MounterOptions mounter;
   std::string kubelet_dir = "/var/lib/kubelet";
   std::string registry_dir;
+  std::string host_dir;
   std::string state_dir;
   std::string tunnel;
   std::string nfs_ca_file;
@@ -48,9 +50,14 @@ void AddFlags(CLI::App& app, Flags& flags) {
   authority->needs(tunnel);
   app.add_flag("--registration,!--no-registration", flags.registration,
                "register with kubelet by a socket in KUBELET_DIR/plugins_registry");
-  app.add_option("--registry-dir", flags.registry_dir,
-                 "a directory with the registry of file systems; for volumes that nobody "
-                 "provisioned, and servers that moved");
+  auto* registry =
+      app.add_option("--registry-dir", flags.registry_dir,
+                     "a directory with the registry of file systems; for volumes that nobody "
+                     "provisioned, and servers that moved");
+  app.add_option("--host-dir", flags.host_dir,
+                 "a directory of the host that gets copies of the registry and of --nfs-ca-file, "
+                 "for the mount helper")
+      ->needs(registry);
   app.add_option("--mounter", flags.mounter.mounter, "auto, kernel or fuse")->capture_default_str();
   app.add_option("--state-dir", flags.state_dir,
                  "what must outlive this process: default KUBELET_DIR/plugins/DRIVER_NAME/state");
@@ -80,6 +87,7 @@ struct Parts {
   std::unique_ptr<Identity> identity;
   std::unique_ptr<Registration> registration;
   std::jthread repair;
+  std::unique_ptr<HostFiles> host_files;
 };
 
 Result<void> Build(Flags& flags, Parts& parts) {
@@ -93,6 +101,10 @@ Result<void> Build(Flags& flags, Parts& parts) {
   TRY(parts.mounter, NewMounter(parts.runner, flags.mounter));
   if (!flags.registry_dir.empty()) {
     parts.registry = std::make_unique<Registry>(DirectorySource(flags.registry_dir));
+  }
+  if (!flags.host_dir.empty()) {
+    parts.host_files = std::make_unique<HostFiles>(
+        flags.host_dir, DirectorySource(flags.registry_dir), flags.nfs_ca_file);
   }
   bool encrypted = !flags.tunnel.empty();
   parts.planner = std::make_unique<Planner>(parts.registry.get(), flags.node.zone, encrypted);
@@ -129,6 +141,15 @@ void StartRepair(const Flags& flags, Parts& parts) {
   });
 }
 
+// `trouble` is what went wrong last: each is said once.
+void SyncHostFiles(Parts& parts, std::string& trouble) {
+  if (!parts.host_files) return;
+  auto done = parts.host_files->Sync();
+  std::string now = done.ok() ? "" : done.error().message();
+  if (now != trouble && !now.empty()) spdlog::warn("files for the mount helper: {}", now);
+  trouble = now;
+}
+
 }  // namespace
 
 int NodeMain(int argc, char** argv) {
@@ -150,8 +171,12 @@ int NodeMain(int argc, char** argv) {
         flags.kubelet_dir + "/plugins_registry/" + flags.plugin.driver_name + "-reg.sock";
     return rpcs::Server::Start({{socket, "", 0600}}, {parts.registration.get()});
   };
-  // kubelet asks only once: after a refusal a new socket is the way to be asked again.
-  auto tick = [&] { return !parts.registration->refused(); };
+  std::string trouble;
+  auto tick = [&] {
+    SyncHostFiles(parts, trouble);
+    // kubelet asks only once: after a refusal a new socket is the way to be asked again.
+    return !parts.registration->refused();
+  };
   std::function<Result<std::unique_ptr<rpcs::Server>>()> more;
   if (flags.registration) more = registration;
   return RunPlugin("tarn-csi-node", flags.plugin, {parts.identity.get(), parts.service.get()}, tick,

@@ -41,7 +41,8 @@ class TunnelClient : public Tunnel {
     std::vector<Mount> mounts;
     for (const auto& mount : response.mounts()) {
       mounts.push_back({mount.mount_id(), JoinHostPort(mount.address(), mount.port()),
-                        mount.server_name(), mount.last_error()});
+                        mount.server_name(), mount.last_error(),
+                        static_cast<int>(mount.connections())});
     }
     return mounts;
   }

@@ -30,6 +30,7 @@ class Tunnel {
     std::string address;  // "127.0.0.1:20049", where NFS clients connect
     std::string server_name;
     std::string last_error;  // why the last connection to the server failed; empty when it did not
+    int connections = 0;     // of NFS clients, now
   };
 
   virtual ~Tunnel() = default;

@@ -22,8 +22,9 @@ mounts() {
     mount --bind "$1/tarn" /var/lib/tarn   # where the demo keeps its file system
     mount -t tmpfs tmpfs /var/log
     mount -t tmpfs tmpfs /run/lock
-    for path in /run/containerd /run/nri /run/tarn-tunnel /var/lib/cni /usr/libexec/kubernetes; do
-      mkdir -p "$path"; mount -t tmpfs tmpfs "$path"
+    for path in /run/containerd /run/nri /run/tarn /run/tarn-mount /run/tarn-tunnel \
+      /var/lib/cni /usr/libexec/kubernetes; do
+      mkdir -p "$path"; mount -t tmpfs -o mode=0700 tmpfs "$path"
     done' node "$dir"
 }
 
