@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 out=${1:-build/images/tarn.tar}
 bin=build/release/bin
 name=localhost/tarn:$(cat VERSION)
-programs=(tarn-server tarn-csi tarn-tunnel tarn-operator tarnctl)
+programs=(tarn-server tarn-csi tarn-tunnel tarn-operator tarnctl mount.tarn)
 image_bytes_max=100000000
 
 root=$(mktemp -d); trap 'rm -rf "$root"' EXIT
@@ -17,6 +17,7 @@ for program in "${programs[@]}"; do
   [ -x "$bin/$program" ] || { echo "image: $bin/$program is not built" >&2; exit 1; }
   strip -o "$root/usr/bin/$program" "$bin/$program"
 done
+ln -s mount.tarn "$root/usr/bin/mount.efs"  # as mount(8) finds it for "-t efs"
 # Every library by its resolved file, under the names that the loader asks for.
 loader=$(readelf -p .interp "$bin/tarn-server" | sed -n 's/.* \(\/.*\)$/\1/p')
 mkdir -p "$root$(dirname "$loader")"

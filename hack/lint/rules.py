@@ -35,6 +35,7 @@ LAYERS = {
        "server/keys/", "server/policy/", "server/audit/"],
     "server/": SERVER_BASE + ["common/grpc/", "server/"],
     "csi/": LOWEST + ["common/grpc/", "api/", "operator/kube/"],
+    "mount/": LOWEST + ["common/grpc/", "csi/"],
     "operator/": LOWEST + ["common/grpc/", "api/", "server/identity/"],
     "operator/kube/": LOWEST,
     "cli/": LOWEST + ["common/grpc/", "api/", "server/policy/", "operator/kube/"],

@@ -107,7 +107,7 @@ void Process::Kill() {
   pid_ = 0;
 }
 
-World::World(bool tls) {
+World::World(bool tls, const std::string& access_keys) {
   bin = Environment("TARN_BIN", "build/release/bin");
   std::string name = Environment("TMPDIR", "/tmp") + "/tarn-e2e-XXXXXX";
   dir = mkdtemp(name.data());
@@ -124,6 +124,7 @@ World::World(bool tls) {
     std::ofstream(dir + "/issuers.json") << tokens_->File();
     StartTunnel();
   }
+  if (!access_keys.empty()) std::ofstream(dir + "/access-keys.json") << access_keys;
   StartServer();
   StartController();
 }
@@ -160,6 +161,9 @@ void World::StartServer() {
          {"--tls-dir=" + dir + "/tls", "--token-issuers=" + dir + "/issuers.json"}) {
       arguments.push_back(more);
     }
+  }
+  if (std::filesystem::exists(dir + "/access-keys.json")) {
+    arguments.push_back("--access-keys=" + dir + "/access-keys.json");
   }
   server = std::make_unique<Process>(bin + "/tarn-server", arguments, dir + "/server.log");
   EXPECT_TRUE(Eventually([&] { return IsSocket(dir + "/control.sock"); }));
@@ -281,13 +285,13 @@ grpc::Status World::Publish(const pb::Volume& volume, const std::string& pod, bo
   return Send(*node_stub, &pb::Node::Stub::NodePublishVolume, request, &response);
 }
 
-std::string World::Token(const std::string& service_account) const {
+std::string World::Token(const std::string& service_account, std::chrono::seconds life) const {
   size_t slash = service_account.find('/');
   auto claims =
       tokens_->Claims(service_account.substr(0, slash), service_account.substr(slash + 1));
   auto now = std::time(nullptr);
   for (const char* claim : {"iat", "nbf"}) claims[claim] = now - 10;
-  claims["exp"] = now + 3600;
+  claims["exp"] = now + life.count();
   return tokens_->Sign(claims);
 }
 

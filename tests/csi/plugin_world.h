@@ -36,8 +36,8 @@ class Process {
 class World {
  public:
   // `tls`: the server has a certificate and knows whose tokens count, and `tunnel` runs; the node
-  // plugin mounts through it.
-  explicit World(bool tls = false);
+  // plugin mounts through it. `access_keys`: the text of the server's file of them, if any.
+  explicit World(bool tls = false, const std::string& access_keys = {});
   ~World();
 
   void StartServer();
@@ -72,14 +72,16 @@ class World {
   static pid_t FusePidAt(const std::string& target);
   size_t MountCount() const;
 
+  // Of that ServiceAccount ("namespace/name"), for so long.
+  std::string Token(const std::string& service_account,
+                    std::chrono::seconds life = std::chrono::hours(1)) const;
+
   std::string dir, bin;
   std::unique_ptr<Process> server, controller, tunnel, node;
   std::unique_ptr<pb::Node::Stub> node_stub;
   std::unique_ptr<pb::Controller::Stub> controller_stub;
 
  private:
-  std::string Token(const std::string& service_account) const;
-
   int port_ = 0;
   std::unique_ptr<identity::TokenMaker> tokens_;  // with TLS only
 };

@@ -1,0 +1,109 @@
+#include "mount/state.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "common/files.h"
+#include "common/log.h"
+
+namespace tarn::mount {
+namespace {
+
+constexpr const char* kMounting = "mounting.lock";
+constexpr const char* kWatching = "watching.lock";
+
+}  // namespace
+
+State::Hold::~Hold() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Result<State> State::Open(const std::string& directory) {
+  std::error_code failed;
+  auto parent = std::filesystem::path(directory).parent_path();
+  std::filesystem::create_directories(parent, failed);
+  struct stat info {};
+  bool made = mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST;
+  if (!made || lstat(directory.c_str(), &info) != 0) {
+    return Error(Code::kInternal, "cannot make " + directory + ": " + std::strerror(errno));
+  }
+  bool ours = S_ISDIR(info.st_mode) && info.st_uid == geteuid() && (info.st_mode & 077) == 0;
+  if (!ours) {
+    return Error(Code::kInternal, directory +
+                                      " must be a directory of this user, for nobody else "
+                                      "(chmod 0700)");
+  }
+  return State(directory);
+}
+
+Result<State::Hold> State::Lock(const char* name, int operation) const {
+  std::string path = directory_ + "/" + name;
+  int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return Error(Code::kInternal, "cannot open " + path + ": " + std::strerror(errno));
+  Hold hold(fd);
+  while (flock(fd, operation) != 0) {
+    if (errno == EINTR) continue;
+    return Error(Code::kAborted, path + " is locked");
+  }
+  return hold;
+}
+
+Result<State::Hold> State::Share() const {
+  return Lock(kMounting, LOCK_SH);
+}
+
+std::optional<State::Hold> State::TryToClose() const {
+  auto hold = Lock(kMounting, LOCK_EX | LOCK_NB);
+  if (!hold.ok()) return std::nullopt;
+  return std::move(hold).value();
+}
+
+std::optional<State::Hold> State::TryToWatch() const {
+  auto hold = Lock(kWatching, LOCK_EX | LOCK_NB);
+  if (!hold.ok()) return std::nullopt;
+  return std::move(hold).value();
+}
+
+std::string State::PathOf(const Carriage& carriage) const {
+  return directory_ + "/" + carriage.Id() + ".json";
+}
+
+Result<void> State::Write(const Carriage& carriage) const {
+  // Of two mounts of the same parts both write the same: then it is there already.
+  const std::string path = PathOf(carriage);
+  auto there = ReadSmallFile(path);
+  if (there.ok() && *there == carriage.ToText()) return Ok();
+  return ReplaceFile(path, carriage.ToText(), 0600);
+}
+
+std::vector<Carriage> State::ReadAll() const {
+  std::vector<Carriage> all;
+  std::error_code failed;
+  std::filesystem::directory_iterator at(directory_, failed), end;
+  for (; !failed && at != end; at.increment(failed)) {
+    if (at->path().extension() != ".json") continue;
+    auto text = ReadSmallFile(at->path());
+    auto carriage = text.ok() ? ParseCarriage(*text) : text.error();
+    if (carriage.ok() && PathOf(*carriage) == at->path()) {
+      all.push_back(std::move(carriage).value());
+    } else {
+      spdlog::warn("{} is no record, and goes", at->path().string());
+      std::error_code ignored;
+      std::filesystem::remove(at->path(), ignored);
+    }
+  }
+  return all;
+}
+
+void State::Remove(const Carriage& carriage) const {
+  std::error_code ignored;
+  std::filesystem::remove(PathOf(carriage), ignored);
+}
+
+}  // namespace tarn::mount

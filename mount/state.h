@@ -1,0 +1,53 @@
+// State: the directory that mounts and the one `mount.tarn --watch` share: a record for each
+// carriage, and two locks. Mode 0700; it belongs in memory (/run), as the mounts do.
+//
+// The locks are flock(2)'s: they end with the process that holds them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "mount/carriage.h"
+
+namespace tarn::mount {
+
+class State {
+ public:
+  // A lock, as long as it lives.
+  class Hold {
+   public:
+    explicit Hold(int fd) : fd_(fd) {}
+    Hold(Hold&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Hold& operator=(Hold&&) = delete;
+    ~Hold();
+
+   private:
+    int fd_;
+  };
+
+  // Makes the directory when it is not there. kInternal says what is wrong with it.
+  static Result<State> Open(const std::string& directory);
+
+  // While one makes mounts, nobody closes a carriage. Waits for TryToClose's holder.
+  Result<Hold> Share() const;
+  // nullopt: somebody makes mounts.
+  std::optional<Hold> TryToClose() const;
+  // nullopt: somebody watches.
+  std::optional<Hold> TryToWatch() const;
+
+  Result<void> Write(const Carriage& carriage) const;
+  // Files that are none are logged and removed.
+  std::vector<Carriage> ReadAll() const;
+  void Remove(const Carriage& carriage) const;
+
+ private:
+  explicit State(std::string directory) : directory_(std::move(directory)) {}
+  std::string PathOf(const Carriage& carriage) const;
+  Result<Hold> Lock(const char* name, int operation) const;
+
+  std::string directory_;
+};
+
+}  // namespace tarn::mount
