@@ -65,7 +65,8 @@ build() {
   say "Build Tarn"
   hack/deps.sh build cluster
   cmake --preset release >/dev/null
-  cmake --build build/release --target tarn-server tarn-csi tarn-tunnel tarn-operator tarnctl |
+  cmake --build build/release --target tarn-server tarn-csi tarn-tunnel tarn-operator tarnctl \
+    mount.tarn |
     tail -n 1
   hack/image.sh build/images/tarn.tar
 }
