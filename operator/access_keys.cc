@@ -1,5 +1,6 @@
 #include "operator/access_keys.h"
 
+#include "operator/children.h"
 #include "operator/names.h"
 #include "operator/tls_secrets.h"
 #include "server/identity/access_keys.h"
@@ -44,10 +45,7 @@ Result<void> EnsureCopy(Context& context, const Json& fs, const std::string& fil
   ObjectName name{kube::NameOf(fs).ns, AccessKeysCopyName(fs)};
   auto there = context.recent.Get(kSecret, name);
   if (!there.ok() && there.code() != Code::kNotFound) return there.error();
-  if (there.ok() && Str(Object(Object(*there, "metadata"), "labels"), kOwnerUidLabel) !=
-                        Str(metadata["labels"], kOwnerUidLabel)) {
-    return Error(Code::kAlreadyExists, "Secret " + name.Key() + " is somebody else's; delete it");
-  }
+  if (there.ok()) TRY(CheckOwner(kSecret, *there, metadata));
   const std::string& wanted = file.empty() ? kNoKeys : file;
   if (there.ok() && (file.empty() || SecretEntry(*there, kAccessKeysEntry) == wanted)) return Ok();
   Json data = {{kAccessKeysEntry, kube::EncodeBase64(wanted)}};

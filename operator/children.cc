@@ -9,15 +9,22 @@ using kube::Str;
 // What was wanted when it was last applied: tells fields that have since been dropped.
 const std::string kAppliedAnnotation = "tarn.dev/applied";
 
-std::string OwnerUid(const Json& object) {
-  return Str(Object(Object(object, "metadata"), "labels"), kOwnerUidLabel);
-}
-
 std::string Applied(const Json& object) {
   return Str(Object(Object(object, "metadata"), "annotations"), kAppliedAnnotation);
 }
 
 }  // namespace
+
+std::string OwnerUidOf(const Json& object) {
+  return Str(Object(Object(object, "metadata"), "labels"), kOwnerUidLabel);
+}
+
+Result<void> CheckOwner(const kube::ResourceType& type, const Json& there, const Json& metadata) {
+  if (OwnerUidOf(there) == Str(Object(metadata, "labels"), kOwnerUidLabel)) return Ok();
+  return Error(Code::kAlreadyExists, type.kind + " " + kube::NameOf(there).Key() +
+                                         " is there and is not ours; delete it, or give this "
+                                         "resource another name");
+}
 
 bool Contains(const Json& live, const Json& wanted) {
   if (wanted.is_object()) {
@@ -47,11 +54,7 @@ Result<Json> EnsureChild(Context& context, const kube::Informer& cache, const Js
     if (!there.ok() && there.code() != Code::kNotFound) return there.error();
     if (there.ok()) live = std::move(*there);
   }
-  if (live && OwnerUid(*live) != OwnerUid(wanted)) {
-    return Error(Code::kAlreadyExists, type.kind + " " + name.Key() +
-                                           " is there and is not ours; delete it, or give this "
-                                           "resource another name");
-  }
+  if (live) TRY(CheckOwner(type, *live, wanted["metadata"]));
   std::string hash = Sha256Hex(wanted.dump()).substr(0, 16);
   if (live && !IsDeleting(*live) && Applied(*live) == hash && Contains(*live, wanted)) return *live;
   Json next = wanted;
@@ -64,7 +67,7 @@ Result<void> DeleteChild(Context& context, const kube::ResourceType& type, const
   auto there = context.client.Get(type, name);
   if (there.code() == Code::kNotFound) return Ok();
   if (!there.ok()) return there.error();
-  if (OwnerUid(*there) != owner_uid || IsDeleting(*there)) return Ok();
+  if (OwnerUidOf(*there) != owner_uid || IsDeleting(*there)) return Ok();
   return context.client.Delete(type, name);
 }
 

@@ -11,6 +11,13 @@ namespace tarn::op {
 // object of that name is not ours (the message says what to do).
 Result<Json> EnsureChild(Context& context, const kube::Informer& cache, const Json& wanted);
 
+// The owner's uid, as the label of what we made says it; empty: we did not make it.
+std::string OwnerUidOf(const Json& object);
+
+// kAlreadyExists: `there`, of the type and the name of what is wanted, has another owner than
+// `metadata`, that of what is wanted. The message says what to do.
+Result<void> CheckOwner(const kube::ResourceType& type, const Json& there, const Json& metadata);
+
 // Deletes the child of that name if it is the owner's (by uid); one of somebody else stays.
 Result<void> DeleteChild(Context& context, const kube::ResourceType& type, const ObjectName& name,
                          const std::string& owner_uid);

@@ -168,7 +168,7 @@ Result<void> FileSystemReconciler::CheckClaim(const Json& fs) {
   auto claim = context_.client.Get(kClaim, DataClaim(fs));
   if (claim.code() == Code::kNotFound) return Ok();
   if (!claim.ok()) return claim.error();
-  if (Str(Object(Object(*claim, "metadata"), "labels"), kOwnerUidLabel) == UidOf(fs)) return Ok();
+  if (OwnerUidOf(*claim) == UidOf(fs)) return Ok();
   return Error(Code::kAlreadyExists,
                "PersistentVolumeClaim " + DataClaim(fs).Key() +
                    " holds the data of an earlier FileSystem; delete it, or serve it again by "

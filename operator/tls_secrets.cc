@@ -1,5 +1,6 @@
 #include "operator/tls_secrets.h"
 
+#include "operator/children.h"
 #include "operator/names.h"
 
 namespace tarn::op {
@@ -17,10 +18,6 @@ Json SecretBody(const Json& metadata, const KeyPair& pair, const std::string& ca
           {"metadata", metadata},
           {"type", "kubernetes.io/tls"},
           {"data", data}};
-}
-
-std::string OwnerUid(const Json& metadata) {
-  return Str(Object(metadata, "labels"), kOwnerUidLabel);
 }
 
 }  // namespace
@@ -50,9 +47,7 @@ Result<KeyPair> EnsureLeaf(Context& context, const KeyPair& ca, const std::strin
   auto there = context.recent.Get(kSecret, name);
   if (!there.ok() && there.code() != Code::kNotFound) return there.error();
   if (there.ok()) {
-    if (OwnerUid(Object(*there, "metadata")) != OwnerUid(metadata)) {
-      return Error(Code::kAlreadyExists, "Secret " + name.Key() + " is somebody else's; delete it");
-    }
+    TRY(CheckOwner(kSecret, *there, metadata));
     KeyPair pair{SecretEntry(*there, "tls.crt"), SecretEntry(*there, "tls.key")};
     if (LeafIsGood(ca.certificate, pair.certificate, request, now) &&
         SecretEntry(*there, "ca.crt") == ca_bundle) {

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "operator/children.h"
 #include "operator/names.h"
 
 namespace tarn::op {
@@ -76,11 +77,7 @@ Result<void> EnsureIssuersMap(Context& context, ClusterIssuer& issuer, const Jso
   ObjectName name{kube::NameOf(fs).ns, IssuersMapName(fs)};
   auto there = context.recent.Get(kConfigMap, name);
   if (!there.ok() && there.code() != Code::kNotFound) return there.error();
-  if (there.ok() && Str(Object(Object(*there, "metadata"), "labels"), kOwnerUidLabel) !=
-                        Str(metadata["labels"], kOwnerUidLabel)) {
-    return Error(Code::kAlreadyExists,
-                 "ConfigMap " + name.Key() + " is somebody else's; delete it");
-  }
+  if (there.ok()) TRY(CheckOwner(kConfigMap, *there, metadata));
   auto file = issuer.File();
   if (file.ok()) {
     status.RemoveCondition("TokenIssuersRead");
