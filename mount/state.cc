@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kMounting = "mounting.lock";
 constexpr const char* kWatching = "watching.lock";
+constexpr const char* kWriting = "writing.lock";
 
 }  // namespace
 
@@ -75,7 +76,8 @@ std::string State::PathOf(const Carriage& carriage) const {
 }
 
 Result<void> State::Write(const Carriage& carriage) const {
-  // Of two mounts of the same parts both write the same: then it is there already.
+  // Two mounts of the same parts write the same file.
+  TRY(Hold writing, Lock(kWriting, LOCK_EX));
   const std::string path = PathOf(carriage);
   auto there = ReadSmallFile(path);
   if (there.ok() && *there == carriage.ToText()) return Ok();

@@ -1,5 +1,5 @@
 // State: the directory that mounts and the one `mount.tarn --watch` share: a record for each
-// carriage, and two locks. Mode 0700; it belongs in memory (/run), as the mounts do.
+// carriage, and locks. Mode 0700; it belongs in memory (/run), as the mounts do.
 //
 // The locks are flock(2)'s: they end with the process that holds them.
 #pragma once

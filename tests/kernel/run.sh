@@ -6,7 +6,8 @@
 #   crash  trees and names are made while the server is killed (-9) and started again
 #   connections  the same over several connections each, which are cut
 #   certificates  mounts of one client by two certificates, over TLS
-#   identities  two pods of one node and volume, through the tunnel: each has its own rights
+#   identities  pods of one node and volume, and the mount helper, through the tunnel: each has its
+#          own rights
 #   soak   a mixed load of four clients, and kills; hack/kernel-soak.sh does it for half an hour
 #   bench  (only by name) git clone, tar x and rm -rf, beside NFS-Ganesha
 # Ends with "N passed, N failed". Logs: build/tests/kernel/.
