@@ -7,6 +7,7 @@ export TARN_CLUSTER=${TARN_CLUSTER:-tarn-test}
 . hack/cluster/common.sh
 . tests/cluster/lib.sh
 . tests/cluster/security.sh
+. tests/cluster/mount.sh
 . tests/cluster/cases.sh
 passed=0 failed=0
 [ -n "${KEEP-}" ] || trap 'hack/cluster.sh down' EXIT
@@ -22,7 +23,7 @@ if [ ! -e "/run/netns/$NAME" ] || [ -z "${KEEP-}" ]; then
   run demo hack/demo.sh
 fi
 if [ "$failed" = 0 ]; then
-  for name in $(grep -oh '^case_[a-z0-9_]*' tests/cluster/{security,cases}.sh); do
+  for name in $(grep -oh '^case_[a-z0-9_]*' tests/cluster/{security,mount,cases}.sh); do
     [[ $name == *${ONLY-}* ]] || continue
     run "${name#case_}" "$name"
     clean
