@@ -114,7 +114,7 @@ if [ $failed = 0 ]; then
   left=$("$build/bin/tarnctl" --server "unix:$work/control.sock" ap list --output json |
     grep -o '"fsap-[0-9a-f]*"' | sort -u | wc -l)
   if [ "$left" = 0 ]; then ok "no access point left"; else bad "$left access points left"; fi
-  TARN_BIN=$build/bin timeout 300 "$build/bin/csi_e2e" | tee "$work/e2e.log"
+  TARN_BIN=$build/bin timeout 400 "$build/bin/csi_e2e" | tee "$work/e2e.log"
   [ "${PIPESTATUS[0]}" = 0 ] || bad "csi_e2e"
   passed=$((passed + $(grep -ac '^\[       OK \]' "$work/e2e.log")))
 fi
