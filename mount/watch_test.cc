@@ -35,7 +35,7 @@ struct WatchTest : testing::Test {
           std::string(R"({"fileSystemId":")") + kFs + R"(","nfs":")" + server + "\"}");
   }
   // As the helper mounts it.
-  Carriage Mount(IdentitySource identity = {}) {
+  Carriage Mount(const IdentitySource& identity = {}) {
     Carriage carriage =
         MakeCarriage(ParseDevice(kFs).value(), ParseOptions({"tls"}).value(), identity, config);
     EXPECT_TRUE(state->Write(carriage).ok());
