@@ -82,7 +82,7 @@ Result<void> CheckCertificate(const v1::OpenMountRequest& request, Settings& set
   if (!tls::ParseCertificate(request.certificate_pem())) {
     return Bad("certificate_pem", "is no certificate in PEM");
   }
-  auto parsed = tls::ClientCertificate::Parse(request.certificate_pem(), request.private_key_pem());
+  auto parsed = tls::CertificateAndKey::Parse(request.certificate_pem(), request.private_key_pem());
   if (!parsed.ok()) return Bad("private_key_pem", parsed.error().message());
   settings.certificate = std::move(parsed).value();
   settings.certificate_not_after = settings.certificate->not_after().time_since_epoch().count();

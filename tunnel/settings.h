@@ -25,7 +25,7 @@ struct Settings {
   std::vector<ServerAddress> servers;
   std::string server_name;
   tls::Context context;  // shared by all mounts of one authority
-  std::shared_ptr<const tls::ClientCertificate> certificate;  // null: none
+  std::shared_ptr<const tls::CertificateAndKey> certificate;  // null: none
   int64_t certificate_not_after = 0;  // seconds since 1970; 0: there is none
   std::string digest;                 // the same for the same request only
 };

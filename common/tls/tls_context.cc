@@ -114,26 +114,10 @@ Result<Context> NewContext(const SSL_METHOD* method) {
   return context;
 }
 
-// The certificate and those that follow it in the same PEM text, up to the signer.
 Result<void> UseCertificate(SSL_CTX& context, const std::string& certificate_pem,
                             const std::string& key_pem) {
-  Owned<BIO> from = MemoryBio(certificate_pem);
-  Owned<X509> leaf(PEM_read_bio_X509_AUX(from.get(), nullptr, nullptr, nullptr));
-  if (!leaf || SSL_CTX_use_certificate(&context, leaf.get()) != 1) {
-    return Failed("the certificate");
-  }
-  while (X509* next = PEM_read_bio_X509(from.get(), nullptr, nullptr, nullptr)) {
-    if (SSL_CTX_add0_chain_cert(&context, next) != 1) {
-      X509_free(next);
-      return Failed("the certificate's chain");
-    }
-  }
-  ERR_clear_error();  // the end of the text
-  Owned<EVP_PKEY> key = ParsePrivateKey(key_pem);
-  if (!key || SSL_CTX_use_PrivateKey(&context, key.get()) != 1 ||
-      SSL_CTX_check_private_key(&context) != 1) {
-    return Failed("the private key");
-  }
+  TRY(auto own, CertificateAndKey::Parse(certificate_pem, key_pem));
+  if (!own->Use(context)) return Failed("the certificate");
   return Ok();
 }
 
@@ -226,9 +210,9 @@ Result<Context> NewClientContext(const ClientTlsOptions& options) {
   return context;
 }
 
-Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::Parse(
+Result<std::shared_ptr<const CertificateAndKey>> CertificateAndKey::Parse(
     const std::string& certificate_pem, const std::string& key_pem) {
-  auto made = std::make_shared<ClientCertificate>();
+  auto made = std::make_shared<CertificateAndKey>();
   Owned<BIO> from = MemoryBio(certificate_pem);
   made->leaf_.reset(PEM_read_bio_X509(from.get(), nullptr, nullptr, nullptr));
   if (!made->leaf_) return Failed("the certificate");
@@ -240,18 +224,25 @@ Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::Parse(
   if (!made->key_ || X509_check_private_key(made->leaf_.get(), made->key_.get()) != 1) {
     return Failed("the private key");
   }
-  return std::shared_ptr<const ClientCertificate>(std::move(made));
+  return std::shared_ptr<const CertificateAndKey>(std::move(made));
 }
 
-bool ClientCertificate::Use(SSL& ssl) const {
+bool CertificateAndKey::Use(SSL_CTX& context) const {
+  bool ok = SSL_CTX_use_certificate(&context, leaf_.get()) == 1 &&
+            SSL_CTX_use_PrivateKey(&context, key_.get()) == 1;
+  for (const auto& next : chain_) ok = ok && SSL_CTX_add1_chain_cert(&context, next.get()) == 1;
+  return ok;
+}
+
+bool CertificateAndKey::Use(SSL& ssl) const {
   bool ok =
       SSL_use_certificate(&ssl, leaf_.get()) == 1 && SSL_use_PrivateKey(&ssl, key_.get()) == 1;
-  for (const Owned<X509>& next : chain_) ok = ok && SSL_add1_chain_cert(&ssl, next.get()) == 1;
+  for (const auto& next : chain_) ok = ok && SSL_add1_chain_cert(&ssl, next.get()) == 1;
   ERR_clear_error();
   return ok;
 }
 
-std::chrono::sys_seconds ClientCertificate::not_after() const {
+std::chrono::sys_seconds CertificateAndKey::not_after() const {
   std::tm time{};
   ASN1_TIME_to_tm(X509_get0_notAfter(leaf_.get()), &time);
   return std::chrono::sys_seconds(std::chrono::seconds(timegm(&time)));

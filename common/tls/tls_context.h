@@ -67,14 +67,16 @@ struct ClientTlsOptions {
   bool rpc_with_tls = false;  // ALPN "sunrpc", TLS 1.3 only (RFC 9289 section 5)
 };
 
-// A client's certificate with its key, for connections of a context that has none: one context
-// serves many clients then. Thread-safe.
-class ClientCertificate {
+// Whose connections they are: a certificate, those that follow it in the same PEM text up to the
+// signer, and its key. Thread-safe.
+class CertificateAndKey {
  public:
   // kInvalid: a PEM is none, or the key is not the certificate's.
-  static Result<std::shared_ptr<const ClientCertificate>> Parse(const std::string& certificate_pem,
+  static Result<std::shared_ptr<const CertificateAndKey>> Parse(const std::string& certificate_pem,
                                                                 const std::string& key_pem);
-  // Before the handshake. False: OpenSSL takes it not, such as for a weak key.
+  // For all connections of a context, or for one of a context that has none, before the handshake:
+  // one context serves many clients then. False: OpenSSL takes it not, such as for a weak key.
+  bool Use(SSL_CTX& context) const;
   bool Use(SSL& ssl) const;
   std::chrono::sys_seconds not_after() const;
 
