@@ -17,6 +17,7 @@ Relay::Relay(Loop& loop, Fd local, Bytes held, Mount& mount, std::atomic<size_t>
 Relay::~Relay() {
   Drop(up_);
   Drop(down_);
+  CountUnsent(0);
 }
 
 void Relay::NoteLocal(uint32_t events) {
@@ -32,6 +33,7 @@ void Relay::NoteLink(uint32_t events) {
 }
 
 void Relay::SetLink(std::unique_ptr<Link> link) {
+  CountUnsent(0);
   link_ = std::move(link);
   link_readable_ = link_writable_ = true;
   link_hup_ = link_ended_ = answered_ = false;
@@ -48,6 +50,7 @@ Relay::Turn Relay::Run() {
   if (link_) {
     PumpDown(turn);
     PumpUp(turn);
+    if (link_blocked_ || unsent_ > 0) CountUnsent(link_->stream.unsent());
   }
   bool nothing_to_deliver = !link_ || hold_ || (up_.empty() && !link_blocked_);
   if (local_broken_ || (local_eof_ && nothing_to_deliver) || (local_hup_ && !link_)) {
@@ -87,6 +90,11 @@ void Relay::Drop(Bytes& where) {
   Bytes().swap(where);
   if (&where == &up_) up_at_ = up_passed_ = 0;
   if (&where == &down_) down_at_ = 0;
+}
+
+void Relay::CountUnsent(size_t unsent) {
+  kept_bytes_.fetch_add(unsent - unsent_, std::memory_order_relaxed);  // modulo 2^64: also down
+  unsent_ = unsent;
 }
 
 size_t Relay::PieceBytes() const {

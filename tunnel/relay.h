@@ -1,8 +1,8 @@
 // Relay: carries bytes between an NFS client's local connection and a TLS connection below it,
 // which may be missing for a while or be replaced between calls.
 //
-// Nothing is kept of an idle connection. What one side does not take is kept, one piece at most,
-// and nothing more is read from the other side meanwhile.
+// Nothing is kept of an idle connection. What one side does not take is kept, one piece at most (as
+// ciphertext where that side is the server), and nothing more is read from the other side meanwhile.
 //
 // Threads: those of its loop only.
 #pragma once
@@ -74,6 +74,8 @@ class Relay {
   bool ReadLocal(size_t& budget);
   void Keep(Bytes& where, const std::byte* from, size_t bytes);
   void Drop(Bytes& where);
+  // Ciphertext that waits for a slow server is kept, too.
+  void CountUnsent(size_t unsent);
   size_t PieceBytes() const;
 
   Loop& loop_;
@@ -91,6 +93,7 @@ class Relay {
   bool link_readable_ = false, link_writable_ = true;
   bool link_hup_ = false, link_ended_ = false;
   bool link_blocked_ = false;  // ciphertext waits for the socket
+  size_t unsent_ = 0;          // how much of that is counted in kept_bytes_
   bool hold_ = false;
   bool answered_ = false;
   std::string why_ended_;

@@ -19,9 +19,9 @@ using testing::HasSubstr;
 
 class TunnelTest : public testing::Test {
  protected:
-  TunnelTest() { Start(); }
-  void Start() {
-    auto started = Daemon::Start(place_.options());
+  TunnelTest() { Start(place_.options()); }
+  void Start(const Options& options) {
+    auto started = Daemon::Start(options);
     ASSERT_TRUE(started.ok()) << started.error().message();
     tunnel_ = std::move(started).value();
     client_ = std::make_unique<TunnelClient>(place_.socket());
@@ -218,7 +218,7 @@ TEST_F(TunnelTest, MountsAreOpenAgainAfterARestart) {
   EXPECT_FALSE(ConnectTo(first).open());
   std::ofstream(place_.state() + "/mounts/broken") << "x";
   std::ofstream(place_.state() + "/mounts/.pod-3") << "x";
-  Start();
+  Start(place_.options());
   EXPECT_EQ(client_->List().mounts_size(), 2);
   EXPECT_EQ(client_->Show("pod-1").port(), first.port());
   EXPECT_EQ(client_->Show("pod-2").port(), second.port());
@@ -240,7 +240,7 @@ TEST_F(TunnelTest, AnAddressThatSomebodyElseHasIsTakenWhenItIsFree) {
   inet_pton(AF_INET, at.address().c_str(), &to.sin_addr);
   ASSERT_EQ(bind(other, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
   ASSERT_EQ(listen(other, 1), 0);
-  Start();
+  Start(place_.options());
   EXPECT_THAT(client_->Show("pod-1").last_error(), HasSubstr("cannot listen"));
   close(other);
   tunnel_->Tick();
@@ -259,6 +259,52 @@ TEST_F(TunnelTest, KeysAreForTheOwnerOnly) {
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
+// Sends `calls` again and again until nothing was taken for half a second; how many bytes were.
+size_t SendUntilNobodyTakesIt(int fd, const std::string& calls) {
+  size_t sent = 0;
+  for (int idle = 0; idle < 50;) {
+    size_t from = sent % calls.size();
+    ssize_t took = send(fd, calls.data() + from, calls.size() - from, MSG_DONTWAIT);
+    if (took > 0) sent += static_cast<size_t>(took);
+    idle = took > 0 ? 0 : idle + 1;
+    if (took <= 0) usleep(10'000);
+  }
+  return sent;
+}
+
+// What waits for a server is in the bound of what all connections keep, as ciphertext too, and is
+// not in it any more when the server goes on, or the connection ends.
+TEST_F(TunnelTest, WhatAServerDoesNotTakeIsCounted) {
+  const uint16_t metrics = 9810;
+  tunnel_.reset();
+  Options options = place_.options();
+  options.metrics = options.loopback + ":" + std::to_string(metrics);
+  Start(options);
+  auto kept = [&] { return MetricAt(options.loopback, metrics, "tarn_tunnel_kept_bytes"); };
+  auto at = Open(RequestFor(server_, "pod-1"));
+  std::string calls;
+  for (int i = 0; i < 1000; ++i) calls += NullCall(7);
+  for (bool goes_on : {true, false}) {
+    Fd client = ConnectTo(at);
+    SendAll(client.get(), NullCall(1));
+    ReceiveExactly(client.get(), kNullReplyBytes);
+    EXPECT_EQ(kept(), 0u);
+    server_.Signal(SIGSTOP);
+    SendUntilNobodyTakesIt(client.get(), calls);
+    EXPECT_GT(kept(), 4096u);
+    EXPECT_LT(kept(), 2 * (kPieceBytes + 4096));
+    if (goes_on) server_.Signal(SIGCONT);
+    std::vector<char> answers(1 << 16);
+    while (goes_on && recv(client.get(), answers.data(), answers.size(), MSG_DONTWAIT) != 0 &&
+           kept() > 0) {
+      usleep(1000);
+    }
+    if (!goes_on) client.Close();
+    EXPECT_TRUE(Eventually([&] { return kept() == 0; }));
+    server_.Signal(SIGCONT);
+  }
+}
+
 // Both directions stand still, nothing is lost, nobody else waits.
 TEST_F(TunnelTest, AClientThatReadsNothingKeepsNobodyElse) {
   auto at = Open(RequestFor(server_, "pod-1"));
@@ -266,14 +312,7 @@ TEST_F(TunnelTest, AClientThatReadsNothingKeepsNobodyElse) {
   const std::string call = NullCall(7);
   std::string calls;
   for (int i = 0; i < 1000; ++i) calls += call;
-  size_t sent = 0;
-  for (int idle = 0; idle < 50;) {
-    size_t from = sent % calls.size();
-    ssize_t took = send(slow.get(), calls.data() + from, calls.size() - from, MSG_DONTWAIT);
-    if (took > 0) sent += static_cast<size_t>(took);
-    idle = took > 0 ? 0 : idle + 1;
-    if (took <= 0) usleep(10'000);
-  }
+  size_t sent = SendUntilNobodyTakesIt(slow.get(), calls);
   EXPECT_GT(sent, 1u << 20);
   auto nfs = Mount(at);
   EXPECT_TRUE(nfs->Root().ok());

@@ -46,9 +46,13 @@ void FileServer::Start(uint16_t port) {
 }
 
 uint64_t FileServer::Metric(const std::string& name) const {
+  return MetricAt("127.0.0.1", process_->http_port(), name);
+}
+
+uint64_t MetricAt(const std::string& address, uint16_t port, const std::string& name) {
   v1::OpenMountResponse at;
-  at.set_address("127.0.0.1");
-  at.set_port(process_->http_port());
+  at.set_address(address);
+  at.set_port(port);
   Fd fd = ConnectTo(at);
   SendAll(fd.get(), "GET /metrics HTTP/1.0\r\n\r\n");
   std::string text = ReceiveExactly(fd.get(), 1 << 20);

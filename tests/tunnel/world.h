@@ -22,6 +22,8 @@ inline constexpr char kFileSystem[] = "fs-0123456789abcdef0";
 inline constexpr char kServerName[] = "fs-0123456789abcdef0.efs.tarn";
 
 std::string FileText(const std::string& path);
+// What /metrics there says of `name`, such as "tarn_tls_handshakes_total"; 0: nothing.
+uint64_t MetricAt(const std::string& address, uint16_t port, const std::string& name);
 
 // A tarn-server that speaks only TLS, with a certificate for kServerName.
 class FileServer {
@@ -33,8 +35,8 @@ class FileServer {
   uint16_t port() const { return port_; }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   std::string authority() const { return FileText(tls_.path() + "/ca.crt"); }
-  // Of its metrics, such as "tarn_tls_handshakes_total".
   uint64_t Metric(const std::string& name) const;
+  void Signal(int signal) const { process_->Signal(signal); }
 
  private:
   daemon::TempDir data_, tls_;
