@@ -9,7 +9,7 @@ build=(
   libcpprest-dev libboost-dev libboost-system-dev
   libspdlog-dev libgtest-dev libgmock-dev libssl-dev nlohmann-json3-dev libyaml-dev
   libcivetweb-dev prometheus-cpp-dev libcli11-dev librocksdb-dev libisal-dev libnfs-dev libfuse3-dev
-  libjose-dev libjansson-dev valgrind
+  libjose-dev libjansson-dev libgcrypt20-dev valgrind
 )
 cluster=(
   runc containernetworking-plugins nftables iproute2 bc openssl curl ca-certificates

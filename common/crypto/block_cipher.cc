@@ -1,21 +1,19 @@
 #include "common/crypto/block_cipher.h"
 
-#include <array>
+#include <vector>
 
 #include "common/crypto/context_pool.h"
 #include "common/crypto/openssl.h"
+#include "common/crypto/xts.h"
 
 namespace tarn {
 namespace {
 
-struct Context {
-  CipherContext cipher;
-};
-using Pool = ContextPool<Context>;
+using Pool = ContextPool<Xts>;
 
 // Little-endian, as IEEE 1619 has it of numbers.
-std::array<unsigned char, 16> Tweak(uint64_t object, uint64_t block) {
-  std::array<unsigned char, 16> tweak;
+Xts::Tweak TweakOf(uint64_t object, uint64_t block) {
+  Xts::Tweak tweak;
   for (size_t i = 0; i < 8; ++i) {
     tweak[i] = static_cast<unsigned char>(block >> (8 * i));
     tweak[8 + i] = static_cast<unsigned char>(object >> (8 * i));
@@ -23,43 +21,42 @@ std::array<unsigned char, 16> Tweak(uint64_t object, uint64_t block) {
   return tweak;
 }
 
+// With this very key: libgcrypt is used where that holds.
+Result<bool> GcryptDoesTheSame(const SecretBytes& key) {
+  const Xts::Tweak tweak = TweakOf(0x8000'0000'1234'5678, 0xffff'fffc);
+  std::vector<std::byte> plain(Xts::kBlockBytes), sealed(plain), tried(plain);
+  for (size_t i = 0; i < plain.size(); ++i) plain[i] = static_cast<std::byte>(i * i / 7);
+  TRY(auto openssl, NewOpenSslXts(key, true));
+  TRY(openssl->Run(tweak, plain.data(), sealed.data()));
+  auto encrypt = NewGcryptXts(key, true), decrypt = NewGcryptXts(key, false);
+  if (!encrypt.ok() || !decrypt.ok()) return false;
+  if (!(*encrypt)->Run(tweak, plain.data(), tried.data()).ok() || tried != sealed) return false;
+  return (*decrypt)->Run(tweak, tried.data(), tried.data()).ok() && tried == plain;
+}
+
 }  // namespace
 
 struct BlockCipher::State {
   SecretBytes key;
+  bool gcrypt = false;
   Pool encrypting;
   Pool decrypting;
 
-  Result<std::unique_ptr<Context>> Take(Pool& pool, int encrypt) const {
-    if (auto taken = pool.Take()) return taken;
-    auto made = std::make_unique<Context>();
-    made->cipher.reset(EVP_CIPHER_CTX_new());
-    const auto* bytes = reinterpret_cast<const unsigned char*>(key.view().data());
-    if (!made->cipher || EVP_CipherInit_ex(made->cipher.get(), EVP_aes_256_xts(), nullptr, bytes,
-                                           nullptr, encrypt) != 1) {
-      return OpenSslError("AES-256-XTS");
-    }
-    return made;
+  Result<std::unique_ptr<Xts>> Take(bool encrypt) {
+    if (auto taken = (encrypt ? encrypting : decrypting).Take()) return taken;
+    return gcrypt ? NewGcryptXts(key, encrypt) : NewOpenSslXts(key, encrypt);
   }
 
-  Result<void> Run(Pool& pool, int encrypt, uint64_t object, uint64_t first,
-                   std::span<const std::byte> from, std::byte* out) {
+  Result<void> Run(bool encrypt, uint64_t object, uint64_t first, std::span<const std::byte> from,
+                   std::byte* out) {
     if (from.size() % kBlockBytes != 0) {
       return Error(Code::kInvalid, "bytes to encrypt are no whole blocks of 4096 bytes");
     }
-    TRY(auto context, Take(pool, encrypt));
+    TRY(auto xts, Take(encrypt));
     for (size_t at = 0; at < from.size(); at += kBlockBytes, ++first) {
-      auto tweak = Tweak(object, first);
-      int written = 0;
-      if (EVP_CipherInit_ex(context->cipher.get(), nullptr, nullptr, nullptr, tweak.data(),
-                            encrypt) != 1 ||
-          EVP_CipherUpdate(context->cipher.get(), reinterpret_cast<unsigned char*>(out + at),
-                           &written, reinterpret_cast<const unsigned char*>(from.data() + at),
-                           kBlockBytes) != 1) {
-        return OpenSslError("AES-256-XTS");
-      }
+      TRY(xts->Run(TweakOf(object, first), from.data() + at, out + at));
     }
-    pool.Give(std::move(context));
+    (encrypt ? encrypting : decrypting).Give(std::move(xts));
     return Ok();
   }
 };
@@ -67,23 +64,29 @@ struct BlockCipher::State {
 BlockCipher::BlockCipher(std::unique_ptr<State> state) : state_(std::move(state)) {}
 BlockCipher::~BlockCipher() = default;
 
-Result<std::unique_ptr<BlockCipher>> BlockCipher::Create(const SecretBytes& key) {
+bool BlockCipher::by_gcrypt() const {
+  return state_->gcrypt;
+}
+
+Result<std::unique_ptr<BlockCipher>> BlockCipher::Create(const SecretBytes& key, How how) {
   TRY(CheckKeySize(key, kKeyBytes));
   auto state = std::make_unique<State>();
   state->key = key.Copy();
-  TRY(auto context, state->Take(state->encrypting, 1));  // does OpenSSL take this key?
-  state->encrypting.Give(std::move(context));
+  TRY(NewOpenSslXts(key, true));  // does OpenSSL take this key?
+  if (how == How::kFastest && GcryptIsFaster()) {
+    TRY(state->gcrypt, GcryptDoesTheSame(key));
+  }
   return std::unique_ptr<BlockCipher>(new BlockCipher(std::move(state)));
 }
 
 Result<void> BlockCipher::Encrypt(uint64_t object, uint64_t first, std::span<const std::byte> plain,
                                   std::byte* out) const {
-  return state_->Run(state_->encrypting, 1, object, first, plain, out);
+  return state_->Run(true, object, first, plain, out);
 }
 
 Result<void> BlockCipher::Decrypt(uint64_t object, uint64_t first,
                                   std::span<const std::byte> sealed, std::byte* out) const {
-  return state_->Run(state_->decrypting, 0, object, first, sealed, out);
+  return state_->Run(false, object, first, sealed, out);
 }
 
 }  // namespace tarn

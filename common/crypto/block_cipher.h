@@ -2,7 +2,11 @@
 // AES-256-XTS (IEEE 1619, NIST SP 800-38E) of whole blocks of 4096 bytes, each with the tweak
 // (object, block). Nothing is authenticated: a changed block decrypts to random bytes.
 //
-// Threads: any. Errors: kInternal: OpenSSL failed; kInvalid: no whole blocks, or not of one length.
+// By OpenSSL, or by libgcrypt where that is faster (xts.h) and has done the same as OpenSSL with
+// the same key.
+//
+// Threads: any. Errors: kInternal: the library failed; kInvalid: no whole blocks, or not of one
+// length.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +23,10 @@ class BlockCipher {
   static constexpr size_t kKeyBytes = 64;  // two keys of AES-256, not the same
   static constexpr size_t kBlockBytes = 4096;
 
+  enum class How { kFastest, kOpenSsl };
   // kInvalid: the key has not kKeyBytes.
-  static Result<std::unique_ptr<BlockCipher>> Create(const SecretBytes& key);
+  static Result<std::unique_ptr<BlockCipher>> Create(const SecretBytes& key,
+                                                     How how = How::kFastest);
   ~BlockCipher();
 
   // Blocks first, first + 1, ... of `object`. `out` may be the same place as the input.
@@ -28,6 +34,7 @@ class BlockCipher {
                        std::byte* out) const;
   Result<void> Decrypt(uint64_t object, uint64_t first, std::span<const std::byte> sealed,
                        std::byte* out) const;
+  bool by_gcrypt() const;
 
  private:
   struct State;

@@ -3,13 +3,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <set>
 #include <thread>
 #include <type_traits>
+#include <vector>
 
 #include "common/crypto/block_cipher.h"
 #include "common/crypto/sealer.h"
 #include "common/crypto/secret_bytes.h"
+#include "common/crypto/xts.h"
+#include "common/sanitized.h"
 #include "common/text.h"
 
 namespace tarn {
@@ -247,6 +252,56 @@ TEST(BlockCipher, DecryptsInPlaceAndOnlyAtItsPlace) {
   EXPECT_EQ(run(false, 5, 11, std::string(middle)), plain.substr(0, 4096));
   std::byte odd[100];
   EXPECT_EQ((*cipher)->Encrypt(1, 1, odd, odd).code(), Code::kInvalid);
+}
+
+// IEEE 1619 by libgcrypt, beside OpenSSL: keys, tweaks, numbers of blocks, in place and not.
+TEST(BlockCipher, BothLibrariesDoTheSame) {
+  for (int i = 0; i < 200; ++i) {
+    auto key = RandomSecret(BlockCipher::kKeyBytes);
+    ASSERT_TRUE(key.ok());
+    auto fast = BlockCipher::Create(*key);
+    auto openssl = BlockCipher::Create(*key, BlockCipher::How::kOpenSsl);
+    ASSERT_TRUE(fast.ok() && openssl.ok());
+    EXPECT_EQ((*fast)->by_gcrypt(), GcryptIsFaster());
+    EXPECT_FALSE((*openssl)->by_gcrypt());
+    uint64_t place[2] = {};
+    ASSERT_TRUE(FillRandom(std::as_writable_bytes(std::span(place))).ok());
+    // Away from a boundary of what is loaded at once, too.
+    std::vector<std::byte> plain(static_cast<size_t>(i % 35) * BlockCipher::kBlockBytes);
+    ASSERT_TRUE(FillRandom(plain).ok());
+    std::vector<std::byte> expected(plain.size());
+    std::vector<std::byte> sealed(plain.size() + 64);
+    std::byte* out = sealed.data() + i % 64;
+    ASSERT_TRUE((*openssl)->Encrypt(place[0], place[1], plain, expected.data()).ok());
+    ASSERT_TRUE((*fast)->Encrypt(place[0], place[1], plain, out).ok());
+    ASSERT_TRUE(std::equal(expected.begin(), expected.end(), out)) << i;
+    ASSERT_TRUE((*fast)->Decrypt(place[0], place[1], {out, plain.size()}, out).ok());
+    ASSERT_TRUE(std::equal(plain.begin(), plain.end(), out)) << i;
+    ASSERT_TRUE((*fast)->Decrypt(place[0], place[1], expected, out).ok());
+    ASSERT_TRUE(std::equal(plain.begin(), plain.end(), out)) << i;
+  }
+}
+
+// What it is for; OpenSSL may learn it one day. Ratios of the best of many short runs, since the
+// machine does other things.
+TEST(BlockCipher, TheFastestIsWorthIt) {
+  if (!GcryptIsFaster() || kSanitized) return;  // no such processor, or no such time
+  SecretBytes key(BlockKey());
+  auto fast = BlockCipher::Create(key);
+  auto openssl = BlockCipher::Create(key, BlockCipher::How::kOpenSsl);
+  ASSERT_TRUE(fast.ok() && openssl.ok());
+  std::vector<std::byte> buffer(128 << 10);
+  double best[2] = {1e9, 1e9};
+  for (int round = 0; round < 100; ++round) {
+    for (int which : {0, 1}) {
+      const BlockCipher& cipher = which == 0 ? **fast : **openssl;
+      auto begin = std::chrono::steady_clock::now();
+      ASSERT_TRUE(cipher.Decrypt(1, 2, buffer, buffer.data()).ok());
+      std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+      best[which] = std::min(best[which], took.count());
+    }
+  }
+  EXPECT_LT(best[0], best[1] / 1.2);
 }
 
 }  // namespace

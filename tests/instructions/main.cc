@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "common/crypto/secret_bytes.h"
+#include "common/log.h"
 #include "server/engine/local/local_engine.h"
 #include "server/nfs4/testing/harness.h"
 #include "server/rpc/call_header.h"
@@ -25,6 +27,7 @@ using nfs_client::Fh;
 using Bytes = std::vector<std::byte>;
 
 constexpr uint32_t kCalls = 400;
+constexpr uint32_t kBulkCalls = 20;
 constexpr uint32_t kIoBytes = 4096;
 constexpr uint64_t kFileBytes = 1 << 20;
 
@@ -35,7 +38,8 @@ constexpr uint64_t kFileBytes = 1 << 20;
 
 class Driver {
  public:
-  Driver();
+  // `key`: of the file system; nullptr: it is not encrypted.
+  explicit Driver(const SecretBytes* key);
   ~Driver() {
     server_.reset();
     engine_.reset();
@@ -48,7 +52,7 @@ class Driver {
   CompoundReply Run(const Compound& compound, bool in_session = true);
   // Each is encoded before, and run counted, after as many uncounted ones.
   template <typename Make>
-  void Measure(const char* name, Make make);
+  void Measure(const char* name, Make make, uint32_t calls = kCalls);
   const Fh& root() const { return root_; }
   void Start();
 
@@ -69,14 +73,14 @@ class Driver {
   Fh root_;
 };
 
-Driver::Driver() {
+Driver::Driver(const SecretBytes* key) {
   std::string pattern = std::filesystem::temp_directory_path() / "tarn-instructions-XXXXXX";
   if (mkdtemp(pattern.data()) == nullptr) Die("no temporary directory");
   directory_ = pattern;
   auto engine = OpenLocalEngine({.data_dir = directory_});
   if (!engine.ok()) Die(engine.error().ToString());
   engine_ = std::move(engine).value();
-  auto number = engine_->CreateFileSystem();
+  auto number = engine_->CreateFileSystem(key);
   if (!number.ok()) Die(number.error().ToString());
   auto root = std::make_shared<Export>();
   root->file_system = *number;
@@ -141,17 +145,17 @@ CompoundReply Driver::Run(const Compound& compound, bool in_session) {
 }
 
 template <typename Make>
-void Driver::Measure(const char* name, Make make) {
-  for (uint32_t i = 0; i < kCalls; ++i) (void)Run(make(i));
-  std::vector<Bytes> calls;
-  for (uint32_t i = 0; i < kCalls; ++i) calls.push_back(Encode(make(kCalls + i), true));
-  for (const Bytes& call : calls) {
+void Driver::Measure(const char* name, Make make, uint32_t calls) {
+  for (uint32_t i = 0; i < calls; ++i) (void)Run(make(i));
+  std::vector<Bytes> encoded;
+  for (uint32_t i = 0; i < calls; ++i) encoded.push_back(Encode(make(calls + i), true));
+  for (const Bytes& call : encoded) {
     CALLGRIND_TOGGLE_COLLECT;
     Handle(call);
     CALLGRIND_TOGGLE_COLLECT;
   }
   CALLGRIND_DUMP_STATS_AT(name);
-  std::printf("%s %u\n", name, kCalls);
+  std::printf("%s %u\n", name, calls);
 }
 
 void Driver::Start() {
@@ -164,8 +168,8 @@ void Driver::Start() {
                        .eia_client_impl_id = {}});
   auto known = Run(exchange, false).Get<EXCHANGE_ID4res>(0).eir_resok4;
   channel_attrs4 channel{.ca_headerpadsize = 0,
-                         .ca_maxrequestsize = 1 << 20,
-                         .ca_maxresponsesize = 1 << 20,
+                         .ca_maxrequestsize = (1 << 20) + 4096,
+                         .ca_maxresponsesize = (1 << 20) + 4096,
                          .ca_maxresponsesize_cached = 4096,
                          .ca_maxoperations = 16,
                          .ca_maxrequests = 1,
@@ -195,19 +199,56 @@ Compound OpenNew(const Fh& directory, const std::string& name) {
   return compound;
 }
 
-void MeasureAll(Driver& driver) {
-  const Fh& root = driver.root();
-  auto opened = driver.Run(OpenNew(root, "data"));
-  stateid4 state = opened.Get<OPEN4res>(1).resok4.stateid;
+struct Data {
+  Fh file;
+  stateid4 state;
+};
+
+// A file of kFileBytes, open, and all of it in its chunk file.
+Data MakeData(Driver& driver, const Bytes& bytes) {
+  auto opened = driver.Run(OpenNew(driver.root(), "data"));
   xdr::Opaque fh = opened.Get<GETFH4res>(2).resok4.object;
-  Fh file(fh.begin(), fh.end());
-  Bytes data(kFileBytes / 2, std::byte{0x5a});
-  for (uint64_t at = 0; at < kFileBytes; at += data.size()) {
+  Data data{Fh(fh.begin(), fh.end()), opened.Get<OPEN4res>(1).resok4.stateid};
+  for (uint64_t at = 0; at < kFileBytes; at += bytes.size()) {
     Compound write;
-    write.Put(file).Add(
-        OP_WRITE, WRITE4args{.stateid = state, .offset = at, .stable = FILE_SYNC4, .data = data});
+    write.Put(data.file).Add(
+        OP_WRITE,
+        WRITE4args{.stateid = data.state, .offset = at, .stable = FILE_SYNC4, .data = bytes});
     (void)driver.Run(write);
   }
+  return data;
+}
+
+void MeasureBulk(Driver& driver, const char* read, const char* write) {
+  Bytes bytes(kFileBytes, std::byte{0x5a});
+  Data data = MakeData(driver, bytes);
+  driver.Measure(
+      read,
+      [&](uint32_t) {
+        Compound c;
+        c.Put(data.file).Add(OP_READ,
+                             READ4args{.stateid = data.state, .offset = 0, .count = kFileBytes});
+        return c;
+      },
+      kBulkCalls);
+  driver.Measure(
+      write,
+      [&](uint32_t) {
+        Compound c;
+        c.Put(data.file).Add(
+            OP_WRITE,
+            WRITE4args{.stateid = data.state, .offset = 0, .stable = UNSTABLE4, .data = bytes});
+        return c;
+      },
+      kBulkCalls);
+}
+
+void MeasureAll(Driver& driver) {
+  const Fh& root = driver.root();
+  Bytes data(kFileBytes / 2, std::byte{0x5a});
+  const Data made = MakeData(driver, data);
+  const Fh& file = made.file;
+  const stateid4& state = made.state;
   xdr::Opaque piece = xdr::Opaque(data).first(kIoBytes);
   auto place = [](uint32_t i) { return i * uint64_t{kIoBytes} % kFileBytes; };
   driver.Measure("GETATTR", [&](uint32_t) {
@@ -239,8 +280,19 @@ void MeasureAll(Driver& driver) {
 }  // namespace tarn
 
 int main() {
-  tarn::Driver driver;
-  driver.Start();
-  tarn::MeasureAll(driver);
+  spdlog::set_level(spdlog::level::warn);  // the output is counts alone
+  {
+    tarn::Driver driver(nullptr);
+    driver.Start();
+    tarn::MeasureAll(driver);
+  }
+  const tarn::SecretBytes key(std::string(tarn::vfs::kKeyBytes, 'k'));
+  const std::pair<const tarn::SecretBytes*, std::pair<const char*, const char*>> kinds[] = {
+      {nullptr, {"READ_MIB", "WRITE_MIB"}}, {&key, {"READ_MIB_SEALED", "WRITE_MIB_SEALED"}}};
+  for (const auto& [given, names] : kinds) {
+    tarn::Driver driver(given);
+    driver.Start();
+    tarn::MeasureBulk(driver, names.first, names.second);
+  }
   return 0;
 }

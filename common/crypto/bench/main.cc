@@ -37,8 +37,10 @@ int main() {
   auto sealer = tarn::Sealer::Create(tarn::SecretBytes(std::string(32, 'k')));
   std::string key(64, 'k');
   key[0] = 'j';
-  auto blocks = tarn::BlockCipher::Create(tarn::SecretBytes(key));
-  if (!sealer || !blocks) return 1;
+  using tarn::BlockCipher;
+  auto blocks = BlockCipher::Create(tarn::SecretBytes(key));
+  auto openssl = BlockCipher::Create(tarn::SecretBytes(key), BlockCipher::How::kOpenSsl);
+  if (!sealer || !blocks || !openssl) return 1;
   std::string nonce(24, '\0');
   Measure("random nonce", nonce.size(),
           [&] { (void)tarn::FillRandom(std::as_writable_bytes(std::span(nonce))); });
@@ -54,6 +56,8 @@ int main() {
             [&] { (void)(*blocks)->Encrypt(1, 2, buffer, buffer.data()); });
     Measure("decrypt blocks", bytes,
             [&] { (void)(*blocks)->Decrypt(1, 2, buffer, buffer.data()); });
+    Measure("decrypt blocks by OpenSSL", bytes,
+            [&] { (void)(*openssl)->Decrypt(1, 2, buffer, buffer.data()); });
   }
   return 0;
 }
