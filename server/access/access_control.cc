@@ -242,4 +242,10 @@ AccessControl::Verdict AccessControl::Decide(const Connection& connection, const
   return verdict;
 }
 
+void AccessControl::SettleGroups(vfs::Caller& caller) {
+  if (!trusted_.user_groups) return;
+  auto groups = trusted_.user_groups();
+  if (groups) groups->Apply(caller.uid, caller.gid, caller.gids);
+}
+
 }  // namespace tarn::access

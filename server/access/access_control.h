@@ -12,7 +12,8 @@
 //                listener leads to another one later; one that names an access point leads into
 //                that one, and nothing else can be reached.
 //   policy       the file system's policy (server/policy), asked with all of that.
-// The mode bits are the engine's affair.
+// The mode bits are the engine's affair; who is in which group is told here, if the server knows
+// it.
 //
 // A running connection keeps the identity that it began with, also when its token expires
 // meanwhile: a control plane that is down ends no mount.
@@ -40,6 +41,7 @@
 #include "server/control/exports.h"
 #include "server/identity/access_keys.h"
 #include "server/identity/token_issuers.h"
+#include "server/identity/user_groups.h"
 #include "server/nfs4/exports.h"
 #include "server/policy/table.h"
 #include "server/rpc/gate.h"
@@ -54,6 +56,8 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
     std::function<std::shared_ptr<const identity::TokenIssuers>()> issuers;
     // None: signatures are not looked at.
     std::function<std::shared_ptr<const identity::AccessKeys>()> access_keys;
+    // None: calls say which groups their users are in. Asked by each compound.
+    std::function<std::shared_ptr<const identity::UserGroups>()> user_groups;
   };
   AccessControl(control::ExportTable& exports, const policy::Table& policies, Trusted trusted,
                 const Clock& clock, audit::Journal& journal)
@@ -85,6 +89,7 @@ class AccessControl final : public nfs4::Exports, public rpc::Gate {
                                                        const nfs4::Export& file_system,
                                                        std::string_view name) override;
   nfs4::Rights RightsOf(const rpc::Peer& peer, const nfs4::Export& exported) override;
+  void SettleGroups(vfs::Caller& caller) override;
 
  private:
   // What somebody wants to use: an export, or an access point whose export is not made yet.

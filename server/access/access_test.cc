@@ -56,6 +56,53 @@ TEST_F(AccessTest, APolicyCountsForRunningConnectionsAtOnce) {
   EXPECT_EQ(MakeIn(*plain, "three"), nfs4::NFS4_OK);
 }
 
+// What certificates and policies say is asked besides.
+TEST_F(AccessTest, TheServersListOfGroupsCounts) {
+  auto root = Connect(Plain());
+  nfs_client::SetAttributes set;
+  set.mode = 0070;
+  set.owner_group = "50";
+  ASSERT_EQ(root->Mkdir(*root->Root(), "team", set).status, nfs4::NFS4_OK);
+  auto options = Tls();
+  options.identity = {.uid = 1000, .gid = 1000, .gids = {50}, .none = false};
+  auto user = Connect(options);
+  auto made_in_team = [&](const std::string& name) {
+    return user->Mkdir(*user->Walk("team"), name).status;
+  };
+  EXPECT_EQ(made_in_team("a"), nfs4::NFS4_OK);
+  auto know = [&](const std::string& gids) {
+    user_groups_ = identity::UserGroups::Parse(
+                       R"({"users": [{"uid": 1000, "gid": 1000, "gids": [)" + gids + "]}]}")
+                       .value();
+  };
+  know("");
+  EXPECT_EQ(made_in_team("b"), nfs4::NFS4ERR_ACCESS);
+  know("50");
+  EXPECT_EQ(made_in_team("b"), nfs4::NFS4_OK);
+  PutPreset({.read_only = true});
+  EXPECT_EQ(made_in_team("c"), nfs4::NFS4ERR_ROFS);
+}
+
+// Each connection has its own decision, and no use of one keeps an old decision of the other.
+TEST_F(AccessTest, BothConnectionsOfASessionLoseARightAtOnce) {
+  auto client = Connect(Tls());
+  ASSERT_EQ(MakeIn(*client, "first"), nfs4::NFS4_OK);
+  auto first = client->AddConnection();
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(MakeIn(*client, "second"), nfs4::NFS4_OK);
+  auto on_both = [&](const std::string& name, nfs4::nfsstat4 expected) {
+    EXPECT_EQ(MakeIn(*client, name + "-a"), expected);
+    first = client->Use(std::move(first));
+    EXPECT_EQ(MakeIn(*client, name + "-b"), expected);
+  };
+  PutPreset({.read_only = true});
+  on_both("read-only", nfs4::NFS4ERR_ROFS);
+  PutPolicy(R"({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*"}})");
+  on_both("back", nfs4::NFS4_OK);
+  PutPreset({.enforce_tls = true, .writers = {"a/*"}});
+  on_both("gone", nfs4::NFS4ERR_ACCESS);
+}
+
 // The three pods of one claim: one writes, one reads, one is not let in.
 TEST_F(AccessTest, NamespacesHaveRightsOfTheirOwn) {
   PutPreset({.enforce_tls = true, .writers = {"a/*"}, .readers = {"b/reader"}});

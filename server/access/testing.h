@@ -31,7 +31,8 @@ class AccessTest : public ::testing::Test {
     access_ = std::make_unique<AccessControl>(
         manager_->exports(), manager_->policies(),
         AccessControl::Trusted{.issuers = [this] { return issuers_; },
-                               .access_keys = [this] { return access_keys_; }},
+                               .access_keys = [this] { return access_keys_; },
+                               .user_groups = [this] { return user_groups_; }},
         SystemClock(), journal_);
     nfs_ = nfs4::Server::Start({}, *access_, engine_->records(), SystemClock()).value();
     rpc_ =
@@ -145,6 +146,7 @@ class AccessTest : public ::testing::Test {
   rpc::testing::TlsDir certificates_;
   std::shared_ptr<const identity::TokenIssuers> issuers_;
   std::shared_ptr<const identity::AccessKeys> access_keys_;  // null: signatures are not looked at
+  std::shared_ptr<const identity::UserGroups> user_groups_;  // null: calls are believed
   std::unique_ptr<vfs::Engine> engine_ = engine::NewMemoryEngine(SystemClock());
   std::unique_ptr<control::Manager> manager_;
   std::unique_ptr<AccessControl> access_;

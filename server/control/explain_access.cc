@@ -145,7 +145,7 @@ struct User {
 };
 
 User UserOf(const v1::ExplainAccessRequest& request, const v1::AccessPointDescription* ap,
-            const policy::Rights& rights) {
+            const policy::Rights& rights, const std::function<void(vfs::Caller&)>& settle_groups) {
   const auto& process = request.user();
   User user{.who = "the pod's process",
             .caller = {.uid = process.uid(),
@@ -157,6 +157,9 @@ User UserOf(const v1::ExplainAccessRequest& request, const v1::AccessPointDescri
             .caller = {.uid = posix.uid(),
                        .gid = posix.gid(),
                        .gids = {posix.secondary_gids().begin(), posix.secondary_gids().end()}}};
+  } else if (settle_groups) {
+    settle_groups(user.caller);
+    user.who += ", with the groups that the server's --user-groups gives it,";
   }
   if (!rights.root()) nfs4::SquashRoot(user.caller);
   return user;
@@ -291,7 +294,8 @@ Result<v1::ExplainAccessResponse> Manager::ExplainAccess(const v1::ExplainAccess
   ExplainIdentity(request, LastRefusal(options_.decisions, request, now), response);
   ExplainPolicy(policy.get(), rights, response);
   const v1::AccessPointDescription* entered = ap ? &*ap : nullptr;
-  ExplainPosix(FindRoot(*engine, entered), UserOf(request, entered, rights), response);
+  ExplainPosix(FindRoot(*engine, entered), UserOf(request, entered, rights, options_.settle_groups),
+               response);
   Conclude(response);
   return response;
 }

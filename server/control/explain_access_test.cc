@@ -141,6 +141,22 @@ TEST_F(ExplainAccess, SquashedRootHasNoGroupOfRoots) {
   EXPECT_EQ(manager_->ExplainAccess(request)->verdict(), "allow");
 }
 
+TEST_F(ExplainAccess, TheServersListOfGroupsCounts) {
+  options_.settle_groups = [](vfs::Caller& caller) { caller.gids = {0}; };
+  Restart();
+  vfs::FileSystem& engine = *engine_.GetFileSystem(1).value();
+  vfs::AttributeChange change;
+  change.mode = 0770;
+  const vfs::Caller root{.uid = 0, .gid = 0, .gids = {}};
+  ASSERT_TRUE(engine.SetAttributes(root, engine.RealmRoot(vfs::kRootRealm).value(), change).ok());
+  auto request = Request("");
+  request.mutable_user()->set_uid(1000);
+  request.mutable_user()->set_gid(1000);
+  auto explained = manager_->ExplainAccess(request);
+  EXPECT_EQ(explained->verdict(), "allow");
+  EXPECT_THAT(Rule(*explained, "posix"), HasSubstr("--user-groups"));
+}
+
 TEST_F(ExplainAccess, AConnectionThatWasRefusedIsRemembered) {
   const std::string point = MakePointFor(1000, "/a");
   audit::Access refused{.layer = audit::Layer::kIdentity,

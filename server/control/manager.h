@@ -58,6 +58,8 @@ struct Options {
   // What server/access decided, for DescribeAccessDecisions; null: nothing. Must outlive the
   // manager.
   const audit::Journal* decisions = nullptr;
+  // What the NFS server does with the groups of a call's user, for ExplainAccess; none: nothing.
+  std::function<void(vfs::Caller&)> settle_groups;
   KeeperOptions keeper;
   // A mount target without security groups lets nobody in, instead of everybody.
   bool closed = false;

@@ -113,6 +113,14 @@ Result<void> Daemon::OpenEngine() {
   control.keeper.check_every = options_.key_check_every;
   control.keeper.unwrap_every = 2 * options_.key_check_every;
   control.keeper.unavailable_max = options_.key_unavailable_max;
+  if (!options_.user_groups.empty()) {
+    auto file = identity::WatchedFile<identity::UserGroups>::Open(options_.user_groups);
+    if (!file.ok()) return Of("--user-groups", file.error());
+    user_groups_ = std::move(file).value();
+    control.settle_groups = [this](vfs::Caller& caller) {
+      user_groups_->Current()->Apply(caller.uid, caller.gid, caller.gids);
+    };
+  }
   auto manager = control::Manager::Open(*engine_, clock_, control);
   if (!manager.ok()) return Of("--data-dir " + options_.data_dir, manager.error());
   manager_ = std::move(manager).value();
@@ -135,6 +143,7 @@ Result<void> Daemon::StartAccess() {
     access_keys_ = std::move(file).value();
     trusted.access_keys = [this] { return access_keys_->Current(); };
   }
+  if (user_groups_) trusted.user_groups = [this] { return user_groups_->Current(); };
   access_ = std::make_unique<access::AccessControl>(manager_->exports(), manager_->policies(),
                                                     std::move(trusted), clock_, journal_);
   return Ok();

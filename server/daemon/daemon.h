@@ -50,6 +50,7 @@ class Daemon {
   audit::Journal journal_{clock_};
   // Made in this order, destroyed in the other.
   std::unique_ptr<keys::KeyRing> keys_;
+  std::unique_ptr<identity::WatchedFile<identity::UserGroups>> user_groups_;
   std::unique_ptr<vfs::Engine> engine_;
   std::unique_ptr<control::Manager> manager_;
   std::unique_ptr<identity::WatchedFile<identity::TokenIssuers>> issuers_;

@@ -96,6 +96,9 @@ void AddFlags(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--network", raw.network,
                  "open, or closed: who may connect to a mount target without security groups")
       ->capture_default_str();
+  app.add_option("--user-groups", options.user_groups,
+                 "File with the groups of users, which count instead of those that NFS calls say; "
+                 "re-read when it changes");
   app.add_option("--http-listen", options.http_listen,
                  "ADDR:PORT of /healthz, /readyz and /metrics");
   app.add_option("--lease", raw.lease, "NFS lease in seconds")->capture_default_str();

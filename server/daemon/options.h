@@ -38,6 +38,7 @@ struct Options {
   std::string token_issuers;
   std::string access_keys;
   bool closed = false;  // without security groups nobody connects
+  std::string user_groups;
   std::string http_listen;
   std::chrono::seconds lease{30};
   std::chrono::hours scrub_every{0};    // 0: only when asked

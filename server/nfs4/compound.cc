@@ -247,6 +247,7 @@ const vfs::Caller& Compound::CallerFor(const CurrentFile& file) {
     caller_.uid = call.credential.uid;
     caller_.gid = call.credential.gid;
     caller_.gids = call.credential.gids;
+    services.exports.SettleGroups(caller_);
   }
   if (!rights.root) SquashRoot(caller_);
   return caller_;

@@ -90,6 +90,10 @@ class Exports {
   // Asked by each compound that enters the export, so that a right that was taken away is gone at
   // once: to be quick. Waits for nobody.
   virtual Rights RightsOf(const rpc::Peer& /*peer*/, const Export& /*exported*/) { return {}; }
+  // Asked by each compound, of a caller whose uid, gid and gids the call says and no export
+  // replaces: puts what the server itself knows of the user's groups in the place of what the call
+  // says of them. To be quick.
+  virtual void SettleGroups(vfs::Caller& /*caller*/) {}
 };
 
 }  // namespace tarn::nfs4

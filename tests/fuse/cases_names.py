@@ -116,6 +116,18 @@ def permissions(world):
     expect(in_child(lambda: write(f'{a}/mine', b'z'), 1000, 1000), 'None')
     expect((os.stat(f'{b}/mine').st_uid, os.stat(f'{b}/mine').st_gid), (1000, 1000))
     expect(in_child(lambda: os.chown(f'{a}/mine', 0, 0), 1000), f'errno {errno.EPERM}')
+    os.mkdir(f'{a}/sticky')
+    os.chmod(f'{a}/sticky', 0o1777)
+    expect(in_child(lambda: write(f'{a}/sticky/f', b'x'), 1000), 'None')
+    refused = (denied, f'errno {errno.EPERM}')
+    assert in_child(lambda: os.unlink(f'{b}/sticky/f'), 1001) in refused, 'the sticky bit'
+    expect(in_child(lambda: os.unlink(f'{b}/sticky/f'), 1000), 'None')
+    os.mkdir(f'{a}/shared')
+    os.chown(f'{a}/shared', 0, 4321)
+    os.chmod(f'{a}/shared', 0o2777)
+    expect(in_child(lambda: os.mkdir(f'{b}/shared/d'), 1000), 'None')
+    expect(os.stat(f'{a}/shared/d').st_gid, 4321)
+    expect(os.stat(f'{a}/shared/d').st_mode & stat.S_ISGID, stat.S_ISGID)
 
     def read_only_for_its_owner():
         # What git does: the file is 0444 from its creation, and written by its creator.

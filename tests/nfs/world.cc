@@ -84,6 +84,16 @@ Rights TableExports::RightsOf(const rpc::Peer& /*peer*/, const Export& exported)
   return decide_ ? decide_(exported) : Rights();
 }
 
+void TableExports::SetGroups(Settle settle) {
+  std::lock_guard lock(mutex_);
+  settle_ = std::move(settle);
+}
+
+void TableExports::SettleGroups(vfs::Caller& caller) {
+  std::lock_guard lock(mutex_);
+  if (settle_) settle_(caller);
+}
+
 void TableExports::Remove(const std::string& name) {
   std::lock_guard lock(mutex_);
   by_name_.erase(name);

@@ -53,6 +53,9 @@ class TableExports : public Exports {
   using Decide = std::function<Rights(const Export&)>;
   void SetRights(Decide decide);
   Rights RightsOf(const rpc::Peer& peer, const Export& exported) override;
+  using Settle = std::function<void(vfs::Caller&)>;
+  void SetGroups(Settle settle);
+  void SettleGroups(vfs::Caller& caller) override;
   // After the engine was opened again.
   void SetEngine(vfs::FileSystem& engine);
 
@@ -61,6 +64,7 @@ class TableExports : public Exports {
   const uint32_t file_system_;
   bool delegations_ = false;                                      // guarded by mutex_
   Decide decide_;                                                 // guarded by mutex_
+  Settle settle_;                                                 // guarded by mutex_
   std::shared_ptr<const Export> root_;                            // guarded by mutex_
   std::map<std::string, std::shared_ptr<const Export>> by_name_;  // guarded by mutex_
 };
@@ -93,6 +97,9 @@ class World {
 
   // Asked by each compound, and by what goes on in the background.
   void DecideRights(TableExports::Decide decide) { exports_->SetRights(std::move(decide)); }
+
+  // What the server knows of users' groups. From now on.
+  void SettleGroups(TableExports::Settle settle) { exports_->SetGroups(std::move(settle)); }
 
   // A new start on the same port: sockets close, memory is gone, the disk stays. With the memory
   // engine it is what kill -9 would leave.

@@ -72,6 +72,12 @@ case_chmod_and_chown() {
   as_user 99 "$PWD" touch sticky/mine
   as_user 98 "$PWD" rm -f sticky/mine 2>/dev/null && fail "the sticky bit does not hold"
   as_user 99 "$PWD" rm sticky/mine
+  mkdir shared
+  chgrp 4321 shared
+  chmod 2777 shared
+  as_user 99 "$PWD" mkdir shared/below
+  same group 4321 "$(stat -c %g shared/below)"
+  same setgid 2 "$(stat -c %a shared/below | cut -c 1)"
 }
 
 case_open_unlinked() {
