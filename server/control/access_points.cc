@@ -96,10 +96,17 @@ void Manager::Insert(const AccessPointPtr& ap) {
 }
 
 void Manager::Erase(const AccessPointPtr& ap) {
+  const FileSystem& fs = *ap->file_system;
+  exports_.RemoveName(fs.record.number(), ap->record.description().access_point_id());
+  exports_.Withdraw(fs.record.number(), ap->record.number());
+  // Another object stands for it when it was locked and unlocked meanwhile.
+  auto now = access_points_.find(ap->record.description().access_point_id());
+  if (now != access_points_.end()) Forget(AccessPointPtr(now->second));
+}
+
+void Manager::Forget(const AccessPointPtr& ap) {
   FileSystem& fs = *ap->file_system;
   const auto& description = ap->record.description();
-  exports_.RemoveName(fs.record.number(), description.access_point_id());
-  exports_.Withdraw(fs.record.number(), ap->record.number());
   auto [begin, end] = fs.by_path.equal_range(description.root_directory().path());
   for (auto at = begin; at != end; ++at) {
     if (at->second == ap.get()) {

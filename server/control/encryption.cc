@@ -87,6 +87,25 @@ void Manager::AddSealed(const AccessPointPtr& ap) {
   if (ap->record.realm() != 0) PublishAccessPoint(*ap);
 }
 
+// What is sealed on the disk is so in memory, too, once the key is gone. Exports stay all the time,
+// so that no handle becomes stale.
+void Manager::SealAll(FileSystem& fs) {
+  if (fs.sealer == nullptr) return;
+  const auto access_points = fs.access_points;
+  for (const auto& [id, ap] : access_points) {
+    auto record = SealRecord(*fs.sealer, ap->record);
+    if (!record.ok()) {
+      spdlog::error("access point {} stays in memory: {}", id, record.error().ToString());
+      continue;
+    }
+    auto sealed = std::make_shared<AccessPoint>();
+    sealed->record = *std::move(record);
+    sealed->file_system = ap->file_system;
+    Forget(ap);
+    AddSealed(sealed);
+  }
+}
+
 Result<std::vector<Manager::AccessPointPtr>> Manager::OpenSealed(const FileSystem& fs,
                                                                  const Sealer& sealer) {
   std::vector<AccessPointPtr> opened;
@@ -121,7 +140,11 @@ Result<void> Manager::UnlockFileSystem(const std::string& id, const SecretBytes&
     fs = found->second;
     const std::string& state = fs->record.description().life_cycle_state();
     if (state == "deleting") return Ok();
-    if (state == "creating") return MakeInEngine(*fs, &data_key);
+    if (state == "creating") {
+      TRY(MakeInEngine(*fs, &data_key));
+      if (default_file_system_ == id) BindDefault(*fs);
+      return Ok();
+    }
     number = fs->record.number();
     TRY(opened, OpenSealed(*fs, *sealer));
   }
@@ -146,6 +169,7 @@ void Manager::LockFileSystem(const std::string& id, vfs::LockReason reason) {
     std::lock_guard lock(mutex_);
     const auto found = file_systems_.find(id);
     if (found == file_systems_.end()) return;
+    SealAll(*found->second);
     found->second->sealer = nullptr;
     number = found->second->record.number();
   }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "server/control/sealed_records.h"
+#include "server/control/testing/fake_provider.h"
 #include "server/control/testing/world.h"
 #include "server/keys/data_key.h"
 #include "server/keys/testing/key_files.h"
@@ -44,8 +45,9 @@ class EncryptionTest : public World {
   }
   void Step(seconds after = seconds(0)) {
     clock_.Advance(after);
-    manager_->keeper().Step("main");
+    Step("main");
   }
+  void Step(const std::string& key) { manager_->keeper().Step(key); }
   v1::FileSystemDescription Show(const std::string& id) { return DescribeFileSystem(id).value(); }
   // What a mount finds first: the attributes of the root.
   Code MountCode(const std::string& zone) {
@@ -326,6 +328,116 @@ TEST_F(EncryptionTest, TheDefaultFileSystemMayBeEncryptedAndLockedAtAStart) {
   Restart();
   Step();
   EXPECT_TRUE(manager_->EnsureDefaultFileSystem(id, "main").ok());
+}
+
+TEST_F(EncryptionTest, TheDefaultFileSystemIsNotServedPlainWhenItIsToBeEncrypted) {
+  const std::string id = "fs-0123456789abcdef0";
+  ASSERT_TRUE(manager_->EnsureDefaultFileSystem(id).ok());
+  Restart();
+  auto asked = manager_->EnsureDefaultFileSystem(id, "main");
+  EXPECT_EQ(EfsName(asked), "BadRequest");
+  EXPECT_NE(asked.error().message().find("is not encrypted"), std::string::npos);
+  EXPECT_TRUE(manager_->EnsureDefaultFileSystem(id).ok());
+}
+
+// Else the server would not start again, as its key comes after the start only.
+TEST_F(EncryptionTest, ACrashInTheFirstCreationOfTheDefaultFileSystem) {
+  const std::string id = "fs-0123456789abcdef0";
+  for (int64_t writes = 1; writes < 4; ++writes) {
+    engine_.writes_left = writes;
+    bool made = manager_->EnsureDefaultFileSystem(id, "main").ok();
+    Restart();
+    auto started = manager_->EnsureDefaultFileSystem(id, "main");
+    ASSERT_TRUE(started.ok()) << writes << ": " << started.error().ToString();
+    Step();
+    EXPECT_EQ(Show(id).life_cycle_state(), "available") << writes;
+    auto root = manager_->exports().Root(kDefaultListenerTag);
+    ASSERT_TRUE(root.ok()) << writes;
+    EXPECT_TRUE(
+        (*root)->engine->GetAttributes({.uid = 0, .gid = 0, .gids = {}}, (*root)->root).ok());
+    if (made) break;
+    Restart();
+    ASSERT_TRUE(DeleteFileSystem(id).ok());
+  }
+}
+
+// The record that says so cannot be written, when the key comes.
+TEST_F(EncryptionTest, ACreationThatFailsWhenItsKeyComesIsTriedAgain) {
+  engine_.writes_left = 1;  // the intent, and no more
+  ASSERT_FALSE(manager_->CreateFileSystem(Request("a")).ok());
+  Restart();
+  v1::DescribeFileSystemsRequest request;
+  request.set_creation_token("a");
+  engine_.writes_left = 1;  // the engine's
+  Step();
+  auto found = manager_->DescribeFileSystems(request)->file_systems(0);
+  EXPECT_EQ(found.life_cycle_state(), "creating");
+  EXPECT_FALSE(found.has_size_in_bytes()) << "nothing is served of it";
+  engine_.writes_left = INT64_MAX;
+  for (int i = 0; i < 60; ++i) Step(seconds(1));
+  found = manager_->DescribeFileSystems(request)->file_systems(0);
+  EXPECT_EQ(found.life_cycle_state(), "available");
+  const std::string id = found.file_system_id();
+  MakeAccessPoint(id, "t", "/d");
+  Restart();
+  Step();
+  EXPECT_EQ(Show(id).life_cycle_state(), "available");
+}
+
+// It is deleted, and another one made under its id, while its data key is being wrapped again.
+TEST_F(EncryptionTest, ARewrapIsNotStoredOverAnotherFileSystemOfThatId) {
+  auto owned = std::make_unique<FakeProvider>();
+  FakeProvider& provider = *owned;
+  keys::KeyRing::Providers providers;
+  providers["fake"] = std::move(owned);
+  manager_ = nullptr;
+  ring_ = std::make_unique<keys::KeyRing>(std::move(providers), "fake");
+  options_.keys = ring_.get();
+  Restart();
+  const std::string id = "fs-0123456789abcdef0";
+  auto request = Request("first");
+  request.set_file_system_id(id);
+  ASSERT_TRUE(manager_->CreateFileSystem(request).ok());
+  provider.version = 2;
+  provider.before_wrap = [&] {
+    EXPECT_TRUE(DeleteFileSystem(id).ok());
+    request.set_creation_token("second");
+    EXPECT_TRUE(manager_->CreateFileSystem(request).ok());
+  };
+  v1::RewrapDataKeyRequest rewrap;
+  rewrap.set_file_system_id(id);
+  EXPECT_EQ(manager_->RewrapDataKey(rewrap).code(), Code::kAborted);
+  // Its own key is what unlocks it.
+  Restart();
+  Step("fake");
+  EXPECT_EQ(Show(id).life_cycle_state(), "available") << Show(id).status_message();
+}
+
+TEST_F(EncryptionTest, ATakenKeyTakesNamesOutOfMemory) {
+  std::string id = Make("a");
+  uint32_t number = NumberOf(id);
+  auto request = AccessPointRequest(id, "token", "/kestrel");
+  std::string ap = manager_->CreateAccessPoint(request)->access_point_id();
+  auto entered = manager_->exports().Enter(number, ap);
+  ASSERT_TRUE(entered.ok());
+  const uint64_t handle = (*entered)->number;
+  for (int round = 0; round < 2; ++round) {
+    files_.Remove("v1");
+    for (int i = 0; i < 60; ++i) Step(seconds(1));
+    EXPECT_EQ(EfsName(DescribeOne(ap)), "IncorrectFileSystemLifeCycleState");
+    EXPECT_EQ(EfsName(DeleteAccessPoint(ap, false)), "IncorrectFileSystemLifeCycleState");
+    auto found = manager_->exports().Find(number, handle);
+    ASSERT_TRUE(found.ok()) << "a handle is not stale";
+    EXPECT_EQ((*found)->engine->GetAttributes({}, (*found)->root).code(), Code::kDenied);
+    EXPECT_EQ(manager_->exports().Enter(number, ap).value()->number, handle);
+    files_.Write("v1", std::string(32, 'a'));
+    for (int i = 0; i < 60; ++i) Step(seconds(1));
+    EXPECT_EQ(DescribeOne(ap)->root_directory().path(), "/kestrel");
+    EXPECT_TRUE((*found)->engine->GetAttributes({}, (*found)->root).ok());
+  }
+  EXPECT_EQ(manager_->CreateAccessPoint(request)->access_point_id(), ap) << "its token is known";
+  EXPECT_TRUE(DeleteAccessPoint(ap, true).ok());
+  EXPECT_EQ(manager_->exports().Find(number, handle).code(), Code::kNotFound);
 }
 
 TEST(SealedRecord, IsBoundToItsAccessPoint) {

@@ -338,14 +338,26 @@ Result<void> Manager::EnsureDefaultFileSystem(const std::string& id, const std::
     TRY(CreateFileSystem(request));
   }
   std::lock_guard lock(mutex_);
-  // A locked one is fine: it is served as soon as its key is there.
-  TRY(FileSystemPtr fs, FindMade(id));
+  TRY(FileSystemPtr fs, FindFileSystem(id));
+  const std::string& state = fs->record.description().life_cycle_state();
+  // A locked one is fine: it is served as soon as its key is there. So is one of which a crash left
+  // the intent alone: it is made then.
+  const bool is_made_later = fs->encrypted() && state == "creating";
+  if (!fs->available() && !is_made_later) return WrongFileSystemState(id, state);
+  if (!key.empty() && !fs->encrypted()) {
+    return BadRequest("file system '" + id + "' is there, and is not encrypted, which cannot be " +
+                      "changed: start without --file-system-key, or copy its files into a new one");
+  }
   if (!default_file_system_.empty() && default_file_system_ != id) {
     return MountTargetConflict("mount targets of '" + default_file_system_ +
                                    "' stand on the default listener: delete them first",
                                default_file_system_);
   }
-  BindDefault(*fs);
+  if (is_made_later) {
+    default_file_system_ = id;
+  } else {
+    BindDefault(*fs);
+  }
   default_is_fixed_ = true;
   return Ok();
 }

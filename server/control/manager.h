@@ -221,6 +221,7 @@ class Manager : private KeyOwner {
   Result<void> CheckUnlocked(const FileSystem& fs);
   void DescribeEncryption(const FileSystem& fs, v1::FileSystemDescription& description);
   void AddSealed(const AccessPointPtr& ap);
+  void SealAll(FileSystem& fs);
   Result<std::vector<AccessPointPtr>> OpenSealed(const FileSystem& fs, const Sealer& sealer);
   Result<void> Put(const FileSystem& fs, const records::AccessPoint& record);
 
@@ -236,6 +237,7 @@ class Manager : private KeyOwner {
 
   void Insert(const AccessPointPtr& ap);
   void Erase(const AccessPointPtr& ap);
+  void Forget(const AccessPointPtr& ap);  // its exports stay
   void PublishAccessPoint(const AccessPoint& ap);
   Result<AccessPointPtr> NewAccessPoint(const v1::CreateAccessPointRequest& request);
   Result<void> TakeGid(FileSystem& fs, v1::CreateAccessPointRequest& request);

@@ -43,14 +43,13 @@ void GatedFileSystem::Open(FileSystem& inner, bool fresh) {
   inner_ = &inner;
 }
 
-void GatedFileSystem::Close(Error why, const std::function<void()>& hurry) {
+void GatedFileSystem::Close(Error why) {
   std::unique_lock lock(mutex_);
   closed_ = std::move(why);
   FileSystem* inner = inner_.load();
   if (inner == nullptr) return;
   verifier_ = inner->WriteVerifier();
   inner_ = nullptr;
-  if (hurry) hurry();
   drained_.wait(lock, [this] { return running_.load() == 0; });
 }
 

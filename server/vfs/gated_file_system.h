@@ -26,9 +26,8 @@ class GatedFileSystem final : public FileSystem {
   // --- for the engine ---
   // From now on calls go to `inner`. `fresh`: it was just loaded, and knows of no open files.
   void Open(FileSystem& inner, bool fresh);
-  // From now on calls answer `why`; waits for those that run, which `hurry` asks to come to an end.
-  // Of a closed one: changes the answer.
-  void Close(Error why, const std::function<void()>& hurry = {});
+  // From now on calls answer `why`; waits for those that run. Of a closed one: changes the answer.
+  void Close(Error why);
   bool open() const { return inner_.load() != nullptr; }
   // As a restart: nobody has anything open.
   void ForgetPins();

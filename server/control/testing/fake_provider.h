@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "server/keys/provider.h"
 
@@ -17,6 +19,7 @@ class FakeProvider : public keys::KeyProvider {
   std::optional<Error> unwrap_error;
   std::optional<Error> check_error;
   bool wraps_rubbish = false;
+  std::function<void()> before_wrap;  // once
   int version = 1;
   uint64_t unwraps = 0;
   std::atomic<bool> hang{false};
@@ -24,6 +27,7 @@ class FakeProvider : public keys::KeyProvider {
 
   Result<keys::Wrapped> Wrap(const SecretBytes& secret, const keys::Call& call) override {
     TRY(Hang(call));
+    if (auto before = std::exchange(before_wrap, nullptr)) before();
     if (wrap_error) return *wrap_error;
     std::string bytes(secret.view());
     for (char& c : bytes) c = static_cast<char>(c ^ 0x5a);

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <map>
+#include <thread>
 
 #include "server/engine/local/integrity_fixture.h"
 #include "server/engine/local/store.h"
@@ -325,6 +328,112 @@ TEST_F(Encryption, ALockClosesItsFiles) {
   EXPECT_THAT(open_files(), SizeIs(1));
   ASSERT_TRUE(engine_->Lock(1, LockReason::kKeyTakenAway).ok());
   EXPECT_THAT(open_files(), IsEmpty());
+}
+
+// A check of a large file system may take hours, and a key that is taken away ends I/O in a minute.
+TEST_F(Encryption, ALockEndsACheck) {
+  Open();
+  MakeLarge("damaged", 1);
+  for (auto& at : std::filesystem::recursive_directory_iterator(options_.data_dir + "/chunks")) {
+    if (at.is_regular_file()) std::filesystem::remove(at.path());
+  }
+  std::future<Result<void>> locked;
+  // Found half-way: sums, journal and realms come later.
+  auto checked = fs_->Check([&](std::string_view) {
+    locked =
+        std::async(std::launch::async, [&] { return engine_->Lock(1, LockReason::kKeyTakenAway); });
+    while (!engine_->locked(1)) std::this_thread::yield();
+  });
+  ASSERT_TRUE(locked.valid()) << "nothing was found";
+  EXPECT_EQ(checked.code(), Code::kUnavailable);
+  EXPECT_TRUE(locked.get().ok());
+}
+
+// Whatever a lock cuts off is finished by the unlock.
+TEST_F(Encryption, ALockEndsAMoveBetweenRealms) {
+  constexpr int kFiles = 300;
+  constexpr int kRounds = 8;
+  Open();
+  int cut = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string name = "d" + std::to_string(round);
+    CreateOptions how;
+    how.type = FileType::kDirectory;
+    FileId directory = Make(top_, name, how);
+    for (int i = 0; i < kFiles; ++i) Make(directory, std::to_string(i));
+    auto made = std::async(std::launch::async, [&] { return fs_->EnsureRealm("/" + name, {}); });
+    std::this_thread::sleep_for(std::chrono::microseconds(500 * round));
+    ASSERT_TRUE(engine_->Lock(1, LockReason::kKeyNotThere).ok());
+    auto realm = made.get();
+    if (!realm) {
+      EXPECT_EQ(realm.code(), Code::kUnavailable);
+      ++cut;
+    }
+    ASSERT_EQ(engine_->Unlock(1, key_).code(), Code::kOk);
+    realm = fs_->EnsureRealm("/" + name, {});
+    ASSERT_TRUE(realm.ok()) << realm.error().ToString();
+    EXPECT_EQ(fs_->GetSpace(*realm)->usage.files, static_cast<uint64_t>(kFiles + 1));
+    EXPECT_EQ(*fs_->Check([](std::string_view problem) { ADD_FAILURE() << problem; }), 0u);
+  }
+  EXPECT_GT(cut, 0);
+}
+
+// Who deletes one waits for the calls in it; who uses others waits for nobody.
+TEST_F(Encryption, ADeletionThatWaitsKeepsNoOtherFileSystemWaiting) {
+  Open();
+  uint32_t other = *engine_->CreateFileSystem(nullptr);
+  Make(top_, "f");
+  std::promise<void> inside;
+  std::promise<void> leave;
+  auto listed = std::async(std::launch::async, [&] {
+    return fs_->ReadDirectory(kRoot, top_, 0, false, [&](const auto&) {
+      inside.set_value();
+      leave.get_future().wait();
+      return true;
+    });
+  });
+  inside.get_future().wait();
+  auto deleted = std::async(std::launch::async, [&] { return engine_->DeleteFileSystem(1); });
+  while (fs_->GetSpace(kRootRealm).ok()) std::this_thread::yield();
+  auto used = std::async(std::launch::async, [&] { return engine_->GetFileSystem(other).ok(); });
+  bool in_time = used.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+  EXPECT_TRUE(in_time);
+  EXPECT_NE(deleted.wait_for(std::chrono::seconds(0)), std::future_status::ready);
+  leave.set_value();
+  EXPECT_TRUE(listed.get().ok());
+  EXPECT_TRUE(deleted.get().ok());
+  EXPECT_TRUE(used.get());
+}
+
+// One of which nobody has the key any more must not make each end an unclean one for all others.
+TEST_F(Encryption, OneThatIsNeverUnlockedLeavesTheOthersACleanEnd) {
+  Open();
+  FileId file = MakeLarge("f", 1);
+  Kill();
+  OpenLocked();
+  engine_.reset();
+  {
+    auto store = Store::Open(options_);
+    ASSERT_TRUE(store.ok());
+    EXPECT_TRUE((*store)->Get(Table::kMeta, CleanKey())->has_value());
+  }
+  // What the crash left of it is still looked after, when its key is there.
+  std::string chunk;
+  for (auto& at : std::filesystem::recursive_directory_iterator(options_.data_dir + "/chunks")) {
+    if (at.is_regular_file()) chunk = at.path();
+  }
+  const std::string stray = std::filesystem::path(chunk).parent_path() / "3ff.0";
+  std::filesystem::copy_file(chunk, stray);
+  Open();
+  MaintainLocalEngine(*engine_);
+  EXPECT_FALSE(std::filesystem::exists(stray));
+  EXPECT_EQ(*Read(file, 0, 100), Pattern(400'000, 1).substr(0, 100));
+  // And only once.
+  engine_.reset();
+  std::filesystem::copy_file(chunk, stray);
+  Open();
+  MaintainLocalEngine(*engine_);
+  EXPECT_TRUE(std::filesystem::exists(stray));
 }
 
 TEST_F(Encryption, TheSameKeyForTwoHasNothingInCommon) {

@@ -115,6 +115,9 @@ std::string MetaPrefix(char letter, uint32_t fs) {
 std::string FileSystemKey(uint32_t fs) {
   return MetaPrefix('F', fs);
 }
+std::string UnsettledKey(uint32_t fs) {
+  return MetaPrefix('B', fs);
+}
 std::string NextInodeKey(uint32_t fs) {
   return MetaPrefix('I', fs);
 }

@@ -41,6 +41,7 @@ std::string CleanKey();                                 // "L": closed in order 
 std::string CrashesKey();                               // "C": starts that followed a crash
 std::string NextFileSystemKey();                        // "N"
 std::string FileSystemKey(uint32_t fs);                 // "F" fs
+std::string UnsettledKey(uint32_t fs);                  // "B" fs
 std::string NextInodeKey(uint32_t fs);                  // "I" fs
 std::string RealmKey(uint32_t fs, vfs::RealmId realm);  // "R" fs realm
 std::string UsageKey(uint32_t fs, vfs::RealmId realm);  // "U" fs realm

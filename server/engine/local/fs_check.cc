@@ -59,7 +59,13 @@ class LocalFileSystem::Checker {
   }
 
   Result<void> Scan(Table table, const std::string& prefix, const Store::Visitor& visit) {
-    return fs_.store_.Scan(table, prefix, After(prefix), visit, snapshot_.get());
+    Result<void> going;
+    auto visit_while = [&](std::string_view key, std::string_view value) {
+      going = fs_.GoOn();
+      return going.ok() && visit(key, value);
+    };
+    TRY(fs_.store_.Scan(table, prefix, After(prefix), visit_while, snapshot_.get()));
+    return going;
   }
 
   Result<void> ReadInodes();

@@ -185,6 +185,8 @@ Result<LocalFileSystem::Cut> LocalFileSystem::CloneChunks(const CloneJob& job) {
     auto more = NextPiece(job, done, piece);
     if (!more) status = more.error();
     if (!more || !*more) break;
+    status = GoOn();
+    if (!status) break;
     status = ClonePiece(job, piece);
     cut.push_back(piece.target_index);
   }

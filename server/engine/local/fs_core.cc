@@ -40,6 +40,7 @@ LocalFileSystem::LocalFileSystem(const FileSystemContext& context, uint32_t numb
       options_(context.options),
       clock_(context.clock),
       wake_(context.wake),
+      hurry_(context.hurry),
       number_(number),
       record_(record),
       hash_mask_((uint64_t{1} << std::clamp(context.options.name_hash_bits, 1u, 62u)) - 1),
@@ -51,6 +52,11 @@ LocalFileSystem::LocalFileSystem(const FileSystemContext& context, uint32_t numb
 
 LocalFileSystem::~LocalFileSystem() {
   WipeBytes(record_.hash_key, sizeof(record_.hash_key));
+}
+
+Result<void> LocalFileSystem::GoOn() const {
+  if (hurry_ == nullptr || !hurry_->load(std::memory_order_relaxed)) return Ok();
+  return Error(Code::kUnavailable, "the file system is being locked");
 }
 
 void LocalFileSystem::Format(Batch& batch, uint32_t number, const FileSystemRecord& record,

@@ -203,6 +203,7 @@ Result<void> LocalFileSystem::MoveTree(uint64_t root, Realm& from, Realm& to) {
     }));
     TRY(std::move(status));
     for (uint64_t child : children) {
+      TRY(GoOn());  // the rest is moved when it is loaded again
       TRY(descend, MoveInode(child, from, to));
       if (!descend || child == root) continue;
       // By a damaged row a name may lead anywhere, also back.

@@ -82,11 +82,13 @@ class LocalEngine final : public vfs::Engine {
  private:
   Result<void> LoadFileSystems();
   Result<void> LoadFileSystem(uint32_t number, const FileSystemRecord& record);
-  std::unique_ptr<LocalFileSystem> Make(uint32_t number, const FileSystemRecord& record);
+  std::unique_ptr<LocalFileSystem> Make(uint32_t number, const FileSystemRecord& record,
+                                        const std::atomic<bool>* hurry = nullptr);
   std::unique_ptr<LockableFileSystem> MakeLockable(uint32_t number, const FileSystemRecord& record,
                                                    LockableFileSystem::Origin origin);
   Result<void> CountCrash();
   bool End(bool clean);
+  void NoteUnsettled(Batch& batch);
   std::vector<LocalFileSystem*> All();
   std::vector<LockableFileSystem*> AllLockable();
   // kNotFound; kInvalid: it is not encrypted.
@@ -133,6 +135,7 @@ LocalEngine::~LocalEngine() {
   if (End(store_ != nullptr) && records_) {
     Batch batch(*store_);
     batch.Put(Table::kMeta, CleanKey(), "");
+    NoteUnsettled(batch);
     (void)store_->WriteAndSync(batch);
   }
   file_systems_.clear();
@@ -154,10 +157,21 @@ bool LocalEngine::End(bool clean) {
   }
   for (LockableFileSystem* fs : AllLockable()) {
     clean = fs->Lock(vfs::LockReason::kKeyNotThere).ok() && clean;
-    // One that was locked all the time has not seen to what a crash left it.
-    clean = clean && fs->settled();
   }
   return clean;
+}
+
+// One that was locked all the time has not seen to what a crash left it. That is for the run in
+// which it gets its key, and no reason to take the others for crashed.
+void LocalEngine::NoteUnsettled(Batch& batch) {
+  std::lock_guard lock(mutex_);
+  for (auto& [number, fs] : lockable_) {
+    if (fs->settled()) {
+      batch.Delete(Table::kMeta, UnsettledKey(number));
+    } else {
+      batch.Put(Table::kMeta, UnsettledKey(number), "");
+    }
+  }
 }
 
 Result<void> LocalEngine::Open() {
@@ -189,10 +203,10 @@ Result<void> LocalEngine::Open() {
   return Ok();
 }
 
-std::unique_ptr<LocalFileSystem> LocalEngine::Make(uint32_t number,
-                                                   const FileSystemRecord& record) {
-  FileSystemContext context{*store_, *chunks_,           *sums_,  journal_, options_,
-                            clock_,  [this] { Wake(); }, crashes_};
+std::unique_ptr<LocalFileSystem> LocalEngine::Make(uint32_t number, const FileSystemRecord& record,
+                                                   const std::atomic<bool>* hurry) {
+  FileSystemContext context{*store_, *chunks_,           *sums_,   journal_, options_,
+                            clock_,  [this] { Wake(); }, crashes_, hurry};
   return std::make_unique<LocalFileSystem>(context, number, record);
 }
 
@@ -211,7 +225,9 @@ std::unique_ptr<LockableFileSystem> LocalEngine::MakeLockable(uint32_t number,
       *store_,
       *chunks_,
       *sums_,
-      [this](uint32_t n, const FileSystemRecord& r) { return Make(n, r); },
+      [this](uint32_t n, const FileSystemRecord& r, const std::atomic<bool>* hurry) {
+        return Make(n, r, hurry);
+      },
       [this] { return CountCrash(); },
       [this] { Wake(); }};
   return std::make_unique<LockableFileSystem>(std::move(context), number, record, origin);
@@ -240,7 +256,9 @@ Result<void> LocalEngine::LoadFileSystems() {
 Result<void> LocalEngine::LoadFileSystem(uint32_t number, const FileSystemRecord& record) {
   using Origin = LockableFileSystem::Origin;
   if (record.encrypted) {
-    Origin origin = after_crash_ ? Origin::kAfterCrash : Origin::kOrderly;
+    TRY(auto unsettled, store_->Get(Table::kMeta, UnsettledKey(number)));
+    if (unsettled) chunks_->NoteLoss();
+    Origin origin = after_crash_ || unsettled ? Origin::kAfterCrash : Origin::kOrderly;
     lockable_[number] = MakeLockable(number, record, origin);
     return Ok();
   }
@@ -293,7 +311,7 @@ Result<uint32_t> LocalEngine::CreateFileSystem(const SecretBytes* key) {
 }
 
 Result<void> LocalEngine::DeleteFileSystem(uint32_t number) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   auto found = file_systems_.find(number);
   auto lockable = lockable_.find(number);
   if (found == file_systems_.end() && lockable == lockable_.end()) return Error(Code::kNotFound);
@@ -303,9 +321,13 @@ Result<void> LocalEngine::DeleteFileSystem(uint32_t number) {
   batch.Put(Table::kMeta, FileSystemKey(number), Encode(record));
   TRY(store_->WriteAndSync(batch));
   if (lockable != lockable_.end()) {
-    lockable->second->Delete();
+    LockableFileSystem& closing = *lockable->second;
     deleted_lockable_.push_back(std::move(lockable->second));
     lockable_.erase(lockable);
+    // Waits for calls that run in it, which is no affair of the others.
+    lock.unlock();
+    closing.Delete();
+    lock.lock();
   } else {
     found->second->MarkDeleted();
     deleted_.push_back(std::move(found->second));
@@ -442,7 +464,7 @@ Result<bool> LocalEngine::ReclaimFileSystem() {
                       Table::kShares, Table::kSums, Table::kJournal}) {
     batch.DeleteRange(table, first, After(first));
   }
-  for (char letter : {'I', 'R', 'U', 'O', 'T', 'X', 'S', 'P', 'W', 'F'}) {
+  for (char letter : {'B', 'I', 'R', 'U', 'O', 'T', 'X', 'S', 'P', 'W', 'F'}) {
     std::string prefix = MetaPrefix(letter, number);
     batch.DeleteRange(Table::kMeta, prefix, After(prefix));
   }

@@ -44,6 +44,9 @@ struct FileSystemContext {
   const Clock& clock;
   std::function<void()> wake;  // the engine's thread: there is something to reclaim
   uint64_t crashes = 0;        // starts that followed one, ever
+  // While it is true, what runs long gives up with kUnavailable: somebody waits for this file
+  // system to be locked. nullptr: nobody ever does.
+  const std::atomic<bool>* hurry = nullptr;
 };
 
 class LocalFileSystem final : public vfs::FileSystem {
@@ -335,6 +338,9 @@ class LocalFileSystem final : public vfs::FileSystem {
   Result<vfs::FileChange> StoreXattrs(const vfs::Caller& caller, Inode& inode, Batch& batch,
                                       int count, int64_t bytes);
 
+  // Of what runs long, at each step: see FileSystemContext::hurry.
+  Result<void> GoOn() const;
+
   // --- fs_blocks.cc ---
   // A chunk file, as a chunk of an inode sees it.
   struct FileView {
@@ -443,6 +449,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   const LocalOptions& options_;
   const Clock& clock_;
   const std::function<void()> wake_;
+  const std::atomic<bool>* const hurry_;  // nullptr: it is never locked
   const uint32_t number_;
   FileSystemRecord record_;
   const uint64_t hash_mask_;

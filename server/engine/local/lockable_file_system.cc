@@ -22,13 +22,15 @@ Result<void> LockableFileSystem::Unlock(const SecretBytes& key) {
   if (deleted_) return Error(Code::kNotFound);
   TRY(KeysPtr keys, DeriveKeys(key, record_));
   if (inner_) return Ok();
+  // In this order: who wants it closed counts first, and asks for hurry then.
+  hurry_ = false;
+  if (closing_ > 0) hurry_ = true;
   auto loaded = Load(std::move(keys));
   if (!loaded) {
     Drop();
     return Error(loaded.code(),
                  "file system " + std::to_string(number_) + ": " + loaded.error().message());
   }
-  hurry_ = false;
   unsettled_ = true;
   gate_.Open(*inner_, true);
   spdlog::info("file system {}: unlocked", number_);
@@ -44,7 +46,7 @@ Result<void> LockableFileSystem::Load(KeysPtr keys) {
   record.hash_key[0] = keys->names[0];
   record.hash_key[1] = keys->names[1];
   context_.store.keys().Set(number_, std::move(keys));
-  inner_ = context_.make(number_, record);
+  inner_ = context_.make(number_, record, &hurry_);
   WipeBytes(record.hash_key, sizeof(record.hash_key));
   TRY(inner_->Load());
   // Until the gate says that their clients had their time.
@@ -53,9 +55,10 @@ Result<void> LockableFileSystem::Load(KeysPtr keys) {
 }
 
 Result<void> LockableFileSystem::Lock(LockReason reason) {
+  const Hurrying hurrying(*this);
   std::lock_guard lock(mutex_);
   if (deleted_) return Error(Code::kNotFound);
-  gate_.Close(GatedFileSystem::LockedError(reason), [this] { hurry_ = true; });
+  gate_.Close(GatedFileSystem::LockedError(reason));
   if (!inner_) return Ok();
   const std::atomic<bool> never{false};
   auto flushed = inner_->FlushAll();
@@ -84,10 +87,11 @@ void LockableFileSystem::Drop() {
 }
 
 void LockableFileSystem::Delete() {
+  const Hurrying hurrying(*this);
   std::lock_guard lock(mutex_);
   deleted_ = true;
   if (inner_) inner_->MarkDeleted();
-  gate_.Close(Error(Code::kStale), [this] { hurry_ = true; });
+  gate_.Close(Error(Code::kStale));
   Drop();
   context_.store.keys().Forget(number_);
 }

@@ -21,7 +21,10 @@ class LockableFileSystem {
     Store& store;
     ChunkFiles& chunks;
     BlockSums& sums;
-    std::function<std::unique_ptr<LocalFileSystem>(uint32_t, const FileSystemRecord&)> make;
+    // The last one: FileSystemContext::hurry.
+    std::function<std::unique_ptr<LocalFileSystem>(uint32_t, const FileSystemRecord&,
+                                                   const std::atomic<bool>*)>
+        make;
     std::function<Result<void>()> count_crash;  // for what is made later
     std::function<void()> wake;                 // the engine's thread
   };
@@ -39,7 +42,8 @@ class LockableFileSystem {
   LockableFileSystem& operator=(const LockableFileSystem&) = delete;
   vfs::GatedFileSystem& gate() { return gate_; }
 
-  // As vfs::Engine's. What it answers on a load that failed says what is wrong with the data.
+  // As vfs::Engine's. What it answers on a load that failed says what is wrong with the data. Lock
+  // keeps nobody waiting for long: an unlock that runs, a check, a move between realms end at once.
   Result<void> Unlock(const SecretBytes& key);
   Result<void> Lock(vfs::LockReason reason);
   // Every call is kStale from now on, also Unlock. Nothing is written back.
@@ -53,6 +57,21 @@ class LockableFileSystem {
   bool settled() const { return !strays_; }
 
  private:
+  // What runs ends soon while it lives.
+  class Hurrying {
+   public:
+    explicit Hurrying(LockableFileSystem& fs) : fs_(fs) {
+      fs_.closing_.fetch_add(1);
+      fs_.hurry_ = true;
+    }
+    ~Hurrying() { fs_.closing_.fetch_sub(1); }
+    Hurrying(const Hurrying&) = delete;
+    Hurrying& operator=(const Hurrying&) = delete;
+
+   private:
+    LockableFileSystem& fs_;
+  };
+
   Result<void> Load(KeysPtr keys);
   void Drop();
 
@@ -65,6 +84,7 @@ class LockableFileSystem {
   bool lost_ = false;                       // unstable writes, by a lock; guarded by mutex_
   std::unique_ptr<LocalFileSystem> inner_;  // guarded by mutex_, and by passes of the gate
   std::atomic<bool> hurry_{false};
+  std::atomic<int> closing_{0};        // calls that want it closed
   std::atomic<bool> strays_;           // chunk files of no row may be there
   std::atomic<bool> unsettled_{true};  // since it was unlocked
 };
