@@ -234,8 +234,9 @@ TEST_F(AccessTest, EachDecisionIsAudited) {
   auto writer = Connect(As(Token("a", "web"), point));
   EXPECT_EQ(MakeIn(*writer, "one"), nfs4::NFS4_OK);
   EXPECT_EQ(Audited(1).at(0), "a/web TLSv1.3 granted");
+  const uint64_t after_one = journal_.last_sequence();
   EXPECT_EQ(MakeIn(*writer, "two"), nfs4::NFS4_OK);
-  EXPECT_EQ(journal_.last_sequence(), 1U) << "once, not with each call";
+  EXPECT_EQ(journal_.last_sequence(), after_one) << "once, not with each call";
   auto stranger = Connect(As(Token("c", "web"), point));
   EXPECT_EQ(RootOf(*stranger), nfs4::NFS4ERR_ACCESS);
   EXPECT_NE(Audited(1).at(0).find("c/web TLSv1.3 denied by policy: elasticfilesystem:ClientMount"),
