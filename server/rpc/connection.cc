@@ -62,10 +62,16 @@ void Connection::TakeToken() {
 void Connection::Rearm() {
   if (pending_bytes_.load() <= home_.pending_bytes_max) return Arm();
   std::lock_guard lock(mutex_);
+  NoteReading(false);  // what is missing of a record is not read now, and not owed
   paused_.store(true);
   // Whoever lowers the count reads paused_ afterwards, so one of the two sees the other.
   if (pending_bytes_.load() > home_.pending_bytes_max && !broken_) return;
   paused_.store(false);
+  Resume();
+}
+
+void Connection::Resume() {
+  NoteReading(InRecord());
   Arm();
 }
 
@@ -118,7 +124,7 @@ void Connection::RemovePending(size_t bytes) {
   size_t left = pending_bytes_.fetch_sub(bytes) - bytes;
   if (!paused_.load() || left > home_.pending_bytes_max) return;
   std::lock_guard lock(mutex_);
-  if (paused_.exchange(false)) Arm();
+  if (paused_.exchange(false)) Resume();
 }
 
 bool Connection::SendPieces(std::vector<iovec>& pieces, size_t& at) {
@@ -277,7 +283,7 @@ void Connection::Break() {
     queue_->clear();
   }
   shutdown(fd(), SHUT_RDWR);
-  if (paused_.exchange(false)) Arm();
+  if (paused_.exchange(false)) Resume();
   if (question_ && question_->answer == Answer::kNone) {
     question_->answer = Answer::kRefused;
     question_->why = "the connection ended before there was a verdict";
@@ -293,21 +299,25 @@ void Connection::Kick() {
 
 Monotonic::time_point Connection::StalledSince() const {
   Monotonic::rep oldest = kNone.time_since_epoch().count();
-  for (Monotonic::rep since : {record_since_.load(), queued_since_.load(), asked_since_.load()}) {
+  for (Monotonic::rep since : {queued_since_.load(), asked_since_.load()}) {
     if (since != 0) oldest = std::min(oldest, since);
   }
+  // Writable, and readable: it is this server that is slow, not the peer.
   Monotonic::rep ahead = ahead_since_.load();
-  if (ahead != 0 && ahead < oldest) {
-    pollfd writable{.fd = fd(), .events = POLLOUT, .revents = 0};
-    // Writable: it is this server that is slow, not the peer.
-    if (poll(&writable, 1, 0) == 0) oldest = ahead;
-  }
+  if (ahead != 0 && ahead < oldest && !PollsNow(POLLOUT)) oldest = ahead;
+  Monotonic::rep record = record_since_.load();
+  if (record != 0 && record < oldest && !PollsNow(POLLIN)) oldest = record;
   return Monotonic::time_point(Monotonic::duration(oldest));
 }
 
-Monotonic::time_point Connection::RecordBegun() const {
+bool Connection::PollsNow(short events) const {
+  pollfd question{.fd = fd(), .events = events, .revents = 0};
+  return poll(&question, 1, 0) != 0;
+}
+
+bool Connection::Trickles(Monotonic::time_point since) const {
   Monotonic::rep begun = record_begun_.load(std::memory_order_relaxed);
-  return begun == 0 ? kNone : Monotonic::time_point(Monotonic::duration(begun));
+  return begun != 0 && begun < since.time_since_epoch().count() && !PollsNow(POLLIN);
 }
 
 void Connection::NoteReading(bool in_record) {

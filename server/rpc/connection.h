@@ -132,8 +132,8 @@ class Connection : public std::enable_shared_from_this<Connection>, public Origi
   Monotonic::time_point StalledSince() const;
   // A record is all here within so many send timeouts: a byte now and then is no progress.
   static constexpr int kRecordTimeouts = 4;
-  // When the record began that is not all here yet; kNone: none has.
-  Monotonic::time_point RecordBegun() const;
+  // A record began before `since` that the peer has not sent all of yet.
+  bool Trickles(Monotonic::time_point since) const;
   // By the holder of the token: bytes have come; and before that, where they ended a record.
   void NoteReading(bool in_record);
   void NoteRecord();
@@ -164,6 +164,9 @@ class Connection : public std::enable_shared_from_this<Connection>, public Origi
   static constexpr int kInARow = 4;  // vain questions to the socket until no more are asked
 
   void Arm();
+  // Reading goes on after a pause. The token lies with the connection.
+  void Resume();
+  bool PollsNow(short events) const;
   void FlushLater();
   // Sends from pieces[at...]; false when the socket takes no more now (or never, broken_).
   bool SendPieces(std::vector<iovec>& pieces, size_t& at);

@@ -179,6 +179,25 @@ TEST_P(RpcLoad, ClientThatTakesNoReplyOrStopsInARecordIsDropped) {
   EXPECT_TRUE(idle.Ping()) << "an idle client is no stalled one";
 }
 
+// The rest of a record that is not read, since replies to earlier ones are still to be made, is not
+// owed by the client.
+TEST_P(RpcLoad, APauseOfTheServersIsNoStallOfTheClients) {
+  ServerOptions options;
+  options.send_timeout = std::chrono::seconds(1);
+  options.pending_bytes_per_connection_max = 1000;
+  TestServer server(options);
+  RawClient client(server.port);
+  const Bytes call = Marked(CallBytes({}));
+  Bytes first = Marked(CallBytes({.procedure = kBlock}, Bytes(2000)));
+  first.insert(first.end(), call.begin(), call.begin() + 10);
+  ASSERT_TRUE(client.Send(first));
+  std::this_thread::sleep_for(5 * options.send_timeout);
+  server.program.Release();
+  EXPECT_FALSE(client.ReceiveRecord().empty());
+  ASSERT_TRUE(client.Send(Bytes(call.begin() + 10, call.end())));
+  EXPECT_FALSE(client.ReceiveRecord().empty());
+}
+
 TEST_P(RpcLoad, HalfClosedClientGetsItsReplies) {
   TestServer server;
   RawClient client(server.port, 4096);

@@ -181,7 +181,7 @@ void TcpServer::DropStalled() {
     for (const auto& connection : all) {
       connection->ExpireCalls(now);
       const auto for_record = Connection::kRecordTimeouts * options_.send_timeout;
-      bool trickles = connection->RecordBegun() < now - for_record;
+      bool trickles = connection->Trickles(now - for_record);
       if (!trickles && connection->StalledSince() > oldest) continue;
       if (refusals_log_.Take()) {
         spdlog::info("dropped {} port {}: {} {} s", connection->peer().address,
