@@ -110,6 +110,7 @@ constexpr uint32_t kAllowed[] = {
     SYS_faccessat2,
     SYS_readlinkat,
     SYS_getdents64,
+    SYS_renameat,
     SYS_renameat2,
     SYS_unlinkat,
     SYS_mkdirat,
@@ -256,7 +257,8 @@ Program MakeProgram() {
   program.AllowWith(SYS_socket, 0, {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK});
   program.AllowWith(SYS_socketpair, 0, {AF_UNIX});
   program.AllowWith(SYS_prctl, 0, {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_SET_DUMPABLE});
-  program.AllowWith(SYS_ioctl, 1, {FIONREAD, FIONBIO, FS_IOC_GETVERSION});
+  program.AllowWith(SYS_ioctl, 1,
+                    {FIONREAD, FIONBIO, FS_IOC_GETVERSION, SIOCGIFINDEX, SIOCGIFNAME});
   // Threads, but no processes and no namespaces. clone3 keeps its flags where no filter can look.
   program.IfEqual(SYS_clone3);
   program.Errno(ENOSYS);
@@ -287,13 +289,15 @@ Result<void> RestrictSystemCalls() {
   sock_fprog code = program.Get();
   // SPEC_ALLOW: there is no code of others in this process to keep from speculating.
   constexpr unsigned long kFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kFlags, &code) != 0) {
-    const bool none = errno == ENOSYS || errno == EINVAL;
-    return Error(
-        none ? Code::kNotSupported : Code::kDenied,
-        std::string("this kernel takes no filter of system calls: ") + std::strerror(errno));
+  const auto result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kFlags, &code);
+  if (result == 0) return Ok();
+  if (result > 0) {
+    return Error(Code::kDenied, "thread " + std::to_string(result) +
+                                    " has a filter of system calls of its own, and takes no other");
   }
-  return Ok();
+  const bool none = errno == ENOSYS || errno == EINVAL;
+  return Error(none ? Code::kNotSupported : Code::kDenied,
+               std::string("this kernel takes no filter of system calls: ") + std::strerror(errno));
 }
 
 void RestrictSystemCallsOrWarn() {

@@ -16,7 +16,8 @@ namespace tarn {
 // sanitizer, which needs more; kDenied.
 Result<void> RestrictSystemCalls();
 
-// As the programs do it: without filters in the kernel they log a warning and go on.
+// As the programs do it: where it cannot be set they log a warning and go on. A container runtime
+// may refuse that call itself, and then has a filter of its own.
 void RestrictSystemCallsOrWarn();
 
 }  // namespace tarn

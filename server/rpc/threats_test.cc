@@ -88,7 +88,7 @@ TEST_P(RpcThreats, ACapturedCertificateIsWorthNothingWithoutItsKey) {
 // A byte now and then is progress, but no record may take for ever: each could hold a megabyte.
 TEST_P(RpcThreats, ARecordThatTricklesIsCutOff) {
   ServerOptions options;
-  options.send_timeout = std::chrono::seconds(1);
+  options.send_timeout = std::chrono::seconds(3);  // this test may stand still for a second
   TlsServer server(options);
   TlsClient encrypted(server.port, server.client());
   ASSERT_TRUE(encrypted.Handshake());
@@ -96,7 +96,7 @@ TEST_P(RpcThreats, ARecordThatTricklesIsCutOff) {
   const Bytes large = Marked(CallBytes({.procedure = kEcho}, Bytes(100'000)));
   const auto begin = Clock::now();
   bool plain_open = true, encrypted_open = true;
-  for (size_t at = 0; (plain_open || encrypted_open) && at < 100; ++at) {
+  for (size_t at = 0; (plain_open || encrypted_open) && at < 300; ++at) {
     if (plain_open) plain_open = plain.Send({large[at]});
     if (encrypted_open) encrypted_open = encrypted.Send({large[at]});
     EXPECT_TRUE(good.Ping());
@@ -111,14 +111,14 @@ TEST_P(RpcThreats, ARecordThatTricklesIsCutOff) {
 // Calls one behind the other are each a record of their own, whatever all of them take.
 TEST_P(RpcThreats, AStreamOfRecordsIsNoTrickle) {
   ServerOptions options;
-  options.send_timeout = std::chrono::seconds(1);
+  options.send_timeout = std::chrono::seconds(3);
   TlsServer server(options);
   RawClient client(server.port);
   const Bytes call = Marked(CallBytes({}));
   const Bytes rest(call.begin() + 8, call.end());
   ASSERT_TRUE(client.Send(Bytes(call.begin(), call.begin() + 8)));
   // At every moment some record has begun.
-  const auto until = Clock::now() + 2 * Connection::kRecordTimeouts * options.send_timeout;
+  const auto until = Clock::now() + 5 * Connection::kRecordTimeouts * options.send_timeout / 4;
   while (Clock::now() < until) {
     Bytes more = rest;
     more.insert(more.end(), call.begin(), call.begin() + 8);
@@ -205,8 +205,7 @@ class Flood {
 // TARN_HALF_OPEN=1000000 for the million; the suite has no time for it.
 TEST(RpcThreatsAlone, HalfOpenHandshakesWithoutEnd) {
   const char* wanted = std::getenv("TARN_HALF_OPEN");
-  const uint64_t attempts =
-      wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : (kSanitized ? 3000 : 30'000);
+  const uint64_t attempts = wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 3000;
   constexpr size_t kMemoryMax = size_t{2048} * 80 * 1024;  // of all that may be open at once
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
