@@ -42,12 +42,9 @@ Result<Wanted> Read(Context& context, const ObjectName& name) {
 
 Result<void> EnsureCopy(Context& context, const Json& fs, const std::string& file) {
   Json metadata = ChildMetadata(fs, kFileSystem, AccessKeysCopyName(fs), Gone::kWithOwner);
-  ObjectName name{kube::NameOf(fs).ns, AccessKeysCopyName(fs)};
-  auto there = context.recent.Get(kSecret, name);
-  if (!there.ok() && there.code() != Code::kNotFound) return there.error();
-  if (there.ok()) TRY(CheckOwner(kSecret, *there, metadata));
+  TRY(std::optional<Json> there, RecentChild(context, kSecret, metadata));
   const std::string& wanted = file.empty() ? kNoKeys : file;
-  if (there.ok() && (file.empty() || SecretEntry(*there, kAccessKeysEntry) == wanted)) return Ok();
+  if (there && (file.empty() || SecretEntry(*there, kAccessKeysEntry) == wanted)) return Ok();
   Json data = {{kAccessKeysEntry, kube::EncodeBase64(wanted)}};
   TRY(Json applied, context.client.Apply(kSecret, {{"metadata", metadata}, {"data", data}}));
   context.recent.Put(kSecret, applied);

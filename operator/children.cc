@@ -26,6 +26,21 @@ Result<void> CheckOwner(const kube::ResourceType& type, const Json& there, const
                                          "resource another name");
 }
 
+Result<std::optional<Json>> RecentChild(Context& context, const kube::ResourceType& type,
+                                        const Json& metadata) {
+  ObjectName name{Str(metadata, "namespace"), Str(metadata, "name")};
+  auto there = context.recent.Get(type, name);
+  if (there.ok() && !CheckOwner(type, *there, metadata).ok()) {
+    // That one's owner may be gone, and it with it: a resource was made anew under its name.
+    context.recent.Forget(type, name);
+    there = context.recent.Get(type, name);
+  }
+  if (there.code() == Code::kNotFound) return std::optional<Json>();
+  if (!there.ok()) return there.error();
+  TRY(CheckOwner(type, *there, metadata));
+  return std::optional<Json>(*std::move(there));
+}
+
 bool Contains(const Json& live, const Json& wanted) {
   if (wanted.is_object()) {
     if (!live.is_object()) return false;

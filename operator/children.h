@@ -1,6 +1,8 @@
 // Children: the objects that a custom resource is made of, kept as wanted.
 #pragma once
 
+#include <optional>
+
 #include "operator/context.h"
 #include "operator/names.h"
 
@@ -17,6 +19,11 @@ std::string OwnerUidOf(const Json& object);
 // kAlreadyExists: `there`, of the type and the name of what is wanted, has another owner than
 // `metadata`, that of what is wanted. The message says what to do.
 Result<void> CheckOwner(const kube::ResourceType& type, const Json& there, const Json& metadata);
+
+// The child of that metadata as it is, or was a short time ago (kube::Recent); nullopt: there is
+// none. kAlreadyExists: as CheckOwner.
+Result<std::optional<Json>> RecentChild(Context& context, const kube::ResourceType& type,
+                                        const Json& metadata);
 
 // Deletes the child of that name if it is the owner's (by uid); one of somebody else stays.
 Result<void> DeleteChild(Context& context, const kube::ResourceType& type, const ObjectName& name,

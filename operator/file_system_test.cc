@@ -288,6 +288,19 @@ TEST_F(FileSystemTest, DeletingGoesOnByItselfWhenNobodyUsesItAnyMore) {
   EXPECT_TRUE(rig_.RegistryEntry(id).is_null());
 }
 
+// What the operator remembers of the first one's Secrets and ConfigMap is not the second one's.
+TEST_F(FileSystemTest, OneMadeAnewUnderItsNameIsServedAtOnce) {
+  rig_.Start();
+  rig_.MakeShared();
+  rig_.Delete(kFileSystem, "shared");
+  ASSERT_TRUE(Eventually([&] { return rig_.Gone(kFileSystem, "shared"); }));
+  // As the garbage collector does.
+  for (const char* name : {"shared-control-tls", "shared-nfs-tls"}) rig_.Delete(kSecret, name);
+  rig_.Delete(kConfigMap, "shared-token-issuers");
+  rig_.MakeShared();
+  EXPECT_EQ(rig_.Condition(kFileSystem, "shared", "Ready"), "True");
+}
+
 TEST_F(FileSystemTest, RetainKeepsTheVolume) {
   rig_.Start();
   rig_.MakeShared();

@@ -42,12 +42,9 @@ Result<Json> EnsureAuthoritySecret(Context& context, const std::string& name,
 
 Result<KeyPair> EnsureLeaf(Context& context, const KeyPair& ca, const std::string& ca_bundle,
                            const Json& metadata, const LeafRequest& request) {
-  ObjectName name{Str(metadata, "namespace"), Str(metadata, "name")};
   int64_t now = context.now_seconds();
-  auto there = context.recent.Get(kSecret, name);
-  if (!there.ok() && there.code() != Code::kNotFound) return there.error();
-  if (there.ok()) {
-    TRY(CheckOwner(kSecret, *there, metadata));
+  TRY(std::optional<Json> there, RecentChild(context, kSecret, metadata));
+  if (there) {
     KeyPair pair{SecretEntry(*there, "tls.crt"), SecretEntry(*there, "tls.key")};
     if (LeafIsGood(ca.certificate, pair.certificate, request, now) &&
         SecretEntry(*there, "ca.crt") == ca_bundle) {

@@ -74,22 +74,19 @@ std::string IssuersMapName(const Json& fs) {
 Result<void> EnsureIssuersMap(Context& context, ClusterIssuer& issuer, const Json& fs,
                               StatusDraft& status) {
   Json metadata = ChildMetadata(fs, kFileSystem, IssuersMapName(fs), Gone::kWithOwner);
-  ObjectName name{kube::NameOf(fs).ns, IssuersMapName(fs)};
-  auto there = context.recent.Get(kConfigMap, name);
-  if (!there.ok() && there.code() != Code::kNotFound) return there.error();
-  if (there.ok()) TRY(CheckOwner(kConfigMap, *there, metadata));
+  TRY(std::optional<Json> there, RecentChild(context, kConfigMap, metadata));
   auto file = issuer.File();
   if (file.ok()) {
     status.RemoveCondition("TokenIssuersRead");
   } else {
-    if (MayPass(file.error())) return there.ok() ? Ok() : Result<void>(file.error());
+    if (MayPass(file.error())) return there ? Ok() : Result<void>(file.error());
     std::string message = file.error().message() + "; pods' tokens cannot be verified";
     status.Condition("TokenIssuersRead", false, "Unreadable", message);
     context.events.Warning(fs, "TokenIssuersUnreadable", message);
-    if (there.ok()) return Ok();
+    if (there) return Ok();
   }
   std::string wanted = file.ok() ? *file : kNobody;
-  if (there.ok() && Str(Object(*there, "data"), kIssuersEntry) == wanted) return Ok();
+  if (there && Str(Object(*there, "data"), kIssuersEntry) == wanted) return Ok();
   TRY(Json applied, context.client.Apply(
                         kConfigMap, {{"metadata", metadata}, {"data", {{kIssuersEntry, wanted}}}}));
   context.recent.Put(kConfigMap, applied);
