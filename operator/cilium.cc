@@ -32,11 +32,15 @@ Cilium::Presence Cilium::FindLocked() {
   return presence_;
 }
 
-std::vector<std::string> Cilium::NodeAddresses() {
+Result<std::vector<std::string>> Cilium::NodeAddresses() {
   std::lock_guard lock(mutex_);
-  if (FindLocked() != Presence::kThere) return addresses_;
+  const Presence presence = FindLocked();
+  if (presence == Presence::kUnknown) {
+    return Error(Code::kUnavailable, "the API server does not say whether Cilium is there");
+  }
+  if (presence == Presence::kAbsent) return std::vector<std::string>();
   int64_t now = now_seconds_();
-  if (now < read_at_) return addresses_;
+  if (read_ && now < read_at_) return addresses_;
   read_at_ = now + kNodesSeconds;
   std::vector<std::string> addresses;
   auto read = client_.Each(kCiliumNode, {}, [&](const Json& node) -> Result<void> {
@@ -47,6 +51,9 @@ std::vector<std::string> Cilium::NodeAddresses() {
   });
   if (read.ok()) {
     addresses_ = std::move(addresses);
+    read_ = true;
+  } else if (!read_) {
+    return Error(read.code(), "addresses of Cilium's nodes: " + read.error().message());
   } else {
     spdlog::warn("addresses of Cilium's nodes are as they were: {}", read.error().message());
   }

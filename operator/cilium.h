@@ -26,8 +26,9 @@ class Cilium {
 
   enum class Presence : uint8_t { kUnknown, kAbsent, kThere };
   Presence Find();
-  // Addresses of its nodes; none where it is not.
-  std::vector<std::string> NodeAddresses();
+  // Addresses of its nodes; none where it is not. An error: it has never been told whether there
+  // are any. Later failures change nothing.
+  Result<std::vector<std::string>> NodeAddresses();
 
  private:
   Presence FindLocked();
@@ -37,6 +38,7 @@ class Cilium {
   std::mutex mutex_;  // guards what follows; held while the API server is asked
   Presence presence_ = Presence::kUnknown;
   int64_t find_at_ = 0, read_at_ = 0;  // when it is asked again
+  bool read_ = false;
   std::vector<std::string> addresses_;
 };
 

@@ -214,8 +214,10 @@ void FileSystemReconciler::SayNetwork(const Json& fs, const Result<Network>& net
                                       const Result<void>& closed, StatusDraft& status) {
   constexpr const char* kCondition = "NetworkResolved";
   bool only_nodes = network.ok() && network->peers.empty();
-  // One that served before operators closed file systems: who came from elsewhere is cut off now.
-  if (IsUp(fs) && only_nodes && kube::ConditionStatus(fs, kCondition).empty()) {
+  // One that served before operators closed file systems, unless it said that it wants to be
+  // closed: who came from elsewhere is cut off now.
+  if (IsUp(fs) && only_nodes && !SaysIngress(context_, fs) &&
+      kube::ConditionStatus(fs, kCondition).empty()) {
     context_.events.Warning(fs, "NetworkClosed", kOnlyNodes);
   }
   if (!closed.ok()) {

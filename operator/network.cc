@@ -141,7 +141,8 @@ Result<std::vector<IpRange>> NodeRanges(Context& context) {
   for (const Json& node : context.nodes.All()) {
     for (const Json& text : Array(node, "ranges")) add(text.get<std::string>());
   }
-  for (const std::string& text : context.cilium.NodeAddresses()) add(text);
+  TRY(std::vector<std::string> cilium, context.cilium.NodeAddresses());
+  for (const std::string& text : cilium) add(text);
   ranges = IpRange::Merged(std::move(ranges));
   if (ranges.size() <= kMaxRanges) return ranges;
   return Error(Code::kLimitExceeded,
@@ -203,6 +204,12 @@ std::string SelectorText(const Json& selector) {
     if (op == "DoesNotExist") add("!" + key);
   }
   return out;
+}
+
+bool SaysIngress(Context& context, const Json& fs) {
+  auto targets = MountTargetsOf(context, fs);
+  return std::any_of(targets.begin(), targets.end(),
+                     [](const Json& mt) { return Object(mt, "spec").contains("ingress"); });
 }
 
 bool SelectsPods(Context& context, const Json& fs) {

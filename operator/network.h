@@ -36,6 +36,9 @@ struct Network {
 // kLimitExceeded: the nodes alone are too many; or those of the API server.
 Result<Network> ResolveNetwork(Context& context, const Json& file_system);
 
+// Whether any of its MountTargets says who may connect, if only that nobody does.
+bool SaysIngress(Context& context, const Json& file_system);
+
 // Whether it depends on pods, which nobody watches (network_watch.h).
 bool SelectsPods(Context& context, const Json& file_system);
 
