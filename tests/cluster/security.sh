@@ -60,7 +60,7 @@ kind: FileSystem
 metadata: {name: secured}
 spec:
   throughputMode: elastic
-  storage: {hostPath: {path: /var/lib/tarn/secured, nodeName: $node}}
+  storage: {hostPath: {path: /var/lib/tarn/secured-$RANDOM, nodeName: $node}}  # the last one's data stays
   policy: |
 $(policy 'sec-a/*' 'sec-b/*' | sed 's/^/    /')
 ---
