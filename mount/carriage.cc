@@ -89,31 +89,46 @@ Result<std::string> ReadAuthority(const std::string& file) {
                    "/etc/tarn/mount.conf, 'authority'");
 }
 
+json PartsOf(const Carriage& carriage) {
+  json parts = {{"version", kRecordVersion},
+                {"fileSystemId", carriage.file_system_id},
+                {"accessPointId", carriage.access_point_id},
+                {"identity", static_cast<int>(carriage.identity.kind)},
+                {"tokenFile", carriage.identity.token_file},
+                {"profile", carriage.identity.profile},
+                {"files", carriage.identity.files},
+                {"region", carriage.region},
+                {"mountTargetIp", carriage.mount_target_ip},
+                {"host", carriage.host},
+                {"zone", carriage.zone},
+                {"authority", carriage.authority_file}};
+  // Only where there is one: others keep the ids that they have.
+  if (!carriage.identity.access_key.empty()) parts["accessKey"] = carriage.identity.access_key;
+  return parts;
+}
+
+std::string TextOf(const json& object) {
+  return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string Carriage::ToText() const {
-  return json({{"version", kRecordVersion},
-               {"fileSystemId", file_system_id},
-               {"accessPointId", access_point_id},
-               {"identity", static_cast<int>(identity.kind)},
-               {"tokenFile", identity.token_file},
-               {"profile", identity.profile},
-               {"files", identity.files},
-               {"region", region},
-               {"mountTargetIp", mount_target_ip},
-               {"host", host},
-               {"zone", zone},
-               {"authority", authority_file}})
-      .dump(-1, ' ', false, json::error_handler_t::replace);
+  json all = PartsOf(*this);
+  if (!address.empty()) all["address"] = address;
+  return TextOf(all);
 }
 
 std::string Carriage::Id() const {
-  return "mount." + Sha256Hex(ToText()).substr(0, kIdDigits);
+  return "mount." + Sha256Hex(TextOf(PartsOf(*this))).substr(0, kIdDigits);
 }
 
 Result<Carriage> ParseCarriage(const std::string& text) {
   auto object = json::parse(text, nullptr, false);
-  auto bad = [] { return Error(Code::kInvalid, "it is no record of a mount of this version"); };
+  if (object.is_discarded()) return Error(Code::kInvalid, "it is no JSON");
+  auto bad = [] {
+    return Error(Code::kNotSupported, "it is no record of a mount of this version");
+  };
   if (!object.is_object() || object.value("version", json()) != kRecordVersion) return bad();
   bool good = true;
   auto get = [&](const char* key) -> std::string {
@@ -121,6 +136,7 @@ Result<Carriage> ParseCarriage(const std::string& text) {
     good = good && found != object.end() && found->is_string();
     return good ? found->get<std::string>() : "";
   };
+  auto get_if_there = [&](const char* key) { return object.contains(key) ? get(key) : ""; };
   Carriage carriage;
   carriage.file_system_id = get("fileSystemId");
   carriage.access_point_id = get("accessPointId");
@@ -131,6 +147,8 @@ Result<Carriage> ParseCarriage(const std::string& text) {
   carriage.host = get("host");
   carriage.zone = get("zone");
   carriage.authority_file = get("authority");
+  carriage.identity.access_key = get_if_there("accessKey");
+  carriage.address = get_if_there("address");
   auto kind = object.value("identity", json());
   good = good && kind.is_number_integer() && kind >= 0 &&
          kind <= static_cast<int>(IdentitySource::Kind::kEnvironment);

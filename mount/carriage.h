@@ -28,13 +28,17 @@ struct Carriage {
 
   // The tunnel's name for it: "mount." and a hash of all the above.
   std::string Id() const;
+
+  // Where the tunnel carries it, and it was mounted from; empty until a mount of it succeeded.
+  std::string address;
+
   // JSON.
   std::string ToText() const;
 };
 
 Carriage MakeCarriage(const Device& device, const Options& options, const IdentitySource& identity,
                       const Config& config);
-// kInvalid: it was not written by ToText.
+// kInvalid: it is no JSON. kNotSupported: it was not written by this version's ToText.
 Result<Carriage> ParseCarriage(const std::string& text);
 
 // address:port of the file system's server. kNotFound: nobody knows it; the message is for users.

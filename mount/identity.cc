@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/files.h"
+#include "common/text.h"
 #include "common/tls/identity_certificate.h"
 #include "mount/text.h"
 
@@ -67,6 +68,14 @@ Result<Credential> FromEnvironment(const Environment& environment) {
   if (!session.empty()) credential.session_token.emplace(session);
   if (!credential.access_key_id.empty() && !credential.secret.empty()) return credential;
   return Missing("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both in the environment");
+}
+
+std::string NameOfKey(const Environment& environment) {
+  std::string secrets =
+      environment("AWS_SECRET_ACCESS_KEY") + '\0' + environment("AWS_SESSION_TOKEN");
+  std::string hash = Sha256Hex(secrets);
+  WipeBytes(secrets.data(), secrets.size());
+  return environment("AWS_ACCESS_KEY_ID") + "." + hash;
 }
 
 Result<Credential> FromToken(const std::string& file) {
@@ -140,9 +149,13 @@ Result<IdentitySource> ChooseIdentity(const Options& options, const Environment&
   std::string token_file = environment("AWS_WEB_IDENTITY_TOKEN_FILE");
   source.profile = "default";
   if (!environment("AWS_ACCESS_KEY_ID").empty()) {
-    source = {.kind = Kind::kEnvironment, .token_file = {}, .profile = {}, .files = {}};
+    source = IdentitySource();
+    source.kind = Kind::kEnvironment;
+    source.access_key = NameOfKey(environment);
   } else if (!token_file.empty()) {
-    source = {.kind = Kind::kToken, .token_file = token_file, .profile = {}, .files = {}};
+    source = IdentitySource();
+    source.kind = Kind::kToken;
+    source.token_file = token_file;
   } else if (FromProfile(source)) {
     source.kind = Kind::kProfile;
   } else {

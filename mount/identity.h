@@ -21,6 +21,9 @@ struct IdentitySource {
   std::string token_file;          // of kToken
   std::string profile;             // of kProfile
   std::vector<std::string> files;  // of kProfile: credentials, then config
+  // Of kEnvironment: the access key's id, and a hash of its secret and session token. Nothing can
+  // be read from there; it tells one key from another.
+  std::string access_key;
 
   // For messages: "the token in FILE", "the access key of profile NAME".
   std::string Describe() const;

@@ -45,15 +45,22 @@ Environment TakeAwsEnvironment() {
   };
 }
 
-// Absolute, without links where they can be followed: a mount that is dead cannot even be looked
-// at.
-std::string MountPoint(const std::string& given) {
+// Absolute, without links. Does not look at a mount that is there: one that is dead may hang.
+std::string MountPoint(const std::filesystem::path& given, int links_max = 40) {
   std::error_code failed;
-  auto path = std::filesystem::canonical(given, failed);
-  if (failed) path = std::filesystem::absolute(given, failed).lexically_normal();
+  auto path = std::filesystem::absolute(given, failed);
+  while (path.has_relative_path() && (path.filename().empty() || path.filename() == ".")) {
+    path = path.parent_path();
+  }
+  auto parent = std::filesystem::canonical(path.parent_path(), failed);
+  if (failed) parent = path.parent_path();
+  path = (parent / path.filename()).lexically_normal();
   std::string text = path;
   while (text.size() > 1 && text.back() == '/') text.pop_back();
-  return text;
+  auto mounts = csi::ReadMountInfo();
+  if (links_max == 0 || (mounts.ok() && csi::FindMount(*mounts, text))) return text;
+  auto link = std::filesystem::read_symlink(text, failed);
+  return failed ? text : MountPoint(parent / link, links_max - 1);
 }
 
 int Fail(const Error& error, int status = kFailed) {
@@ -77,7 +84,8 @@ class Mount {
   int Run();
 
  private:
-  bool IsMounted();
+  // An error: what is there is dead, and stays.
+  Result<bool> IsMounted();
   Result<void> MakeThroughTunnel();
   Result<void> MakePlain();
   Result<void> MakeAt(const std::string& server);
@@ -98,13 +106,16 @@ class Mount {
   bool tried_ = false;  // mount(2), or the FUSE process
 };
 
-bool Mount::IsMounted() {
+Result<bool> Mount::IsMounted() {
   auto mounts = csi::ReadMountInfo();
   auto mount = mounts.ok() ? csi::FindMount(*mounts, target_) : std::nullopt;
   if (!mount || !csi::IsTarnMount(*mount)) return false;
   if (host_->Check(target_).code() != Code::kStale) return true;
   spdlog::warn("the mount at {} is dead: mounting it again", target_);
-  return !host_->Unmount(target_, false).ok();
+  auto gone = host_->Unmount(target_, false);
+  if (gone.ok()) return false;
+  return Error(gone.code(), "the mount at " + target_ +
+                                " is dead, and cannot be unmounted: " + gone.error().message());
 }
 
 Result<void> Mount::MakeAt(const std::string& server) {
@@ -161,7 +172,11 @@ Result<void> Mount::MakeThroughTunnel() {
     TRY(state.Write(carriage));
     auto address = tunnel->Open(opening.request);
     if (!address.ok()) return NoTunnel(address.error());
-    return MakeAt(*address);
+    TRY(MakeAt(*address));
+    carriage.address = *address;
+    auto written = state.Write(carriage);
+    if (!written.ok()) spdlog::warn("{}", written.error().message());
+    return Ok();
   };
   auto made = make();
   // Also after a failure: what was opened in vain is closed again.
@@ -193,7 +208,9 @@ Result<void> Mount::MakePlain() {
 
 int Mount::Run() {
   std::error_code ignored;
-  if (IsMounted()) {
+  auto there = IsMounted();
+  if (!there.ok()) return Fail(there.error(), kMountFailed);
+  if (*there) {
     std::printf("%s is already mounted, please run 'mount' command to verify\n",
                 line_.mount_point.c_str());
     return 0;

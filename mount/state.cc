@@ -81,25 +81,41 @@ Result<void> State::Write(const Carriage& carriage) const {
   const std::string path = PathOf(carriage);
   auto there = ReadSmallFile(path);
   if (there.ok() && *there == carriage.ToText()) return Ok();
+  if (there.ok() && carriage.address.empty() && ParseCarriage(*there).ok()) return Ok();
   return ReplaceFile(path, carriage.ToText(), 0600);
 }
 
-std::vector<Carriage> State::ReadAll() const {
+void State::WarnOnce(const std::string& what) const {
+  if (warned_.insert(what).second) spdlog::warn("{}", what);
+}
+
+std::vector<Carriage> State::ReadAll(bool* unread) const {
   std::vector<Carriage> all;
   std::error_code failed;
+  bool skipped = false;
   std::filesystem::directory_iterator at(directory_, failed), end;
   for (; !failed && at != end; at.increment(failed)) {
     if (at->path().extension() != ".json") continue;
-    auto text = ReadSmallFile(at->path());
-    auto carriage = text.ok() ? ParseCarriage(*text) : text.error();
-    if (carriage.ok() && PathOf(*carriage) == at->path()) {
+    const std::string path = at->path();
+    auto text = ReadSmallFile(path);
+    if (!text.ok()) {
+      skipped = true;
+      WarnOnce(path + " cannot be read: " + text.error().message());
+      continue;
+    }
+    auto carriage = ParseCarriage(*text);
+    if (carriage.ok() && PathOf(*carriage) == path) {
       all.push_back(std::move(carriage).value());
-    } else {
-      spdlog::warn("{} is no record, and goes", at->path().string());
+    } else if (carriage.code() == Code::kInvalid) {
+      spdlog::warn("{} is no record, and goes", path);
       std::error_code ignored;
-      std::filesystem::remove(at->path(), ignored);
+      std::filesystem::remove(path, ignored);
+    } else {
+      WarnOnce(path + " is no record of this version of mount.tarn, which leaves it alone");
     }
   }
+  if (failed) WarnOnce(directory_ + " cannot be read: " + failed.message());
+  if (unread != nullptr) *unread = skipped || failed;
   return all;
 }
 

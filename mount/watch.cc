@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 #include <thread>
 
 #include "common/log.h"
@@ -26,24 +25,27 @@ std::chrono::sys_seconds NowOf(const Clock& clock) {
 
 }  // namespace
 
-std::optional<std::map<std::string, bool>> Watcher::AskWhichAreUsed(std::string* why) const {
-  auto open = tunnel_.List();
-  auto mounts = mounts_();
-  if (!open.ok() || !mounts.ok()) {
-    *why = open.ok() ? mounts.error().message() : open.error().message();
-    return std::nullopt;
-  }
-  std::set<std::string> connected;
-  for (const auto& mount : *mounts) {
+Result<Watcher::Seen> Watcher::See() const {
+  Seen seen;
+  TRY(auto open, tunnel_.List());
+  TRY(auto mounts, mounts_());
+  for (auto& one : open) seen.open.emplace(one.id, one);
+  for (const auto& mount : mounts) {
     auto server = csi::MountedServer(mount);
-    if (server.ok()) connected.insert(*server);
+    if (server.ok()) seen.mounted.insert(*server);
   }
-  std::map<std::string, bool> used;
-  // Mounts of other mount namespaces are seen by their connections only.
-  for (const auto& one : *open) {
-    used[one.id] = one.connections > 0 || connected.contains(one.address);
+  return seen;
+}
+
+Watcher::Use Watcher::UseOf(const Carriage& carriage, const Seen& seen) {
+  auto found = seen.open.find(carriage.Id());
+  if (found == seen.open.end()) {
+    return seen.mounted.contains(carriage.address) ? Use::kLost : Use::kIdle;
   }
-  return used;
+  const auto& open = found->second;
+  bool cut_off = !open.last_error.empty() && !carriage.address.empty();
+  bool used = open.connections > 0 || seen.mounted.contains(open.address) || cut_off;
+  return used ? Use::kUsed : Use::kIdle;
 }
 
 void Watcher::Renew(const Carriage& carriage, Known& known) {
@@ -68,12 +70,22 @@ void Watcher::Renew(const Carriage& carriage, Known& known) {
   known.trouble = trouble;
 }
 
+// Opening it would give it another address, where its mounts do not look for it.
+void Watcher::SayItIsLost(const Carriage& carriage, Known& known) {
+  std::string trouble = "the tunnel does not carry " + carriage.address +
+                        " any more, which is mounted: has its state been lost? Unmount it (umount "
+                        "-l), and mount it again";
+  if (trouble != known.trouble) {
+    spdlog::warn("{}: file system {}: {}", carriage.Id(), carriage.file_system_id, trouble);
+  }
+  known.trouble = trouble;
+}
+
 bool Watcher::CloseIfStillIdle(const Carriage& carriage) {
   auto hold = state_.TryToClose();
   if (!hold) return false;
-  std::string why;
-  auto used = AskWhichAreUsed(&why);
-  if (!used || (*used)[carriage.Id()]) return false;
+  auto seen = See();
+  if (!seen.ok() || UseOf(carriage, *seen) != Use::kIdle) return false;
   auto closed = tunnel_.Close(carriage.Id());
   if (!closed.ok()) return false;
   state_.Remove(carriage);
@@ -83,23 +95,22 @@ bool Watcher::CloseIfStillIdle(const Carriage& carriage) {
 }
 
 size_t Watcher::Look() {
-  auto carriages = state_.ReadAll();
-  size_t left = carriages.size();
-  std::string trouble;
-  auto used = AskWhichAreUsed(&trouble);
-  if (!used) {
-    if (trouble != trouble_) spdlog::warn("{}", trouble);
-    trouble_ = trouble;
-    return left;
-  }
-  trouble_.clear();
+  bool unread = false;
+  auto carriages = state_.ReadAll(&unread);
+  size_t left = carriages.size() + (unread ? 1 : 0);
+  auto seen = See();
+  std::string trouble = seen.ok() ? "" : seen.error().message();
+  if (trouble != trouble_ && !trouble.empty()) spdlog::warn("{}", trouble);
+  trouble_ = trouble;
+  if (!seen.ok()) return left;
   for (const auto& carriage : carriages) {
     const std::string id = carriage.Id();
     Known& known = known_[id];
-    if ((*used)[id]) {
-      known.idle_looks = 0;
-      Renew(carriage, known);
-    } else if (++known.idle_looks >= kIdleLooks && CloseIfStillIdle(carriage)) {
+    Use use = UseOf(carriage, *seen);
+    known.idle_looks = use == Use::kIdle ? known.idle_looks + 1 : 0;
+    if (use == Use::kUsed) Renew(carriage, known);
+    if (use == Use::kLost) SayItIsLost(carriage, known);
+    if (known.idle_looks >= kIdleLooks && CloseIfStillIdle(carriage)) {
       known_.erase(id);
       --left;
     }
@@ -147,7 +158,8 @@ int WatchMain(const Config& config) {
     for (;;) {
       if (watcher.Look() == 0) {
         auto alone = state.TryToClose();
-        bool done = alone && state.ReadAll().empty();
+        bool unread = false;
+        bool done = alone && state.ReadAll(&unread).empty() && !unread;
         // In this order: who waits to mount sees that nobody watches.
         if (done) watching.reset();
         if (done) return Ok();

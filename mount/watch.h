@@ -3,11 +3,16 @@
 // carriage is given a new one from the same sources before that, and when a source changed. A
 // carriage that no mount uses any more is closed. The process ends with the last one.
 //
+// Mounts of other mount namespaces are seen by their connections only, and the tunnel ends those
+// while no server answers: a carriage whose last connection failed, and which was mounted once, is
+// not closed.
+//
 // It may be killed at any time: mounts go on, and the next mount starts it again.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,8 +28,8 @@ namespace tarn::mount {
 class Watcher {
  public:
   // A carriage is closed that was idle for so many looks one after another: a client that connects
-  // anew, or an unmount that is still writing back, is not idle for long.
-  static constexpr int kIdleLooks = 3;
+  // anew, or an unmount that is still writing back, is not idle for so long.
+  static constexpr int kIdleLooks = 12;
   using Mounts = std::function<Result<std::vector<csi::MountEntry>>()>;
 
   // All outlive it.
@@ -36,7 +41,7 @@ class Watcher {
         mounts_(std::move(mounts)),
         clock_(clock) {}
 
-  // Returns how many carriages are left.
+  // Returns how many carriages are left; one that cannot be read now counts too.
   size_t Look();
 
  private:
@@ -46,9 +51,20 @@ class Watcher {
     std::string trouble;  // what was said last; each is said once
     int idle_looks = 0;
   };
-  // nullopt: the tunnel or the list of mounts does not answer.
-  std::optional<std::map<std::string, bool>> AskWhichAreUsed(std::string* why) const;
+  enum class Use {
+    kIdle,
+    kUsed,
+    kLost  // it is mounted, and the tunnel does not have it
+  };
+  struct Seen {
+    std::map<std::string, csi::Tunnel::Mount> open;  // by id
+    std::set<std::string> mounted;                   // addresses
+  };
+  // An error: the tunnel or the list of mounts does not answer.
+  Result<Seen> See() const;
+  static Use UseOf(const Carriage& carriage, const Seen& seen);
   void Renew(const Carriage& carriage, Known& known);
+  static void SayItIsLost(const Carriage& carriage, Known& known);
   bool CloseIfStillIdle(const Carriage& carriage);
 
   const State& state_;

@@ -36,23 +36,27 @@ struct WatchTest : testing::Test {
   }
   // As the helper mounts it.
   Carriage Mount(const IdentitySource& identity = {}) {
-    Carriage carriage =
-        MakeCarriage(ParseDevice(kFs).value(), ParseOptions({"tls"}).value(), identity, config);
+    Carriage carriage = Make(identity);
     EXPECT_TRUE(state->Write(carriage).ok());
     auto opening = opener.Prepare(carriage);
     EXPECT_TRUE(opening.ok()) << opening.error().message();
-    std::string address = tunnel.Open(opening->request).value();
+    carriage.address = tunnel.Open(opening->request).value();
+    EXPECT_TRUE(state->Write(carriage).ok());
     csi::MountEntry entry;
     entry.type = "fuse.tarn";
-    entry.source = address + ":/";
+    entry.source = carriage.address + ":/";
     mounts.push_back(entry);
     return carriage;
   }
+  Carriage Make(const IdentitySource& identity = {}) const {
+    return MakeCarriage(ParseDevice(kFs).value(), ParseOptions({"tls"}).value(), identity, config);
+  }
   IdentitySource Profile() const {
-    return {.kind = IdentitySource::Kind::kProfile,
-            .token_file = {},
-            .profile = "default",
-            .files = {dir + "/credentials"}};
+    IdentitySource source;
+    source.kind = IdentitySource::Kind::kProfile;
+    source.profile = "default";
+    source.files = {dir + "/credentials"};
+    return source;
   }
   int Opened(const Carriage& carriage) { return tunnel.mounts[carriage.Id()].times; }
 
@@ -121,12 +125,68 @@ TEST_F(WatchTest, ATunnelThatDoesNotAnswerClosesNothing) {
   EXPECT_EQ(Opened(carriage), 2);
 }
 
+TEST_F(WatchTest, WhatTheTunnelLostIsKeptWhileItIsMounted) {
+  Carriage carriage = Mount();
+  const auto lost = tunnel.mounts;
+  tunnel.mounts.clear();
+  for (int i = 0; i < 2 * Watcher::kIdleLooks; ++i) EXPECT_EQ(Watch().Look(), 1u);
+  EXPECT_TRUE(tunnel.mounts.empty()) << "it would be at another address";
+  ASSERT_EQ(state->ReadAll().size(), 1u);
+  EXPECT_EQ(state->ReadAll()[0].address, carriage.address);
+  tunnel.mounts = lost;
+  EXPECT_EQ(Watch().Look(), 1u);
+  EXPECT_EQ(Opened(carriage), 2) << "it came back, and is renewed";
+  tunnel.mounts.clear();
+  mounts.clear();
+  for (int i = 1; i < Watcher::kIdleLooks; ++i) EXPECT_EQ(Watch().Look(), 1u);
+  EXPECT_EQ(Watch().Look(), 0u);
+}
+
+TEST_F(WatchTest, WhatHasNoServerIsNotClosedIfItWasMounted) {
+  Carriage carriage = Mount();
+  mounts.clear();  // perhaps in another mount namespace
+  tunnel.last_error = "no server answers";
+  for (int i = 0; i < 2 * Watcher::kIdleLooks; ++i) EXPECT_EQ(Watch().Look(), 1u);
+  EXPECT_TRUE(tunnel.mounts.contains(carriage.Id()));
+  tunnel.last_error.clear();
+  for (int i = 1; i < Watcher::kIdleLooks; ++i) EXPECT_EQ(Watch().Look(), 1u);
+  EXPECT_EQ(Watch().Look(), 0u);
+  // What failed to be mounted is not kept for its failure.
+  Carriage vain = Make();
+  ASSERT_TRUE(state->Write(vain).ok());
+  ASSERT_TRUE(tunnel.Open(opener.Prepare(vain)->request).ok());
+  tunnel.last_error = "no server answers";
+  for (int i = 1; i < Watcher::kIdleLooks; ++i) EXPECT_EQ(Watch().Look(), 1u);
+  EXPECT_EQ(Watch().Look(), 0u);
+  EXPECT_TRUE(tunnel.mounts.empty());
+}
+
 TEST_F(WatchTest, MountsOfTheSamePartsShareACarriageOthersDoNot) {
   Carriage one = Mount(), same = Mount();
   EXPECT_EQ(one.Id(), same.Id());
   EXPECT_EQ(state->ReadAll().size(), 1u);
   EXPECT_NE(Mount(Profile()).Id(), one.Id());
   EXPECT_EQ(state->ReadAll().size(), 2u);
+}
+
+TEST_F(WatchTest, KeysOfTheEnvironmentHaveACarriageEach) {
+  auto carry = [&](const std::string& id, const std::string& secret, const std::string& session) {
+    std::map<std::string, std::string> variables = {{"AWS_ACCESS_KEY_ID", id},
+                                                    {"AWS_SECRET_ACCESS_KEY", secret},
+                                                    {"AWS_SESSION_TOKEN", session}};
+    auto source = ChooseIdentity(ParseOptions({"tls,iam"}).value(),
+                                 [&](const std::string& name) { return variables[name]; });
+    return Make(source.value());
+  };
+  Carriage one = carry("AKIA1", "secret-1", "");
+  EXPECT_EQ(one.Id(), carry("AKIA1", "secret-1", "").Id());
+  for (const auto& other : {carry("AKIA2", "secret-1", ""), carry("AKIA1", "secret-2", ""),
+                            carry("AKIA1", "secret-1", "session-1")}) {
+    EXPECT_NE(one.Id(), other.Id());
+    EXPECT_EQ(other.ToText().find("secret-"), std::string::npos);
+    EXPECT_EQ(other.ToText().find("session-"), std::string::npos);
+    EXPECT_EQ(ParseCarriage(other.ToText())->Id(), other.Id());
+  }
 }
 
 TEST_F(WatchTest, OneWatchesAndRecordsOutliveIt) {
@@ -140,8 +200,27 @@ TEST_F(WatchTest, OneWatchesAndRecordsOutliveIt) {
   ASSERT_EQ(all.size(), 1u);
   EXPECT_EQ(all[0].ToText(), carriage.ToText());
   EXPECT_EQ(carriage.ToText().find("s1"), std::string::npos) << "no secret is stored";
+  ASSERT_TRUE(state->Write(Make(Profile())).ok());
+  EXPECT_EQ(state->ReadAll()[0].address, carriage.address) << "what began anew forgets nothing";
+}
+
+TEST_F(WatchTest, OnlyWhatIsNoJsonIsRemoved) {
+  Carriage carriage = Mount();
   Write("state/mount.x.json", "nonsense");
-  EXPECT_EQ(state->ReadAll().size(), 1u);
+  Write("state/mount.y.json", R"({"version": 2})");
+  bool unread = true;
+  EXPECT_EQ(state->ReadAll(&unread).size(), 1u);
+  EXPECT_FALSE(unread);
+  EXPECT_FALSE(std::filesystem::exists(config.state + "/mount.x.json"));
+  EXPECT_TRUE(std::filesystem::exists(config.state + "/mount.y.json")) << "of another version";
+  // A record that cannot be read now.
+  std::filesystem::path record = config.state + "/" + carriage.Id() + ".json";
+  std::filesystem::remove(record);
+  std::filesystem::create_directory(record);
+  EXPECT_EQ(state->ReadAll(&unread).size(), 0u);
+  EXPECT_TRUE(unread);
+  EXPECT_TRUE(std::filesystem::exists(record));
+  EXPECT_EQ(Watch().Look(), 1u) << "who watches goes on";
 }
 
 TEST_F(WatchTest, AStateDirectoryThatOthersCanUseIsRefused) {

@@ -14,10 +14,13 @@ remove_helper() {
   local place
   for place in "$HELPER_DIR"/at.*; do in_node 2 umount -q "$place"; done
   in_node 2 umount /usr/sbin
-  eventually 90 no_watcher || { fail "mount.tarn --watch outlives the last mount"; return 1; }
+  eventually 200 no_watcher || { fail "mount.tarn --watch outlives the last mount"; return 1; }
   rm -rf "$HELPER_DIR"
 }
-no_watcher() { ! pgrep -f '^mount.tarn --watch$'; }
+watchers() { # the node's, not the machine's or another cluster's
+  pgrep --ns "$(cat "$PIDS/node2")" --nslist mnt -f '^mount.tarn --watch$'
+}
+no_watcher() { ! watchers; }
 
 # helper_as NAME OPTIONS COMMAND...: mounts the access point at HELPER_DIR/at.NAME by that command.
 helper_as() {
@@ -85,7 +88,7 @@ helper_by_token() {
   by_token sec-a mount -t efs || { fail "a cannot mount"; return 1; }
   by_token sec-b mount.efs || { fail "b cannot mount"; return 1; }
   three_outcomes sec-a sec-b && refused sec-c by_token sec-c mount -t efs || return 1
-  [ "$(pgrep -fc '^mount.tarn --watch$')" = 1 ] || fail "not one process watches"
+  [ "$(watchers | wc -l)" = 1 ] || fail "not one process watches"
 }
 helper_by_key() {
   kn patch filesystem secured --type merge -p "$(key_policy | python3 -c 'import json, sys
