@@ -74,7 +74,11 @@ Result<ExportPtr> Manager::FirstUse(std::string_view id) {
   TRY(vfs::FileId root, engine->RealmRoot(realm));
   TRY(ApplyQuota(fs, root_directory.path(), realm));
   std::lock_guard lock(mutex_);
-  record = ap->record;  // tags may have changed meanwhile
+  // Tags may have changed meanwhile; after a lock and an unlock it is another object.
+  auto now = FindAccessPoint(std::string(id));
+  if (!now.ok()) return Error(Code::kUnavailable, "locked or deleted just now");
+  ap = *std::move(now);
+  record = ap->record;
   record.set_realm(realm);
   record.set_root_inode(root.inode);
   record.set_root_generation(root.generation);
@@ -145,6 +149,7 @@ Result<v1::AccessPointDescription> Manager::UpdateAccessPoint(
   vfs::RealmId realm = 0;
   {
     std::lock_guard lock(mutex_);
+    TRY(ap, FindAccessPoint(request.access_point_id()));  // another object after a lock
     records::AccessPoint record = ap->record;
     realm = record.realm();
     record.mutable_description()->set_quota_bytes(request.quota_bytes());
@@ -198,7 +203,7 @@ Result<v1::Empty> Manager::DeleteAccessPoint(const v1::DeleteAccessPointRequest&
   return v1::Empty();
 }
 
-Result<void> Manager::FinishDelete(const AccessPointPtr& ap) {
+Result<void> Manager::FinishDelete(AccessPointPtr ap) {
   FileSystem& fs = *ap->file_system;
   std::lock_guard roots(fs.roots_mutex);
   records::AccessPoint record;
@@ -207,7 +212,9 @@ Result<void> Manager::FinishDelete(const AccessPointPtr& ap) {
   std::string path;
   {
     std::lock_guard lock(mutex_);
-    if (!access_points_.contains(ap->record.description().access_point_id())) return Ok();
+    const std::string id = ap->record.description().access_point_id();
+    if (!access_points_.contains(id) && !sealed_.contains(id)) return Ok();
+    TRY(ap, FindAccessPoint(id));  // another object after a lock
     record = ap->record;
     engine = fs.engine;
     path = record.description().root_directory().path();

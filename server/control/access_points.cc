@@ -76,9 +76,7 @@ Result<Manager::AccessPointPtr> Manager::FindAccessPoint(const std::string& id) 
   TRY(CheckId("access_point_id", kAccessPointPrefix, id));
   auto found = access_points_.find(id);
   if (found != access_points_.end()) return found->second;
-  if (auto sealed = sealed_.find(id); sealed != sealed_.end()) {
-    TRY(CheckUnlocked(*sealed->second));
-  }
+  if (auto sealed = sealed_.find(id); sealed != sealed_.end()) return BeingLocked(*sealed->second);
   return AccessPointNotFound(id);
 }
 
@@ -96,11 +94,17 @@ void Manager::Insert(const AccessPointPtr& ap) {
 }
 
 void Manager::Erase(const AccessPointPtr& ap) {
-  const FileSystem& fs = *ap->file_system;
-  exports_.RemoveName(fs.record.number(), ap->record.description().access_point_id());
+  FileSystem& fs = *ap->file_system;
+  const std::string& id = ap->record.description().access_point_id();
+  exports_.RemoveName(fs.record.number(), id);
   exports_.Withdraw(fs.record.number(), ap->record.number());
-  // Another object stands for it when it was locked and unlocked meanwhile.
-  auto now = access_points_.find(ap->record.description().access_point_id());
+  // Another object stands for it when it was locked meanwhile, and maybe unlocked again.
+  if (sealed_.erase(id) > 0) {
+    std::erase_if(fs.sealed, [&](const AccessPointPtr& sealed) {
+      return sealed->record.description().access_point_id() == id;
+    });
+  }
+  auto now = access_points_.find(id);
   if (now != access_points_.end()) Forget(AccessPointPtr(now->second));
 }
 

@@ -66,6 +66,11 @@ Result<void> Manager::CheckUnlocked(const FileSystem& fs) {
                "IncorrectFileSystemLifeCycleState", fs.id());
 }
 
+Error Manager::BeingLocked(const FileSystem& fs) {
+  if (auto unlocked = CheckUnlocked(fs); !unlocked.ok()) return unlocked.error();
+  return Error(Code::kUnavailable, "file system " + fs.id() + " is being locked or unlocked");
+}
+
 void Manager::DescribeEncryption(const FileSystem& fs, v1::FileSystemDescription& description) {
   if (!fs.encrypted()) return;
   auto version = keys::VersionOfBlob(fs.record.data_key());
@@ -120,10 +125,7 @@ Result<std::vector<Manager::AccessPointPtr>> Manager::OpenSealed(const FileSyste
 
 Result<void> Manager::Put(const FileSystem& fs, const records::AccessPoint& record) {
   if (!fs.encrypted()) return store_.Put(record);
-  if (fs.sealer == nullptr) {
-    TRY(CheckUnlocked(fs));
-    return Error(Code::kUnavailable, "file system " + fs.id() + " is being locked or unlocked");
-  }
+  if (fs.sealer == nullptr) return BeingLocked(fs);
   TRY(records::AccessPoint sealed, SealRecord(*fs.sealer, record));
   return store_.Put(sealed);
 }
@@ -153,11 +155,11 @@ Result<void> Manager::UnlockFileSystem(const std::string& id, const SecretBytes&
     std::lock_guard lock(mutex_);
     if (fs->record.description().life_cycle_state() == "deleting") return Ok();
     fs->sealer = std::move(sealer);
-    for (const AccessPointPtr& ap : fs->sealed) {
-      sealed_.erase(ap->record.description().access_point_id());
+    for (const AccessPointPtr& ap : opened) {
+      // Not there: deleted since it was opened.
+      if (sealed_.erase(ap->record.description().access_point_id()) > 0) Insert(ap);
     }
     fs->sealed.clear();
-    for (const AccessPointPtr& ap : opened) Insert(ap);
   }
   ReapplyQuotas(fs.get());
   return Ok();

@@ -219,6 +219,8 @@ class Manager : private KeyOwner {
   Result<NewKey> MakeKey(const std::string& id, const std::string& name);
   // Held from here on.
   Result<void> CheckUnlocked(const FileSystem& fs);
+  // What to answer of what is sealed: why it is locked, or to try again.
+  Error BeingLocked(const FileSystem& fs);
   void DescribeEncryption(const FileSystem& fs, v1::FileSystemDescription& description);
   void AddSealed(const AccessPointPtr& ap);
   void SealAll(FileSystem& fs);
@@ -246,7 +248,7 @@ class Manager : private KeyOwner {
   // Not held.
   Result<ExportPtr> FirstUse(std::string_view id);
   Result<void> ApplyQuota(FileSystem& fs, const std::string& path, vfs::RealmId realm);
-  Result<void> FinishDelete(const AccessPointPtr& ap);
+  Result<void> FinishDelete(AccessPointPtr ap);
   v1::AccessPointDescription Describe(const AccessPointPtr& ap);
 
   Result<void> StartListening(MountTarget& target);
