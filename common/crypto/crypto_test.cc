@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <set>
 #include <thread>
 #include <type_traits>
@@ -14,7 +13,6 @@
 #include "common/crypto/sealer.h"
 #include "common/crypto/secret_bytes.h"
 #include "common/crypto/xts.h"
-#include "common/sanitized.h"
 #include "common/text.h"
 
 namespace tarn {
@@ -280,28 +278,6 @@ TEST(BlockCipher, BothLibrariesDoTheSame) {
     ASSERT_TRUE((*fast)->Decrypt(place[0], place[1], expected, out).ok());
     ASSERT_TRUE(std::equal(plain.begin(), plain.end(), out)) << i;
   }
-}
-
-// What it is for; OpenSSL may learn it one day. Ratios of the best of many short runs, since the
-// machine does other things.
-TEST(BlockCipher, TheFastestIsWorthIt) {
-  if (!GcryptIsFaster() || kSanitized) return;  // no such processor, or no such time
-  SecretBytes key(BlockKey());
-  auto fast = BlockCipher::Create(key);
-  auto openssl = BlockCipher::Create(key, BlockCipher::How::kOpenSsl);
-  ASSERT_TRUE(fast.ok() && openssl.ok());
-  std::vector<std::byte> buffer(128 << 10);
-  double best[2] = {1e9, 1e9};
-  for (int round = 0; round < 100; ++round) {
-    for (int which : {0, 1}) {
-      const BlockCipher& cipher = which == 0 ? **fast : **openssl;
-      auto begin = std::chrono::steady_clock::now();
-      ASSERT_TRUE(cipher.Decrypt(1, 2, buffer, buffer.data()).ok());
-      std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-      best[which] = std::min(best[which], took.count());
-    }
-  }
-  EXPECT_LT(best[0], best[1] / 1.2);
 }
 
 }  // namespace
