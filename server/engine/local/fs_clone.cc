@@ -156,6 +156,7 @@ Result<void> LocalFileSystem::CopyPiece(const CloneJob& job, const Piece& piece)
 }
 
 Result<LocalFileSystem::Cut> LocalFileSystem::CloneChunks(const CloneJob& job) {
+  TRY(GoOn());  // and not later: a part of it must not become durable
   Inode& to = *job.to;
   bool moves = to.record.place == Place::kInline;
   bool tail = job.target.offset > to.record.size && to.record.size % kBlockBytes != 0;
@@ -185,8 +186,6 @@ Result<LocalFileSystem::Cut> LocalFileSystem::CloneChunks(const CloneJob& job) {
     auto more = NextPiece(job, done, piece);
     if (!more) status = more.error();
     if (!more || !*more) break;
-    status = GoOn();
-    if (!status) break;
     status = ClonePiece(job, piece);
     cut.push_back(piece.target_index);
   }

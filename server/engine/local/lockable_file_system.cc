@@ -56,7 +56,6 @@ Result<void> LockableFileSystem::Load(KeysPtr keys) {
 
 Result<void> LockableFileSystem::Lock(LockReason reason) {
   const Hurrying hurrying(*this);
-  std::lock_guard lock(mutex_);
   if (deleted_) return Error(Code::kNotFound);
   gate_.Close(GatedFileSystem::LockedError(reason));
   if (!inner_) return Ok();
@@ -88,7 +87,6 @@ void LockableFileSystem::Drop() {
 
 void LockableFileSystem::Delete() {
   const Hurrying hurrying(*this);
-  std::lock_guard lock(mutex_);
   deleted_ = true;
   if (inner_) inner_->MarkDeleted();
   gate_.Close(Error(Code::kStale));

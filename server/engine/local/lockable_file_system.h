@@ -52,17 +52,22 @@ class LockableFileSystem {
   // A round of the background work while it is unlocked. True: there is more to do at once.
   bool Maintain();
   // The engine ends: what runs comes to an end soon. Lock follows.
-  void Hurry() { hurry_ = true; }
+  void Hurry() {
+    closing_.fetch_add(1);  // for good
+    hurry_ = true;
+  }
   // Nothing is left that the start of an unclean run has to settle.
   bool settled() const { return !strays_; }
 
  private:
-  // What runs ends soon while it lives.
+  // What runs ends soon while it waits for mutex_, and it holds that until it counts no more: who
+  // comes next must not find it still closing.
   class Hurrying {
    public:
-    explicit Hurrying(LockableFileSystem& fs) : fs_(fs) {
+    explicit Hurrying(LockableFileSystem& fs) : fs_(fs), lock_(fs.mutex_, std::defer_lock) {
       fs_.closing_.fetch_add(1);
       fs_.hurry_ = true;
+      lock_.lock();
     }
     ~Hurrying() { fs_.closing_.fetch_sub(1); }
     Hurrying(const Hurrying&) = delete;
@@ -70,6 +75,7 @@ class LockableFileSystem {
 
    private:
     LockableFileSystem& fs_;
+    std::unique_lock<std::mutex> lock_;
   };
 
   Result<void> Load(KeysPtr keys);
