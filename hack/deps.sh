@@ -4,8 +4,8 @@
 #   build: to compile everything    cluster: to run a Kubernetes here    test: what the suites drive
 set -euo pipefail
 build=(
-  build-essential cmake ninja-build ccache mold clang libclang-rt-dev clang-format clang-tidy pkg-config
-  python3 git
+  build-essential cmake ninja-build ccache mold pkg-config python3 git
+  clang libclang-rt-dev clang-format clang-tidy
   libgrpc++-dev libprotobuf-dev libcurl4-openssl-dev protobuf-compiler protobuf-compiler-grpc
   libcpprest-dev libboost-dev libboost-system-dev
   libspdlog-dev libgtest-dev libgmock-dev libssl-dev nlohmann-json3-dev libyaml-dev

@@ -1,8 +1,8 @@
 // Relay: carries bytes between an NFS client's local connection and a TLS connection below it,
 // which may be missing for a while or be replaced between calls.
 //
-// Nothing is kept of an idle connection. What one side does not take is kept, one piece at most (as
-// ciphertext where that side is the server), and nothing more is read from the other side meanwhile.
+// Nothing is kept of an idle connection. What one side does not take is kept, one piece at most
+// (as ciphertext for a server), and nothing more is read from the other side meanwhile.
 //
 // Threads: those of its loop only.
 #pragma once

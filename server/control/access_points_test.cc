@@ -62,8 +62,9 @@ TEST_F(AccessPoints, TheSameTokenGivesTheSameAccessPoint) {
   auto request = AccessPointRequest(fs_, "t", "/a");
   request.add_tags()->set_key("k");
   EXPECT_EQ(manager_->CreateAccessPoint(request)->access_point_id(), first.access_point_id());
-  for (const auto& other : {AccessPointRequest(fs_, "t", "/b"),
-                     AccessPointRequest(MakeFileSystem("two").file_system_id(), "t", "/a")}) {
+  for (const auto& other :
+       {AccessPointRequest(fs_, "t", "/b"),
+        AccessPointRequest(MakeFileSystem("two").file_system_id(), "t", "/a")}) {
     auto refused = manager_->CreateAccessPoint(other);
     EXPECT_EQ(EfsName(refused), "AccessPointAlreadyExists");
     EXPECT_EQ(refused.error().resource_id(), first.access_point_id());

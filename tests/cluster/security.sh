@@ -52,6 +52,7 @@ spec:
 YAML
 }
 
+# In a directory of its own each time: the last one's data stays where it was.
 make_secured() {
   local node space; node=$(k get nodes -o 'jsonpath={.items[0].metadata.name}')
   kn apply -f - >/dev/null <<YAML
@@ -60,7 +61,7 @@ kind: FileSystem
 metadata: {name: secured}
 spec:
   throughputMode: elastic
-  storage: {hostPath: {path: /var/lib/tarn/secured-$RANDOM, nodeName: $node}}  # the last one's data stays
+  storage: {hostPath: {path: /var/lib/tarn/secured-$RANDOM, nodeName: $node}}
   policy: |
 $(policy 'sec-a/*' 'sec-b/*' | sed 's/^/    /')
 ---

@@ -61,8 +61,7 @@ class LocalFileSystem::Checker {
   Result<void> Scan(Table table, const std::string& prefix, const Store::Visitor& visit) {
     Result<void> going;
     auto visit_while = [&](std::string_view key, std::string_view value) {
-      going = fs_.GoOn();
-      return going.ok() && visit(key, value);
+      return (going = fs_.GoOn()).ok() && visit(key, value);
     };
     TRY(fs_.store_.Scan(table, prefix, After(prefix), visit_while, snapshot_.get()));
     return going;
@@ -477,10 +476,7 @@ void LocalFileSystem::Checker::CountUsage(uint64_t number, const Info& inode) {
 Result<void> LocalFileSystem::Checker::CheckUsage() {
   for (auto& [id, record] : realms_) {
     TRY(auto stored, fs_.store_.Get(Table::kMeta, UsageKey(fs_.number_, id), snapshot_.get()));
-    UsageDelta usage;
-    if (stored) {
-      TRY(usage, DecodeUsage(*stored));
-    }
+    TRY(UsageDelta usage, stored ? DecodeUsage(*stored) : UsageDelta());
     const UsageDelta& counted = usage_[id];
     if (usage.bytes != counted.bytes || usage.files != counted.files) {
       Problem(record.root,
