@@ -360,8 +360,9 @@ TEST_F(NetworkTest, AListStaysWhileCiliumsNodesCannotBeRead) {
               {{"metadata", {{"name", "n1"}}}, {"spec", {{"addresses", {{{"ip", "10.0.1.7"}}}}}}});
   Start();
   EXPECT_TRUE(IsEventually({"10.0.1.7", "192.168.1.1", "node"}));
+  rig_.Kill();
   rig_.cluster.SetDocument("/apis/cilium.io", 503);
-  Start();
+  rig_.Start();
   Target({{{"cidr", "172.16.0.1/32"}}});
   EXPECT_TRUE(Eventually([&] {
     return rig_.Condition(kFileSystem, "shared", "NetworkResolved", "message").find("Cilium") !=
