@@ -25,4 +25,8 @@ bool IsId(std::string_view prefix, std::string_view text) {
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+std::string NfsServerName(std::string_view file_system_id) {
+  return std::string(file_system_id) + ".efs.tarn";
+}
+
 }  // namespace tarn

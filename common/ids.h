@@ -16,4 +16,8 @@ inline constexpr std::string_view kMountTargetPrefix = "fsmt-";
 std::string MintId(std::string_view prefix);
 bool IsId(std::string_view prefix, std::string_view text);
 
+// What the NFS certificate of a file system's server is for, in every cluster and whatever address
+// is used: "fs-….efs.tarn".
+std::string NfsServerName(std::string_view file_system_id);
+
 }  // namespace tarn

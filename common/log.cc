@@ -6,14 +6,12 @@
 #include <algorithm>
 #include <memory>
 
+#include "common/text.h"
+
 namespace tarn {
 namespace {
 
 constexpr char kOneLine = '*';
-
-bool IsControl(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
 
 // The message, with control characters as \xNN: text of a stranger can neither begin a line that
 // looks like one of ours, nor speak to the terminal of who reads it.

@@ -21,6 +21,20 @@ std::string Sha256Hex(std::string_view text) {
   return Hex({reinterpret_cast<const char*>(digest), sizeof(digest)});
 }
 
+std::vector<std::string_view> Split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    size_t at = text.find(separator);
+    parts.push_back(text.substr(0, at));
+    if (at == std::string_view::npos) return parts;
+    text.remove_prefix(at + 1);
+  }
+}
+
+bool IsControl(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
 std::string JoinHostPort(std::string_view host, uint32_t port) {
   bool brackets = host.find(':') != std::string_view::npos;
   std::string joined(brackets ? "[" : "");

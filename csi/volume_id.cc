@@ -4,25 +4,12 @@
 #include <vector>
 
 #include "common/ids.h"
+#include "common/text.h"
 
 namespace tarn::csi {
 namespace {
 
 constexpr size_t kVolumeIdLengthMax = 512;
-
-std::vector<std::string_view> Split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    size_t at = text.find(separator);
-    parts.push_back(text.substr(0, at));
-    if (at == std::string_view::npos) return parts;
-    text.remove_prefix(at + 1);
-  }
-}
-
-bool IsControl(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
 
 Error Invalid(std::string_view id, const std::string& why) {
   return Error(Code::kInvalid, "volume ID '" + std::string(id) + "' is invalid: " + why);

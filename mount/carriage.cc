@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/files.h"
+#include "common/ids.h"
 #include "common/text.h"
 #include "common/tls/connect_signature.h"
 #include "common/version.h"
@@ -20,10 +21,6 @@ using std::chrono::sys_seconds;
 constexpr size_t kIdDigits = 24;
 constexpr int kRecordVersion = 1;
 constexpr std::chrono::hours kUnrenewed{24};
-
-std::string ServerNameOf(const std::string& file_system_id) {
-  return file_system_id + ".efs.tarn";
-}
 
 // Parts of the certificate, and until when it is good.
 struct Claims {
@@ -188,7 +185,7 @@ Result<std::string> FindServer(const Carriage& carriage, const Config& config) {
     TRY(csi::HostPort at, csi::SplitHostPort(server));
     return csi::JoinHostPort(at);
   }
-  std::string name = carriage.host.empty() ? ServerNameOf(carriage.file_system_id) : carriage.host;
+  std::string name = carriage.host.empty() ? NfsServerName(carriage.file_system_id) : carriage.host;
   if (AskDns(name).ok()) return JoinHostPort(name, kNfsPort);
   return Error(Code::kNotFound,
                "Failed to resolve \"" + name +
@@ -204,7 +201,7 @@ Result<Opening> Opener::Prepare(const Carriage& carriage) const {
   auto now = std::chrono::floor<seconds>(std::chrono::sys_time<Clock::Nanoseconds>(clock_.Now()));
   TRY(Credential credential, ReadCredential(carriage.identity, environment_));
   request.id = carriage.Id();
-  request.server_name = ServerNameOf(carriage.file_system_id);
+  request.server_name = NfsServerName(carriage.file_system_id);
   TRY(request.server, FindServer(carriage, config_));
   TRY(request.authority_pem, ReadAuthority(carriage.authority_file));
   TRY(Claims claims, MakeClaims(carriage, credential, config_.life, now));

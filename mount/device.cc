@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/ids.h"
+#include "common/text.h"
 #include "csi/volume_id.h"
 #include "mount/text.h"
 
@@ -21,7 +22,8 @@ bool IsLabel(const std::string& text) {
 
 // Whether `name` is a file system's; fills what it says.
 bool ReadName(const std::string& name, Device& device) {
-  std::vector<std::string> labels = Split(name, '.');
+  auto parts = Split(name, '.');
+  std::vector<std::string> labels(parts.begin(), parts.end());
   for (const auto& label : labels) {
     if (!IsLabel(label)) return false;
   }
@@ -44,7 +46,7 @@ Result<void> CheckPath(const Device& device, const std::string& path) {
   if (path[0] != '/') {
     return Error(Code::kInvalid, "the path in \"" + device.text + "\" must begin with a \"/\"");
   }
-  for (const auto& part : Split(path, '/')) {
+  for (std::string_view part : Split(path, '/')) {
     if (part == "..") {
       return Error(Code::kInvalid, "the path in \"" + device.text + "\" may not hold \"..\"");
     }

@@ -188,7 +188,7 @@ Result<Credential> ReadCredential(const IdentitySource& source, const Environmen
 std::optional<std::chrono::sys_seconds> ExpiryOf(std::string_view token) {
   auto parts = Split(token, '.');
   if (parts.size() != 3) return std::nullopt;
-  auto claims = nlohmann::json::parse(DecodeBase64Url(parts[1]), nullptr, false);
+  auto claims = nlohmann::json::parse(DecodeBase64Url(std::string(parts[1])), nullptr, false);
   if (!claims.is_object() || !claims.contains("exp") || !claims["exp"].is_number()) {
     return std::nullopt;
   }

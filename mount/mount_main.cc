@@ -9,6 +9,7 @@
 #include <map>
 
 #include "common/log.h"
+#include "common/text.h"
 #include "common/version.h"
 #include "csi/mount/host.h"
 #include "csi/mount/mounter.h"
@@ -230,8 +231,8 @@ int Mount::Run() {
 std::string ConfigFileOf(const std::vector<std::string>& lists) {
   std::string file;
   for (const auto& list : lists) {
-    for (const auto& option : Split(list, ',')) {
-      if (option.starts_with("config=/")) file = option.substr(std::string("config=").size());
+    for (std::string_view option : Split(list, ',')) {
+      if (option.starts_with("config=/")) file = option.substr(std::string_view("config=").size());
     }
   }
   return file;

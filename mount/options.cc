@@ -6,6 +6,7 @@
 
 #include "common/ids.h"
 #include "common/ip_address.h"
+#include "common/text.h"
 #include "mount/text.h"
 
 namespace tarn::mount {
@@ -167,7 +168,7 @@ Result<Options> ParseOptions(const std::vector<std::string>& lists, bool sloppy)
   Given given;
   std::vector<std::string> rest;
   for (const auto& list : lists) {
-    for (const auto& option : Split(list, ',')) TRY(TakeOne(option, given, rest));
+    for (auto option : Split(list, ',')) TRY(TakeOne(std::string(option), given, rest));
   }
   Options options;
   TRY(CheckEachOther(given));

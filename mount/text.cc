@@ -2,17 +2,9 @@
 
 #include <algorithm>
 
-namespace tarn::mount {
+#include "common/text.h"
 
-std::vector<std::string> Split(std::string_view text, char separator) {
-  std::vector<std::string> parts;
-  for (;;) {
-    size_t at = text.find(separator);
-    parts.emplace_back(text.substr(0, at));
-    if (at == std::string_view::npos) return parts;
-    text.remove_prefix(at + 1);
-  }
-}
+namespace tarn::mount {
 
 std::string Trim(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
@@ -22,16 +14,13 @@ std::string Trim(std::string_view text) {
 }
 
 bool HasControlCharacter(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
-  });
+  return std::any_of(text.begin(), text.end(), IsControl);
 }
 
 Ini ParseIni(std::string_view text) {
   Ini ini;
   std::string section;
-  for (const auto& raw : Split(text, '\n')) {
+  for (std::string_view raw : Split(text, '\n')) {
     std::string line = Trim(raw);
     if (line.empty() || line[0] == '#' || line[0] == ';') continue;
     if (line.front() == '[' && line.back() == ']') {

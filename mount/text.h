@@ -10,8 +10,6 @@
 
 namespace tarn::mount {
 
-// All parts, empty ones too.
-std::vector<std::string> Split(std::string_view text, char separator);
 // Without white space at both ends.
 std::string Trim(std::string_view text);
 bool HasControlCharacter(std::string_view text);

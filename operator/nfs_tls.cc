@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "common/ids.h"
 #include "common/ip_address.h"
 #include "operator/names.h"
 #include "operator/references.h"
@@ -107,7 +108,7 @@ LeafRequest RequestOf(Context& context, const Json& fs, const std::string& clust
   ObjectName name = kube::NameOf(fs);
   std::string id = FileSystemIdOf(fs);
   LeafRequest request{
-      .common_name = id, .dns_names = {id + kNfsDomain}, .ip_addresses = {}, .server = true};
+      .common_name = id, .dns_names = {NfsServerName(id)}, .ip_addresses = {}, .server = true};
   AddService(name.name, name.ns, request);
   AddAddress(cluster_ip, request);
   for (const Json& mt : MountTargetsOf(context, fs)) {

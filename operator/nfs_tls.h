@@ -16,8 +16,6 @@ namespace tarn::op {
 
 inline constexpr int64_t kNfsCaOverlapSeconds = int64_t{30} * 86400;
 inline const std::string kRotateAnnotation = "tarn.dev/rotate";
-// What every client of every cluster asks for, whatever address it uses: FS-ID.efs.tarn.
-inline const std::string kNfsDomain = ".efs.tarn";
 // A certificate is for no more addresses than this; mount targets beyond are left out.
 inline constexpr size_t kMaxNfsNames = 200;
 

@@ -5,13 +5,14 @@
 // instruction: half of the processor's time. OpenSSL has that from 3.5 on; where that is the
 // distribution's, xts_gcrypt.cc may go.
 //
-// Threads: one at a time. The keys inside are wiped with it.
+// Threads: one at a time. The keys inside are wiped with it; they have BlockCipher::kKeyBytes.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <memory>
 
+#include "common/crypto/block_cipher.h"
 #include "common/crypto/secret_bytes.h"
 #include "common/result.h"
 
@@ -19,8 +20,7 @@ namespace tarn {
 
 class Xts {
  public:
-  static constexpr size_t kKeyBytes = 64;  // two keys of AES-256, not the same
-  static constexpr size_t kBlockBytes = 4096;
+  static constexpr size_t kBlockBytes = BlockCipher::kBlockBytes;
   using Tweak = std::array<unsigned char, 16>;
 
   virtual ~Xts() = default;

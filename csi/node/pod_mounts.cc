@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/files.h"
+#include "common/ids.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "common/tls/identity_certificate.h"
@@ -18,10 +19,6 @@ namespace {
 constexpr std::string_view kIdPrefix = "csi.";
 constexpr size_t kIdHashDigits = 24;
 constexpr size_t kPodUidBytesMax = 64;
-
-std::string ServerNameOf(const VolumeId& id) {
-  return id.file_system_id + ".efs.tarn";
-}
 
 // What the ids of all mounts of a pod begin with; of an id without a pod, all of it.
 std::string PodOf(const std::string& id) {
@@ -122,7 +119,7 @@ Result<PodMounts::Identity> PodMounts::Identify(const PublishRequest& request,
   TRY(std::string server, planner_.Server(plan));
   TRY(HostPort at, SplitHostPort(server));  // a mount target's IP may come without a port
   open.server = JoinHostPort(at);
-  open.server_name = ServerNameOf(plan.id);
+  open.server_name = NfsServerName(plan.id.file_system_id);
   open.authority_pem = std::move(authority).value();
   std::string all = plan.id.access_point_id;
   for (const std::string* part : {&open.server, &open.server_name, &open.authority_pem}) {
@@ -210,7 +207,7 @@ bool PodMounts::IsCarriedByAnother(const std::string& id, const Plan& plan,
   if (!open.ok()) return false;
   auto found = std::find_if(open->begin(), open->end(), [&](const auto& other) {
     return other.address == connected && other.id != id && PodOf(other.id) == PodOf(id) &&
-           other.server_name == ServerNameOf(plan.id);
+           other.server_name == NfsServerName(plan.id.file_system_id);
   });
   if (found == open->end()) return false;
   // A tunnel that lost its mounts gives addresses anew: what was this one's may now lead to
