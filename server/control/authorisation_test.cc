@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/impl/codegen/service_type.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
@@ -18,10 +17,7 @@
 
 #include "api/control.grpc.pb.h"
 #include "common/grpc/channel.h"
-#include "common/grpc/server.h"
-#include "common/grpc/testing/certificates.h"
-#include "server/control/service.h"
-#include "server/control/testing/world.h"
+#include "server/control/testing/served_world.h"
 
 namespace tarn::control {
 namespace {
@@ -65,34 +61,17 @@ Methods operator+(Methods a, const Methods& b) {
   return a;
 }
 
-class AuthorisationTest : public World {
+class AuthorisationTest : public ServedWorld {
  protected:
-  AuthorisationTest() {
-    char name[] = "/tmp/tarn-control-XXXXXX";
-    dir_ = mkdtemp(name);
-    authority_.Issue(dir_ + "/server");
-    service_ = NewService(*manager_);
-    auto server = rpcs::Server::Start({{.endpoint = Socket(), .tls_dir = {}},
-                                       {.endpoint = "127.0.0.1:0", .tls_dir = dir_ + "/server"}},
-                                      {service_.get()});
-    EXPECT_TRUE(server.ok()) << server.error().ToString();
-    server_ = std::move(server).value();
-  }
-  ~AuthorisationTest() override {
-    server_ = nullptr;
-    std::filesystem::remove_all(dir_);
-  }
-
-  std::string Socket() const { return dir_ + "/control.sock"; }
-  std::shared_ptr<grpc::Channel> Tcp(const std::string& tls_dir) const {
-    return rpcs::OpenChannel("127.0.0.1:" + std::to_string(server_->port(1)), tls_dir).value();
+  std::shared_ptr<grpc::Channel> Over(const std::string& tls_dir) const {
+    return rpcs::OpenChannel(Tcp(), tls_dir).value();
   }
   // A client with such a certificate of the server's authority.
   std::shared_ptr<grpc::Channel> As(rpcs::TestLeaf leaf) {
     std::string dir = dir_ + "/client" + std::to_string(++clients_);
     leaf.dns_name = "client.example";
     authority_.Issue(dir, leaf);
-    return Tcp(dir);
+    return Over(dir);
   }
   std::shared_ptr<grpc::Channel> As(ControlRole role) { return As({.uris = {UriOf(role)}}); }
 
@@ -132,11 +111,7 @@ class AuthorisationTest : public World {
     return allowed;
   }
 
-  std::string dir_;
   int clients_ = 0;
-  rpcs::TestAuthority authority_;
-  std::unique_ptr<grpc::Service> service_;
-  std::unique_ptr<rpcs::Server> server_;
 };
 
 TEST_F(AuthorisationTest, EachMethodOfTheApiHasOneLeastRole) {
@@ -196,7 +171,7 @@ TEST_F(AuthorisationTest, NoRoleHelpsACertificateThatDoesNotCount) {
   other.Issue(dir_ + "/stranger", {.uris = {admin}});
   std::filesystem::copy_file(dir_ + "/server/ca.crt", dir_ + "/stranger/ca.crt",
                              std::filesystem::copy_options::overwrite_existing);
-  EXPECT_TRUE(unavailable(Tcp(dir_ + "/stranger")));
+  EXPECT_TRUE(unavailable(Over(dir_ + "/stranger")));
 }
 
 TEST_F(AuthorisationTest, ARefusalSaysWhatIsMissingAndIsAudited) {

@@ -2,7 +2,6 @@
 #include "server/control/service.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/impl/codegen/service_type.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 
@@ -13,36 +12,17 @@
 #include "api/control.grpc.pb.h"
 #include "common/control_role.h"
 #include "common/grpc/channel.h"
-#include "common/grpc/server.h"
-#include "common/grpc/testing/certificates.h"
 #include "common/grpc/testing/threads_end.h"
-#include "server/control/testing/world.h"
+#include "server/control/testing/served_world.h"
 
 namespace tarn::control {
 namespace {
 
 using std::chrono::seconds;
 
-class ServiceTest : public World {
+class ServiceTest : public ServedWorld {
  protected:
-  ServiceTest() {
-    char name[] = "/tmp/tarn-control-XXXXXX";
-    dir_ = mkdtemp(name);
-    authority_.Issue(dir_ + "/server");
-    authority_.Issue(dir_ + "/client", {.uris = {UriOf(ControlRole::kAdmin)}});
-    service_ = NewService(*manager_);
-    auto server = rpcs::Server::Start({{.endpoint = dir_ + "/control.sock", .tls_dir = {}},
-                                       {.endpoint = "127.0.0.1:0", .tls_dir = dir_ + "/server"}},
-                                      {service_.get()});
-    EXPECT_TRUE(server.ok()) << server.error().ToString();
-    server_ = std::move(server).value();
-  }
-  ~ServiceTest() override {
-    server_ = nullptr;
-    std::filesystem::remove_all(dir_);
-  }
-
-  std::string Tcp() const { return "127.0.0.1:" + std::to_string(server_->port(1)); }
+  ServiceTest() { authority_.Issue(dir_ + "/client", {.uris = {UriOf(ControlRole::kAdmin)}}); }
 
   Result<v1::FileSystemDescription> Create(const std::shared_ptr<grpc::Channel>& channel,
                                            const std::string& token, const std::string& mode = "") {
@@ -54,15 +34,10 @@ class ServiceTest : public World {
     TRY(rpcs::Call(*stub, &v1::Control::Stub::CreateFileSystem, request, response, seconds{5}));
     return response;
   }
-
-  std::string dir_;
-  rpcs::TestAuthority authority_;
-  std::unique_ptr<grpc::Service> service_;
-  std::unique_ptr<rpcs::Server> server_;
 };
 
 TEST_F(ServiceTest, SocketAndTcpShowTheSameResources) {
-  auto socket = rpcs::OpenChannel("unix:" + dir_ + "/control.sock", "").value();
+  auto socket = rpcs::OpenChannel("unix:" + Socket(), "").value();
   auto tcp = rpcs::OpenChannel(Tcp(), dir_ + "/client").value();
   auto made = Create(socket, "one");
   ASSERT_TRUE(made.ok()) << made.error().ToString();
@@ -80,7 +55,7 @@ TEST_F(ServiceTest, ClientsGetCodeNameMessageAndResource) {
 }
 
 TEST_F(ServiceTest, ClientsWithoutDetailsGetTheNameAsMetadata) {
-  auto stub = v1::Control::NewStub(rpcs::OpenChannel(dir_ + "/control.sock", "").value());
+  auto stub = v1::Control::NewStub(rpcs::OpenChannel(Socket(), "").value());
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + seconds{5});
   v1::DeleteFileSystemRequest request;
@@ -133,7 +108,7 @@ TEST_F(ServiceTest, FiftyClientsAtOnceWithOneToken) {
   std::set<std::string> ids;
   for (int i = 0; i < 50; ++i) {
     threads.emplace_back([&] {
-      auto made = Create(rpcs::OpenChannel(dir_ + "/control.sock", "").value(), "same");
+      auto made = Create(rpcs::OpenChannel(Socket(), "").value(), "same");
       std::lock_guard lock(mutex);
       ids.insert(made.ok() ? made->file_system_id() : made.error().ToString());
     });
