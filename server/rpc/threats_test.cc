@@ -174,8 +174,8 @@ class Flood {
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     sockaddr_in from = At(0, static_cast<uint32_t>(made_ % kAddresses));
     sockaddr_in to = At(port_, 0);
-    bind(fd, reinterpret_cast<sockaddr*>(&from), sizeof(from));
-    connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to));
+    (void)bind(fd, reinterpret_cast<sockaddr*>(&from), sizeof(from));
+    (void)connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to));
     static constexpr unsigned char kHalf[] = {0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};
     send(fd, kHalf, sizeof(kHalf), MSG_NOSIGNAL);
     open_.push_back(fd);
