@@ -58,11 +58,11 @@ for suite in "${order[@]}"; do
     "$suite" "$good" "$bad" $((SECONDS - start)) "$status"
   if [ "$bad" != 0 ]; then
     echo "--- from $log"
-    grep -aE -A 8 ': Failure$|ERROR: [A-Za-z]+Sanitizer|WARNING: ThreadSanitizer|runtime error' \
+    grep -aE -A 25 ': Failure$|ERROR: [A-Za-z]+Sanitizer|WARNING: ThreadSanitizer|runtime error' \
       "$log" | head -n 120
     tail -n 60 "$log"
     echo "---"
-    mapfile -t names < <(grep -aE '\[  FAILED  \] [^ ]+ \([0-9]+ ms\)|^(ERROR|FAIL|not ok)' "$log" |
+    mapfile -t names < <(grep -aE '\[  FAILED  \] .+ \([0-9]+ ms\)|^(ERROR|FAIL|not ok)' "$log" |
       sort -u | head -n 20)
     [ ${#names[@]} != 0 ] || names=("no test by name; exit $status")
     failures+=("${names[@]/#/$suite: }")

@@ -9,7 +9,7 @@
 //   zone      =                                whose mount targets are preferred
 //   mounter   = auto                           auto, kernel or fuse
 //   cgroup    = tarn-mounts                    where processes go that outlive the mount command
-//   timeout   = 15                             seconds of one of three tries
+//   timeout   = 15                             seconds of a try; three times that of all
 //   state     = /run/tarn-mount                what --watch renews; for root alone
 //   log       = /var/log/tarn/mount.log
 //   [watch]

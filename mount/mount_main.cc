@@ -3,10 +3,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <thread>
 
 #include "common/log.h"
 #include "common/text.h"
@@ -28,7 +30,8 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kMountFailed = 32;
-constexpr int kTries = 3;
+constexpr std::chrono::seconds kPause{1};  // between tries
+constexpr int kTimeouts = 3;  // that a server which does not answer is tried for
 
 Environment TakeAwsEnvironment() {
   std::map<std::string, std::string> taken;
@@ -130,12 +133,14 @@ Result<void> Mount::MakeAt(const std::string& server) {
     if (c == '/') c = '.';
   }
   tried_ = true;
-  for (int i = 1;; ++i) {
+  // By time, since a server that starts anew refuses connections at once.
+  const auto give_up = std::chrono::steady_clock::now() + kTimeouts * config_.timeout;
+  for (;;) {
     auto made = mounter->Mount(request, config_.timeout);
     bool again = made.code() == Code::kUnavailable || made.code() == Code::kDeadlineExceeded;
-    if (!again || i == kTries) return made;
-    Say("try " + std::to_string(i) + " of " + std::to_string(kTries) + ": " +
-        made.error().message());
+    if (!again || std::chrono::steady_clock::now() + kPause >= give_up) return made;
+    Say("trying again: " + made.error().message());
+    std::this_thread::sleep_for(kPause);
   }
 }
 

@@ -236,6 +236,21 @@ TEST_F(MountHelperE2E, OutlivesTheTunnelAndIsMountedOnce) {
   EXPECT_EQ(world.MountCount(), 1u);
 }
 
+TEST_F(MountHelperE2E, WaitsForAServerThatStartsAnew) {
+  for (const char* options : {"rw", "tls"}) {
+    SCOPED_TRACE(options);
+    world.server->Kill();
+    std::jthread starter([&] {
+      std::this_thread::sleep_for(std::chrono::seconds(2));
+      world.StartServer();
+    });
+    auto done = Mount("late", options);
+    starter.join();
+    EXPECT_EQ(done.status, 0) << done.said;
+    EXPECT_TRUE(Unmount("late"));
+  }
+}
+
 TEST_F(MountHelperE2E, WithoutTlsItIsPlainNfs) {
   auto done = Mount("plain", "rw", std::string(kFs) + ":/", {"-v"});
   ASSERT_EQ(done.status, 0) << done.said;
