@@ -191,8 +191,9 @@ Result<std::string> FindServer(const Carriage& carriage, const Config& config) {
                "Failed to resolve \"" + name +
                    "\" - check that your file system ID is correct: it is not in the registry (" +
                    config.registry +
-                   "), which the CSI node plugin writes on nodes of a cluster, within two minutes of "
-                   "a new file system. Elsewhere name the server by \"mounttargetip=ADDRESS\"");
+                   "), which the CSI node plugin writes on nodes of a cluster, within two minutes "
+                   "of a new file system. Elsewhere name the server by "
+                   "\"mounttargetip=ADDRESS\"");
 }
 
 Result<Opening> Opener::Prepare(const Carriage& carriage) const {

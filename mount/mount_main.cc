@@ -31,7 +31,7 @@ namespace {
 constexpr int kFailed = 1;
 constexpr int kMountFailed = 32;
 constexpr std::chrono::seconds kPause{1};  // between tries
-constexpr int kTimeouts = 3;  // that a server which does not answer is tried for
+constexpr int kTimeouts = 3;               // that a server which does not answer is tried for
 
 Environment TakeAwsEnvironment() {
   std::map<std::string, std::string> taken;
