@@ -327,6 +327,15 @@ Result<void> Manager::EnsureDefaultFileSystem(const std::string& id, const std::
   bool there = false;
   {
     std::lock_guard lock(mutex_);
+    // Before it is made: a start that is refused leaves nothing behind.
+    if (!default_file_system_.empty() && default_file_system_ != id) {
+      return MountTargetConflict(
+          "the data directory holds file system '" + default_file_system_ +
+              "', whose mount targets stand on the default listener: serve that one, or delete "
+              "them first, or use another directory for '" +
+              id + "'",
+          default_file_system_);
+    }
     there = file_systems_.contains(id);
   }
   if (!there) {
@@ -347,11 +356,6 @@ Result<void> Manager::EnsureDefaultFileSystem(const std::string& id, const std::
   if (!key.empty() && !fs->encrypted()) {
     return BadRequest("file system '" + id + "' is there, and is not encrypted, which cannot be " +
                       "changed: start without --file-system-key, or copy its files into a new one");
-  }
-  if (!default_file_system_.empty() && default_file_system_ != id) {
-    return MountTargetConflict("mount targets of '" + default_file_system_ +
-                                   "' stand on the default listener: delete them first",
-                               default_file_system_);
   }
   if (is_made_later) {
     default_file_system_ = id;

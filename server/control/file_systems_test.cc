@@ -244,6 +244,10 @@ TEST_F(FileSystems, TheDefaultOneIsMadeOnceAndKept) {
   ASSERT_TRUE(manager_->EnsureDefaultFileSystem(id).ok());
   EXPECT_EQ((*manager_->exports().Root(kDefaultListenerTag))->file_system, (*root)->file_system);
   EXPECT_EQ(EfsName(manager_->EnsureDefaultFileSystem("fs-x")), "BadRequest");
+  auto other = manager_->EnsureDefaultFileSystem("fs-0123456789abcdef1");
+  EXPECT_EQ(EfsName(other), "MountTargetConflict");
+  EXPECT_THAT(other.error().message(), HasSubstr("holds file system '" + id + "'"));
+  EXPECT_EQ(manager_->exports().FileSystems().size(), 1u) << "nothing is left of it";
 }
 
 TEST_F(FileSystems, TagsAreASetByKeyAndNameIsShown) {
