@@ -92,7 +92,7 @@ nfsstat4 Compound::CheckIo(const stateid4& stateid, bool read, bool write, bool&
   uint32_t needed = (read ? OPEN4_SHARE_ACCESS_READ : 0U) | (write ? OPEN4_SHARE_ACCESS_WRITE : 0U);
   if ((needed & ~open->access) != 0) return NFS4ERR_OPENMODE;
   // A stateid is no secret: others who know it have the rights of the mode bits.
-  opened = open->uid == caller().uid;
+  opened = open->uid == caller().uid && (needed & ~open->uid_access) == 0;
   return NFS4_OK;
 }
 

@@ -169,6 +169,37 @@ TEST_P(OpenTest, AnotherUserGetsNothingByAStateid) {
   EXPECT_EQ(client->Write(file->fh, file->state, 0, AsOpaque("x")).status, NFS4_OK);
 }
 
+// Its verifier can be guessed: a client makes it of a clock and a process id.
+TEST_P(OpenTest, NobodyButItsMakerRepeatsAnExclusiveCreate) {
+  Fh directory = *client->Mkdir(root, "d");
+  SetAttributes mode;
+  mode.mode = 0777;
+  ASSERT_EQ(client->SetAttributesOf(directory, mode), NFS4_OK);
+  auto maker = Another("maker", {.uid = 1000, .gid = 1000, .gids = {}, .none = false});
+  auto other = Another("other", {.uid = 1001, .gid = 1000, .gids = {}, .none = false});
+  OpenRequest exclusive = Creating(EXCLUSIVE4);
+  exclusive.verifier.fill(std::byte{7});
+  auto made = maker->Open(directory, "f", exclusive);
+  ASSERT_EQ(made.status, NFS4_OK);
+  EXPECT_EQ(other->Open(directory, "f", exclusive).status, NFS4ERR_EXIST);
+  EXPECT_EQ(maker->Open(directory, "f", exclusive).status, NFS4_OK);
+}
+
+TEST_P(OpenTest, AnOpenForReadingGivesNoOtherUsersWriting) {
+  auto file = client->Open(root, "f", Creating(UNCHECKED4));
+  ASSERT_TRUE(file.ok());
+  SetAttributes mode;
+  mode.mode = 0644;
+  ASSERT_EQ(client->SetAttributesOf(file->fh, mode), NFS4_OK);
+  ASSERT_EQ(client->Write(file->fh, file->state, 0, AsOpaque("mine")).status, NFS4_OK);
+  client->SetIdentity({.uid = 1000, .gid = 1000, .gids = {}, .none = false});
+  auto read = client->Open(root, "f", With(OPEN4_SHARE_ACCESS_READ, OPEN4_SHARE_DENY_NONE));
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->state.other, file->state.other) << "of one owner, so one open";
+  EXPECT_EQ(AsText(client->Read(read->fh, read->state, 0, 4)->data), "mine");
+  EXPECT_EQ(client->Write(read->fh, read->state, 0, AsOpaque("x")).status, NFS4ERR_ACCESS);
+}
+
 // What mode bits say later does not matter to who has the file open.
 TEST_P(OpenTest, ItsUserKeepsWhatAnOpenAllowed) {
   MakeFile(root, "f", "text", 0666);

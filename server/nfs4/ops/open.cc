@@ -107,7 +107,7 @@ nfsstat4 Run(Compound& c, const OPEN4args& args, const std::shared_ptr<Client>& 
   }
   {
     std::lock_guard lock(opened.state->file->mutex);
-    opened.state->uid = c.CallerFor(file.file).uid;
+    opened.state->OpenedBy(c.CallerFor(file.file).uid, args.share_access & OPEN4_SHARE_ACCESS_BOTH);
   }
   Answer(c, args, opened, file, *owner);
   return NFS4_OK;

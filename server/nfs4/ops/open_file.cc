@@ -88,6 +88,9 @@ nfsstat4 CreateFile(Compound& c, const OPEN4args& args, OpenedFile& file) {
     file.set = file.resize ? xdr::Bitmap{FATTR4_SIZE} : xdr::Bitmap();
     return OpenExisting(c, args, file);
   }
+  // A verifier is no secret, and can be guessed: nobody but its maker repeats an exclusive create.
+  uint32_t uid = c.caller().uid;
+  if (made->existed && uid != 0 && uid != made->attributes.uid) return NFS4ERR_EXIST;
   if (file.resize == 0) file.resize.reset();  // it is empty
   // Its maker may open a new file as it likes, whatever mode it gave it.
   return PinOnly(c, file);

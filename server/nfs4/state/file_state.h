@@ -91,8 +91,14 @@ struct OpenModes {
 struct OpenState : State, OpenModes {
   explicit OpenState(std::shared_ptr<Client> whose) : State(Kind::kOpen, std::move(whose)) {}
   std::shared_ptr<OpenOwner> owner;
-  // Whom the last OPEN was for: only that user's I/O goes by the open instead of the mode bits.
+  // Whom the last OPEN was for, and what that user's OPENs asked for: only that I/O goes by the
+  // open instead of the mode bits. The rest of `access` is of other users' OPENs.
   uint32_t uid = 0;
+  uint32_t uid_access = 0;
+  void OpenedBy(uint32_t user, uint32_t for_access) {
+    uid_access = uid == user ? uid_access | for_access : for_access;
+    uid = user;
+  }
   void Leave() override {
     pin.Leave();
     State::Leave();
