@@ -51,7 +51,8 @@ class Running : public Daemon {
       return false;
     }
     if (!metrics_) (void)StartMetrics();
-    mounts_->Tick();
+    // A mount that began to listen now would take clients that are not told to leave.
+    if (!hand_over_->giving()) mounts_->Tick();
     return true;
   }
 

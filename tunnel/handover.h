@@ -80,6 +80,8 @@ class HandOverServer {
   ~HandOverServer();
   // Everything is another process's now.
   bool done() const { return done_; }
+  // Another process is here and takes things over, or gives up.
+  bool giving() const { return giving_; }
 
  private:
   explicit HandOverServer(Parts parts) : parts_(std::move(parts)) {}
@@ -92,6 +94,7 @@ class HandOverServer {
   Fd listener_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> done_{false};
+  std::atomic<bool> giving_{false};
   std::thread thread_;
 };
 

@@ -75,8 +75,10 @@ void HandOverServer::Work() {
     }
     if (!MayTakeOver(peer.get())) continue;
     HandOverChannel channel(std::move(peer));
+    giving_ = true;
     Result<void> given = Give(channel);
     done_ = given.ok();
+    giving_ = false;
     if (done_) {
       spdlog::info("another process has taken the mounts over");
     } else {
@@ -131,6 +133,7 @@ Result<void> HandOverServer::GiveConnections(HandOverChannel& channel) {
   auto depart = [departures](Departure departure) { departures->Add(std::move(departure)); };
   parts_.carrier.HandOver(depart);
   Result<void> given = Ok();
+  const auto give_up = std::chrono::steady_clock::now() + kHandOverStepMax;
   while (given.ok()) {
     bool last = parts_.carrier.connections() == 0;  // before the look at what departed
     Departure next;
@@ -143,6 +146,8 @@ Result<void> HandOverServer::GiveConnections(HandOverChannel& channel) {
       if (!given.ok()) departures->Add(std::move(next));
     } else if (last) {
       break;
+    } else if (std::chrono::steady_clock::now() > give_up) {
+      given = Error(Code::kDeadlineExceeded, "hand-over: a connection does not leave");
     } else {
       std::this_thread::sleep_for(kLook);
     }
