@@ -16,8 +16,6 @@ namespace {
 const std::array<std::byte, kBlockBytes> kZeros{};
 
 constexpr uint64_t kWriteBehindBytes = 8u << 20;
-// By each thread, before a system call: they stay in the processor's cache.
-constexpr size_t kSealedAtOnce = 128u << 10;
 
 std::string Hex(uint64_t number) {
   char text[17];
@@ -135,15 +133,16 @@ Result<void> ChunkFile::WriteRaw(uint64_t offset, std::span<const std::byte> dat
 }
 
 Result<void> ChunkFile::Write(uint64_t offset, std::span<const std::byte> data) {
-  if (!keys_) TRY(WriteRaw(offset, data));
-  // The caller's bytes stay as they are.
-  thread_local std::unique_ptr<std::byte[]> sealed;
-  if (keys_ && !sealed) sealed = std::make_unique<std::byte[]>(kSealedAtOnce);
-  for (size_t at = 0; keys_ && at < data.size(); at += kSealedAtOnce) {
-    auto part = data.subspan(at, std::min(kSealedAtOnce, data.size() - at));
-    TRY(Encrypt(offset + at, part, sealed.get()));
-    TRY(WriteRaw(offset + at, {sealed.get(), part.size()}));
+  if (data.size() > kWriteBytesMax) {
+    return Error(Code::kInternal, path_ + ": " + std::to_string(data.size()) + " bytes at once");
   }
+  if (keys_) {  // the caller's bytes stay as they are
+    thread_local std::unique_ptr<std::byte[]> sealed;
+    if (!sealed) sealed = std::make_unique<std::byte[]>(kWriteBytesMax);
+    TRY(Encrypt(offset, data, sealed.get()));
+    data = {sealed.get(), data.size()};
+  }
+  TRY(WriteRaw(offset, data));
   // So that a later sync of much data finds most of it done.
   if ((unstarted_ += data.size()) >= kWriteBehindBytes) {
     unstarted_ = 0;

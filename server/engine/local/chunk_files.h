@@ -52,7 +52,11 @@ class ChunkFile {
   Result<void> Read(uint64_t offset, std::span<std::byte> buffer) const;
   // The next Read of these bytes asks the disk, if it can be had.
   void DropCache(uint64_t offset, uint64_t bytes) const { file_->DropCache(offset, bytes); }
+  // At most kWriteBytesMax, so that bytes are sealed, copied and, by the caller, summed while they
+  // are in the processor's cache. (Larger writes would also be given larger folios: in a virtual
+  // machine that returns free memory to its host, those cost a fault in the host each.)
   Result<void> Write(uint64_t offset, std::span<const std::byte> data);
+  static constexpr size_t kWriteBytesMax = 128u << 10;
   // Zeros, whatever was there, for which the disk has room from now on.
   Result<void> Reserve(uint64_t offset, uint64_t bytes);
   // Gives the room of all other blocks back to the disk. What they read as is undefined.

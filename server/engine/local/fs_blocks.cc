@@ -13,10 +13,8 @@
 namespace tarn::local {
 namespace {
 
-// So that bytes are summed while they are in the processor's cache, for a write between the two
-// copies. (Larger writes would also be given larger folios: in a virtual machine that returns free
-// memory to its host, those are the ones that cost a fault in the host each.)
-constexpr uint64_t kPieceBytes = 2 * kRegionBytes;
+// So that bytes are summed while they are in the processor's cache.
+constexpr uint64_t kReadBytes = 2 * kRegionBytes;
 
 using BlockBuffer = std::array<std::byte, kBlockBytes>;
 
@@ -43,7 +41,7 @@ Result<void> LocalFileSystem::ReadVerified(const FileView& view, uint64_t block,
   uint64_t region = kChunkRegions;  // none yet
   RegionSums sums;
   while (!buffer.empty()) {
-    uint64_t piece_end = (block * kBlockBytes / kPieceBytes + 1) * kPieceBytes;
+    uint64_t piece_end = (block * kBlockBytes / kReadBytes + 1) * kReadBytes;
     auto piece = buffer.first(std::min(piece_end - block * kBlockBytes, buffer.size()));
     TRY(file->Read(block * kBlockBytes, piece));
     for (size_t at = 0; at < piece.size(); at += kBlockBytes, ++block) {
@@ -148,7 +146,7 @@ Result<void> LocalFileSystem::WriteInPlace(Inode& inode, uint64_t index, FileDat
   while (!data.empty()) {
     uint64_t block = within / kBlockBytes;
     size_t skip = within % kBlockBytes;
-    size_t bytes = std::min(data.size() / kBlockBytes * kBlockBytes, kPieceBytes);
+    size_t bytes = std::min(data.size() / kBlockBytes * kBlockBytes, ChunkFile::kWriteBytesMax);
     std::span<const std::byte> whole = data.first(bytes);
     if (skip != 0 || bytes == 0) {
       bytes = std::min(data.size(), kBlockBytes - skip);
