@@ -22,13 +22,13 @@ watchers() { # the node's, not the machine's or another cluster's
 }
 no_watcher() { ! watchers; }
 
-helper_fs() { handle | cut -d: -f2; }  # the id of the file system of the volume
+fs_of() { cut -d: -f2 <<<"$1"; }  # fs_of HANDLE: the id of its file system
 # helper_as NAME OPTIONS COMMAND...: mounts the access point at HELPER_DIR/at.NAME by that command.
 helper_as() {
   local name=$1 options=$2 volume; shift 2
   volume=$(handle)
   mkdir -p "$HELPER_DIR/at.$name"
-  in_node 2 env "AWS_SHARED_CREDENTIALS_FILE=$HELPER_DIR/credentials" "$@" "$(helper_fs):/" \
+  in_node 2 env "AWS_SHARED_CREDENTIALS_FILE=$HELPER_DIR/credentials" "$@" "$(fs_of "$volume"):/" \
     "$HELPER_DIR/at.$name" -o "tls,iam,accesspoint=${volume##*:},$options"
 }
 # The ServiceAccount "default" of a namespace.
@@ -87,7 +87,7 @@ helper_by_token() {
   eventually 30 in_node 2 test -s /run/tarn/nfs-ca.crt ||
     { fail "the node plugin does not write the authority"; return 1; }
   # Kubelet takes its time to give the node plugin a new registry.
-  eventually 180 in_node 2 test -s "/run/tarn/registry/$(helper_fs).json" ||
+  eventually 180 in_node 2 test -s "/run/tarn/registry/$(fs_of "$(handle)").json" ||
     { fail "the node plugin does not write the file system"; return 1; }
   by_token sec-a mount -t efs || { fail "a cannot mount"; return 1; }
   by_token sec-b mount.efs || { fail "b cannot mount"; return 1; }
