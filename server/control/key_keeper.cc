@@ -12,6 +12,10 @@ namespace {
 // How long a key's thread sleeps at most before it looks what is due.
 constexpr std::chrono::milliseconds kNap{250};
 
+// Of the file systems that are due, this part is asked for at least, for as long as that takes no
+// more than one call may.
+constexpr size_t kPartAsked = 8;
+
 Error NoSuchKey(const std::string& key) {
   return Error(Code::kNotFound,
                "the server has no key '" + key + "': start it with --key " + key + "=URI");
@@ -61,6 +65,7 @@ void KeyKeeper::Add(const std::string& id, const std::string& key, const std::st
   std::lock_guard lock(mutex_);
   Subject& subject = subjects_[id];
   subject = Subject();
+  subject.added = ++adds_;
   subject.key = key;
   subject.blob = blob;
   subject.locked = !unlocked;
@@ -106,18 +111,27 @@ void KeyKeeper::Step(const std::string& name) {
     check = clock_.Monotonic() >= key.due;
   }
   if (check) CheckKey(name, key);
+  const Time begun = clock_.Monotonic();
+  const std::vector<Turn> due = Due(name);
+  const size_t troubles_max = std::max<size_t>(1, due.size() / kPartAsked);
+  size_t troubles = 0;
   std::optional<Error> trouble;
-  for (const std::string& id : Due(name)) {
+  for (const Turn& turn : due) {
     if (stop_.stop_requested()) return;
-    if (trouble) {
-      TakeOutcome(id, *trouble);
+    const bool enough =
+        troubles >= troubles_max || clock_.Monotonic() - begun >= Time(keys::kCallTimeout);
+    if (trouble && enough) {
+      TakeOutcome(turn, *trouble);
       continue;
     }
-    auto outcome = Unwrap(id, key);
+    auto outcome = Unwrap(turn, key);
     if (stop_.stop_requested() && !outcome.ok()) return;
-    if (outcome.code() == Code::kUnavailable) trouble = outcome.error();
-    TakeOutcome(id, outcome);
-    if (outcome.ok()) RewrapIfRotated(id);
+    if (outcome.code() == Code::kUnavailable) {
+      trouble = outcome.error();
+      ++troubles;
+    }
+    TakeOutcome(turn, outcome);
+    if (outcome.ok()) RewrapIfRotated(turn.id);
   }
 }
 
@@ -150,25 +164,38 @@ void KeyKeeper::CheckKey(const std::string& name, Key& key) {
   state.known = true;
 }
 
-std::vector<std::string> KeyKeeper::Due(const std::string& name) {
-  std::vector<std::string> due;
-  std::lock_guard lock(mutex_);
-  const Time now = clock_.Monotonic();
-  for (const auto& [id, subject] : subjects_) {
-    if (subject.key == name && now >= subject.due) due.push_back(id);
+std::vector<KeyKeeper::Turn> KeyKeeper::Due(const std::string& name) {
+  std::vector<Turn> due;
+  {
+    std::lock_guard lock(mutex_);
+    const Time now = clock_.Monotonic();
+    for (const auto& [id, subject] : subjects_) {
+      if (subject.key == name && now >= subject.due) {
+        due.push_back({id, subject.added, subject.asked});
+      }
+    }
   }
+  std::stable_sort(due.begin(), due.end(),
+                   [](const Turn& a, const Turn& b) { return a.asked < b.asked; });
   return due;
 }
 
-Result<SecretBytes> KeyKeeper::Unwrap(const std::string& id, Key& key) {
+KeyKeeper::Subject* KeyKeeper::Find(const Turn& turn) {
+  const auto found = subjects_.find(turn.id);
+  if (found == subjects_.end() || found->second.added != turn.added) return nullptr;
+  return &found->second;
+}
+
+Result<SecretBytes> KeyKeeper::Unwrap(const Turn& turn, Key& key) {
   std::string blob;
   {
     std::lock_guard lock(mutex_);
-    const auto found = subjects_.find(id);
-    if (found == subjects_.end()) return Error(Code::kAborted, "deleted meanwhile");
-    blob = found->second.blob;
+    Subject* subject = Find(turn);
+    if (subject == nullptr) return Error(Code::kAborted, "deleted meanwhile");
+    subject->asked = ++asks_;
+    blob = subject->blob;
   }
-  auto data_key = keys::UnwrapDataKey(*key.provider, id, blob,
+  auto data_key = keys::UnwrapDataKey(*key.provider, turn.id, blob,
                                       {.timeout = keys::kCallTimeout, .stop = stop_.get_token()});
   std::lock_guard lock(mutex_);
   ++key.state.unwraps;
@@ -176,36 +203,36 @@ Result<SecretBytes> KeyKeeper::Unwrap(const std::string& id, Key& key) {
   return data_key;
 }
 
-void KeyKeeper::TakeOutcome(const std::string& id, const Result<SecretBytes>& outcome) {
-  if (outcome.ok()) return TakeKey(id, *outcome);
-  if (keys::IsDefinite(outcome.code())) return TakeLoss(id, outcome.error());
-  TakeTrouble(id, outcome.error());
+void KeyKeeper::TakeOutcome(const Turn& turn, const Result<SecretBytes>& outcome) {
+  if (outcome.ok()) return TakeKey(turn, *outcome);
+  if (keys::IsDefinite(outcome.code())) return TakeLoss(turn, outcome.error());
+  TakeTrouble(turn, outcome.error());
 }
 
-void KeyKeeper::TakeKey(const std::string& id, const SecretBytes& data_key) {
+void KeyKeeper::TakeKey(const Turn& turn, const SecretBytes& data_key) {
   bool locked = false;
   {
     std::lock_guard lock(mutex_);
-    const auto found = subjects_.find(id);
-    if (found == subjects_.end()) return;
-    locked = found->second.locked;
+    Subject* subject = Find(turn);
+    if (subject == nullptr) return;
+    locked = subject->locked;
   }
-  auto unlocked = locked ? owner_.UnlockFileSystem(id, data_key) : Ok();
+  auto unlocked = locked ? owner_.UnlockFileSystem(turn.id, data_key) : Ok();
   std::lock_guard lock(mutex_);
-  const auto found = subjects_.find(id);
-  if (found == subjects_.end()) return;
-  Subject& subject = found->second;
+  Subject* found = Find(turn);
+  if (found == nullptr) return;
+  Subject& subject = *found;
   if (!unlocked.ok()) {
     const std::string why = unlocked.error().ToString();
-    if (subject.why != why) spdlog::error("file system {} cannot be unlocked: {}", id, why);
+    if (subject.why != why) spdlog::error("file system {} cannot be unlocked: {}", turn.id, why);
     subject.why = why;
     subject.due = clock_.Monotonic() + Backoff(++subject.failures);
     return;
   }
   if (locked) {
-    spdlog::info("file system {} is unlocked with key {}", id, subject.key);
+    spdlog::info("file system {} is unlocked with key {}", turn.id, subject.key);
   } else if (subject.trouble_since) {
-    spdlog::info("file system {}: its key {} can be had again", id, subject.key);
+    spdlog::info("file system {}: its key {} can be had again", turn.id, subject.key);
   }
   subject.locked = subject.taken_away = false;
   subject.why.clear();
@@ -214,30 +241,30 @@ void KeyKeeper::TakeKey(const std::string& id, const SecretBytes& data_key) {
   subject.due = clock_.Monotonic() + options_.unwrap_every;
 }
 
-void KeyKeeper::TakeLoss(const std::string& id, const Error& error) {
+void KeyKeeper::TakeLoss(const Turn& turn, const Error& error) {
   bool lock_it = false;
   {
     std::lock_guard lock(mutex_);
-    const auto found = subjects_.find(id);
-    if (found == subjects_.end()) return;
-    Subject& subject = found->second;
+    Subject* found = Find(turn);
+    if (found == nullptr) return;
+    Subject& subject = *found;
     subject.due = clock_.Monotonic() + Backoff(++subject.failures);
     subject.why = "its key '" + subject.key + "' was taken away: " + error.ToString();
     lock_it = !subject.taken_away;
     subject.locked = subject.taken_away = true;
     subject.trouble_since.reset();
-    if (lock_it) spdlog::error("file system {} is locked: {}", id, subject.why);
+    if (lock_it) spdlog::error("file system {} is locked: {}", turn.id, subject.why);
   }
-  if (lock_it) owner_.LockFileSystem(id, vfs::LockReason::kKeyTakenAway);
+  if (lock_it) owner_.LockFileSystem(turn.id, vfs::LockReason::kKeyTakenAway);
 }
 
-void KeyKeeper::TakeTrouble(const std::string& id, const Error& error) {
+void KeyKeeper::TakeTrouble(const Turn& turn, const Error& error) {
   bool lock_it = false;
   {
     std::lock_guard lock(mutex_);
-    const auto found = subjects_.find(id);
-    if (found == subjects_.end()) return;
-    Subject& subject = found->second;
+    Subject* found = Find(turn);
+    if (found == nullptr) return;
+    Subject& subject = *found;
     const Time now = clock_.Monotonic();
     subject.due = now + Backoff(++subject.failures);
     if (subject.taken_away) return;  // this says nothing of the key: it stays as it was
@@ -245,21 +272,21 @@ void KeyKeeper::TakeTrouble(const std::string& id, const Error& error) {
     if (begins) subject.trouble_since = now;
     const std::string why = "its key '" + subject.key + "' cannot be had: " + error.ToString();
     if (subject.locked) {
-      if (begins) spdlog::warn("file system {} stays locked: {}", id, why);
+      if (begins) spdlog::warn("file system {} stays locked: {}", turn.id, why);
       subject.why = why;
       return;
     }
-    if (begins) spdlog::warn("file system {} is served on, but {}", id, why);
+    if (begins) spdlog::warn("file system {} is served on, but {}", turn.id, why);
     const Time max = options_.unavailable_max;
     lock_it = max > Time(0) && now - *subject.trouble_since >= max;
     if (lock_it) {
       subject.locked = true;
       subject.why = why;
-      spdlog::error("file system {} is locked after {} s without its key: {}", id,
+      spdlog::error("file system {} is locked after {} s without its key: {}", turn.id,
                     options_.unavailable_max.count(), why);
     }
   }
-  if (lock_it) owner_.LockFileSystem(id, vfs::LockReason::kKeyNotThere);
+  if (lock_it) owner_.LockFileSystem(turn.id, vfs::LockReason::kKeyNotThere);
 }
 
 void KeyKeeper::RewrapIfRotated(const std::string& id) {

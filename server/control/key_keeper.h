@@ -8,8 +8,10 @@
 //   the provider has trouble: what is unlocked goes on being served, for `unavailable_max` at most
 //     (0: for as long as the process lives); what is locked stays so, kKeyNotThere;
 //   the data key is there: what was locked is unlocked, whatever locked it.
-// When one file system of a key finds the provider in trouble, the others of this round take that
-// as their answer, too.
+// When some file systems of a key find the provider in trouble, the others of this round take that
+// as their answer, too. But the trouble may be with those alone, so each round asks those first
+// whose own answer is the oldest, and an eighth of all at least: nobody is out of a round's turn
+// for long.
 //
 // Threads: any. The owner is called by the keeper's threads, which hold no lock then.
 #pragma once
@@ -100,6 +102,8 @@ class KeyKeeper {
  private:
   using Time = Clock::Nanoseconds;
   struct Subject {
+    uint64_t added = 0;  // which Add made it: an id may be used again
+    uint64_t asked = 0;  // when its own answer came last, as asks_ counts
     std::string key;
     std::string blob;
     bool locked = true;
@@ -118,14 +122,23 @@ class KeyKeeper {
     std::thread thread;
   };
 
+  // One to ask for, as it was found due.
+  struct Turn {
+    std::string id;
+    uint64_t added;
+    uint64_t asked;
+  };
+
   void Run(const std::string& key);
   void CheckKey(const std::string& name, Key& key);
-  std::vector<std::string> Due(const std::string& name);
-  Result<SecretBytes> Unwrap(const std::string& id, Key& key);
-  void TakeOutcome(const std::string& id, const Result<SecretBytes>& outcome);
-  void TakeKey(const std::string& id, const SecretBytes& data_key);
-  void TakeLoss(const std::string& id, const Error& error);
-  void TakeTrouble(const std::string& id, const Error& error);
+  std::vector<Turn> Due(const std::string& name);
+  // Null: it was removed meanwhile, whatever has its id now. Mutex held.
+  Subject* Find(const Turn& turn);
+  Result<SecretBytes> Unwrap(const Turn& turn, Key& key);
+  void TakeOutcome(const Turn& turn, const Result<SecretBytes>& outcome);
+  void TakeKey(const Turn& turn, const SecretBytes& data_key);
+  void TakeLoss(const Turn& turn, const Error& error);
+  void TakeTrouble(const Turn& turn, const Error& error);
   void RewrapIfRotated(const std::string& id);
   Time Backoff(int failures) const;
   KeyState Snapshot(const std::string& name, const Key& key);
@@ -140,6 +153,8 @@ class KeyKeeper {
   std::condition_variable wake_;
   std::map<std::string, Key> keys_;  // all of the ring; entries never go
   std::map<std::string, Subject> subjects_;
+  uint64_t adds_ = 0;
+  uint64_t asks_ = 0;
 };
 
 }  // namespace tarn::control

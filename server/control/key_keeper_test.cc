@@ -154,6 +154,35 @@ TEST_F(KeyKeeperTest, AProviderThatIsDownAtStartIsTriedWithBackoff) {
   EXPECT_EQ(Events(), (List{"unlock fs-1", "unlock fs-2"}));
 }
 
+// Of all that are due at once, only the blobs of version 2 are in trouble.
+TEST_F(KeyKeeperTest, TroubleOfSomeKeepsNoOtherWaiting) {
+  constexpr int kOthers = 50;
+  provider_->version = 2;
+  for (int i = 0; i < kOthers; ++i) AddLocked("fs-a" + std::to_string(i));
+  provider_->version = 1;
+  AddLocked("fs-z");
+  provider_->unwrap_errors.emplace("2", Error(Code::kUnavailable, "that version is not read yet"));
+  for (int i = 0; i < 90 && Events() != List{"unlock fs-z"}; ++i) StepAfter(seconds(1));
+  EXPECT_EQ(keeper_->WhyLocked("fs-z"), std::nullopt);
+  // Nor does it hide a loss, once they all fail in step.
+  provider_->unwrap_errors.emplace("1", Error(Code::kDenied, "disabled"));
+  for (int i = 0; i < 90 && Events() != List{"take away fs-z"}; ++i) StepAfter(seconds(1));
+  EXPECT_NE(keeper_->WhyLocked("fs-z").value_or("").find("disabled"), std::string::npos);
+}
+
+// The answer comes when there is another file system of that id.
+TEST_F(KeyKeeperTest, AnAnswerForOneThatWasRemovedIsNoneForItsSuccessor) {
+  AddLocked("fs-1");
+  provider_->unwrap_error = Error(Code::kDenied, "disabled");
+  provider_->before_unwrap = [this] {
+    keeper_->Remove("fs-1");
+    keeper_->Add("fs-1", "main", Blob("fs-1"), true);
+  };
+  keeper_->Step("main");
+  EXPECT_EQ(Events(), List{});
+  EXPECT_EQ(keeper_->WhyLocked("fs-1"), std::nullopt);
+}
+
 // What was taken away is not given back by a provider that cannot be asked.
 TEST_F(KeyKeeperTest, TroubleAfterALossKeepsItLocked) {
   AddLocked("fs-1");

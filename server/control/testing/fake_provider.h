@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -17,9 +18,11 @@ class FakeProvider : public keys::KeyProvider {
  public:
   std::optional<Error> wrap_error;
   std::optional<Error> unwrap_error;
+  std::map<std::string, Error> unwrap_errors;  // by the version that wrapped
   std::optional<Error> check_error;
   bool wraps_rubbish = false;
-  std::function<void()> before_wrap;  // once
+  std::function<void()> before_wrap;    // once
+  std::function<void()> before_unwrap;  // once
   int version = 1;
   uint64_t unwraps = 0;
   std::atomic<bool> hang{false};
@@ -38,7 +41,10 @@ class FakeProvider : public keys::KeyProvider {
   Result<SecretBytes> Unwrap(const keys::Wrapped& wrapped, const keys::Call& call) override {
     ++unwraps;
     TRY(Hang(call));
+    if (auto before = std::exchange(before_unwrap, nullptr)) before();
     if (unwrap_error) return *unwrap_error;
+    const auto error = unwrap_errors.find(wrapped.version);
+    if (error != unwrap_errors.end()) return error->second;
     std::string bytes = wrapped.ciphertext;
     for (char& c : bytes) c = static_cast<char>(c ^ 0x5a);
     return SecretBytes(bytes);
