@@ -102,7 +102,7 @@ class FileProvider : public KeyProvider {
       WipeBytes(opened->data(), opened->size());
       return secret;
     }
-    if (trouble != nullptr) return *trouble;  // it may be that one
+    if (trouble != nullptr) return TroubleOf(versions, *trouble);  // it may be that one
     return Error(Code::kNotFound, "the key of version '" + wrapped.version + "' is no longer in " +
                                       directory_ + ": put its file back");
   }
@@ -115,54 +115,79 @@ class FileProvider : public KeyProvider {
   std::string Place() const override { return "file://" + directory_; }
 
  private:
-  // What is wrong with the newest says nothing about older ones that can be read.
+  // One that cannot be read is a loss only when that is so of all: a right that was taken away.
+  static Error TroubleOf(const std::vector<Version>& versions, const Error& trouble) {
+    const bool all = std::all_of(versions.begin(), versions.end(), [](const Version& version) {
+      return version.trouble && IsDefinite(version.trouble->code());
+    });
+    return all ? trouble : Error(Code::kUnavailable, trouble.message());
+  }
+
   Result<Version> Newest() {
     TRY(std::vector<Version> versions, Read());
     Version& newest = versions.back();
-    if (!newest.trouble) return std::move(newest);
-    const bool others = std::any_of(versions.begin(), versions.end(),
-                                    [](const Version& version) { return !version.trouble; });
-    return others ? Error(Code::kUnavailable, newest.trouble->message()) : *newest.trouble;
+    if (newest.trouble) return TroubleOf(versions, *newest.trouble);
+    return std::move(newest);
   }
 
   // All versions, oldest first; never none.
   Result<std::vector<Version>> Read() {
     for (int i = 1;; ++i) {
-      auto versions = ReadOnce();
-      if (versions.ok() || versions.code() != Code::kNotFound || i == kReadTries) return versions;
+      bool changed = false;
+      auto versions = ReadOnce(changed);
+      const bool again = changed || versions.code() == Code::kNotFound;
+      if (again && i < kReadTries) continue;
+      if (changed) return Error(Code::kUnavailable, directory_ + " changes while it is read");
+      return versions;
     }
   }
 
-  Result<std::vector<Version>> ReadOnce() {
-    bool secret_mount = true;
-    int fd = open((directory_ + "/..data").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-      secret_mount = false;
-      fd = open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  // `changed`: what was read is not of one moment. A version that is missing in it is not lost.
+  Result<std::vector<Version>> ReadOnce(bool& changed) {
+    std::string path = directory_ + "/..data";
+    int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool secret_mount = fd >= 0;
+    if (!secret_mount) {
+      path = directory_;
+      fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     if (fd < 0) return OfErrno(directory_, errno);
-    DIR* listing = fdopendir(fd);
-    if (listing == nullptr) {
+    std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(fd), closedir);
+    if (!listing) {
       close(fd);
       return Error(Code::kUnavailable, directory_ + " cannot be listed");
     }
-    std::unique_ptr<DIR, int (*)(DIR*)> closer(listing, closedir);
+    struct stat before {};
+    struct stat after {};
+    if (fstat(fd, &before) != 0) return OfErrno(directory_, errno);
+    auto versions = ReadAll(*listing, secret_mount);
+    // Files of a mounted Secret go one by one, but only after ..data leads to others.
+    changed = stat(path.c_str(), &after) != 0 || after.st_dev != before.st_dev ||
+              after.st_ino != before.st_ino || after.st_mtim.tv_sec != before.st_mtim.tv_sec ||
+              after.st_mtim.tv_nsec != before.st_mtim.tv_nsec;
+    return versions;
+  }
+
+  Result<std::vector<Version>> ReadAll(DIR& listing, bool secret_mount) const {
     std::vector<Version> versions;
-    while (const dirent* entry = readdir(listing)) {
-      const std::string name = entry->d_name;
-      if (name.starts_with('.') || entry->d_type == DT_DIR) continue;
+    for (;;) {
+      errno = 0;
+      const dirent* entry = readdir(&listing);
+      if (entry == nullptr && errno != 0) {
+        return Error(Code::kUnavailable, directory_ + ": " + std::strerror(errno));
+      }
+      if (entry == nullptr) break;
+      Version version{.file = entry->d_name};
+      if (version.file.starts_with('.') || entry->d_type == DT_DIR) continue;
       if (versions.size() == kKeyFilesMax) {
         return Error(Code::kUnavailable, directory_ + " has more than " +
                                              std::to_string(kKeyFilesMax) +
                                              " files: remove the oldest versions of the key");
       }
-      Version version{.file = name};
-      if (auto is_file = ReadFile(dirfd(listing), version); !is_file.ok()) {
-        if (is_file.code() == Code::kNotFound) continue;  // gone meanwhile, or a link to nothing
-        version.trouble = is_file.error();
-      } else if (!*is_file) {
-        continue;
-      }
+      auto is_file = ReadFile(dirfd(&listing), version);
+      if (is_file.ok() && !*is_file) continue;
+      if (is_file.code() == Code::kNotFound) continue;  // gone meanwhile, or a link to nothing
+      if (!is_file.ok()) version.trouble = is_file.error();
       version.exposed = version.exposed && !secret_mount;
       versions.push_back(std::move(version));
     }

@@ -6,7 +6,9 @@
 // something is known by a fingerprint of the key, so files may be renamed. Names that begin with a
 // dot are none (kubelet's ..data among them), nor are directories. What is needed is read again at
 // each call, so a change is seen at once, and a file that is gone is a key that is gone: kNotFound.
-// A file of another size is being written, or broken: kUnavailable.
+// A file of another size is being written, or broken: kUnavailable. So is a directory that changes
+// while it is read, since kubelet removes the files of an old Secret one by one. Files that may not
+// be read are kDenied when that is so of all of them.
 //
 // Key files that others than the owner may read are kDenied for wrapping, and named in a warning
 // once when they only unwrap, so that no mode bit takes data away. Not in a mounted Secret (it has

@@ -1,8 +1,12 @@
 #include "server/keys/file_provider.h"
 
 #include <gtest/gtest.h>
+#include <sys/fsuid.h>
 
 #include <algorithm>
+#include <atomic>
+#include <map>
+#include <thread>
 
 #include "server/keys/testing/key_files.h"
 
@@ -113,6 +117,63 @@ TEST_F(FileProviderTest, ReadsAMountedSecretThroughItsExchanges) {
   mount("..2026_02", "v2", kText);
   EXPECT_TRUE(provider_->Check({}).value().starts_with("v2#"));
   EXPECT_EQ(Unwrap(*wrapped), "NotFound");  // v1 is no longer in it, whatever link is left
+}
+
+// As kubelet does, again and again: the old files go one by one once ..data leads to the new ones.
+TEST_F(FileProviderTest, NoExchangeOfAMountedSecretIsALoss) {
+  constexpr int kExchanges = 300;
+  constexpr int kVersions = 20;
+  files_.Write("v1", kRaw);
+  auto wrapped = Wrap().value();
+  files_.Remove("v1");
+  const auto exchange = [&](int generation) {
+    const std::string made = "..2026_" + std::to_string(generation);
+    std::filesystem::create_directory(files_.File(made));
+    for (int i = 2; i <= kVersions; ++i) files_.Write(made + "/v" + std::to_string(i), kText, 0644);
+    // Under another name each time, so that it is listed now early, now late.
+    files_.Write(made + "/a" + std::to_string(generation), kRaw, 0644);
+    std::filesystem::create_symlink(made, files_.File("..data_tmp"));
+    std::filesystem::rename(files_.File("..data_tmp"), files_.File("..data"));
+    if (generation == 0) return;
+    const std::string old = "..2026_" + std::to_string(generation - 1);
+    files_.Remove(old + "/a" + std::to_string(generation - 1));
+    files_.Remove(old);
+  };
+  exchange(0);
+  std::atomic<bool> done{false};
+  std::thread kubelet([&] {
+    for (int i = 1; i <= kExchanges; ++i) exchange(i);
+    done = true;
+  });
+  std::map<std::string, int> answers;
+  while (!done) ++answers[Unwrap(wrapped)];
+  kubelet.join();
+  answers.erase("the data key");
+  answers.erase("Unavailable");
+  EXPECT_TRUE(answers.empty()) << answers.begin()->first << " " << answers.begin()->second;
+}
+
+TEST_F(FileProviderTest, AFileThatMayNotBeReadIsALossOnlyWhenNoneMay) {
+  const auto ask = [&](const Wrapped& wrapped) {
+    std::string answer;
+    std::thread([&] {  // of its own, since it gives up root's right to read everything
+      setfsuid(65534);
+      answer = Unwrap(wrapped);
+    })
+        .join();
+    return answer;
+  };
+  chmod(files_.path().c_str(), 0755);
+  files_.Write("v1", kText);
+  files_.Write("v2", kRaw);
+  auto wrapped = Wrap().value();
+  files_.Write("v1", kText, 0644);
+  files_.Write("v2", kRaw, 0);
+  EXPECT_EQ(ask(wrapped), "Unavailable");
+  files_.Write("v1", "torn", 0644);
+  EXPECT_EQ(ask(wrapped), "Unavailable");
+  files_.Write("v1", kText, 0);
+  EXPECT_EQ(ask(wrapped), "Denied");
 }
 
 TEST_F(FileProviderTest, DirectoriesAndDotFilesAreNoKeys) {
