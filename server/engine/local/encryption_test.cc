@@ -349,6 +349,24 @@ TEST_F(Encryption, ALockEndsACheck) {
   EXPECT_TRUE(locked.get().ok());
 }
 
+// So may one call on a file of many TiB.
+TEST_F(Encryption, ALockEndsADeallocation) {
+  constexpr uint64_t kTiB = uint64_t{1} << 40;
+  Open();
+  FileId file = MakeLarge("f", 1);
+  AttributeChange large;
+  large.size = 40 * kTiB;
+  ASSERT_TRUE(fs_->SetAttributes(kRoot, file, large).ok());
+  auto punched = std::async(std::launch::async,
+                            [&] { return fs_->Deallocate(kRoot, file, false, 0, 40 * kTiB); });
+  while (fs_->GetAttributes(kRoot, file)->space_used > 0) std::this_thread::yield();
+  EXPECT_TRUE(engine_->Lock(1, LockReason::kKeyTakenAway).ok());
+  EXPECT_EQ(punched.get().code(), Code::kUnavailable);
+  ASSERT_EQ(engine_->Unlock(1, key_).code(), Code::kOk);
+  EXPECT_EQ(fs_->GetAttributes(kRoot, file)->size, 40 * kTiB);
+  EXPECT_EQ(*fs_->Check([](std::string_view problem) { ADD_FAILURE() << problem; }), 0u);
+}
+
 // Whatever a lock cuts off is finished by the unlock.
 TEST_F(Encryption, ALockEndsAMoveBetweenRealms) {
   constexpr int kFiles = 300;

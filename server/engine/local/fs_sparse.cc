@@ -206,6 +206,7 @@ Result<void> LocalFileSystem::Allocate(const Caller& caller, FileId file, bool o
   uint64_t end = offset + length;
   Ticket ticket = 0;
   for (uint64_t at = offset; at < end;) {
+    TRY(GoOn());
     uint64_t until = std::min(end, (at / kStepBytes + 1) * kStepBytes);
     {
       std::unique_lock lock(inode->mutex);
@@ -322,6 +323,7 @@ Result<void> LocalFileSystem::Deallocate(const Caller& caller, FileId file, bool
     TRY(end, PunchEnd(offset, length, inode->record.size));
   }
   for (;;) {
+    TRY(GoOn());
     uint64_t until = std::min(end, (offset / kStepBytes + 1) * kStepBytes);
     TRY(PunchStep(caller, inode, offset, until, until == end));
     if (until == end) return Ok();
