@@ -440,6 +440,26 @@ TEST_F(EncryptionTest, ATakenKeyTakesNamesOutOfMemory) {
   EXPECT_EQ(manager_->exports().Find(number, handle).code(), Code::kNotFound);
 }
 
+// Of all file systems, one is locked when its turn comes.
+TEST_F(EncryptionTest, ALockOfOneEndsNoScrubAndNoCheckOfTheOthers) {
+  std::vector<std::string> ids = {Make("a"), Make("b")};
+  std::sort(ids.begin(), ids.end());
+  ASSERT_TRUE(engine_.Lock(NumberOf(ids[0]), vfs::LockReason::kKeyTakenAway).ok());
+  auto checked = manager_->Fsck({});
+  ASSERT_TRUE(checked.ok()) << checked.error().ToString();
+  EXPECT_EQ(checked->problem_count(), 1u);
+  EXPECT_NE(checked->problems(0).find(ids[0] + ": not checked to its end"), std::string::npos);
+  ASSERT_TRUE(manager_->StartScrub({}).ok());
+  auto report = manager_->DescribeScrub({}).value();
+  for (; report.state() == "running"; report = manager_->DescribeScrub({}).value()) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(report.state(), "done");
+  ASSERT_EQ(report.problem_count(), 1u);
+  EXPECT_NE(report.problems(0).find(ids[0] + ": not scrubbed to its end"), std::string::npos);
+  EXPECT_GT(report.bytes(), 0u) << "the database comes last";
+}
+
 TEST(SealedRecord, IsBoundToItsAccessPoint) {
   SecretBytes key = keys::MakeDataKey().value();
   auto sealer = RecordSealer(key).value();

@@ -44,8 +44,13 @@ Result<v1::FsckReport> Manager::Fsck(const v1::FsckRequest& request) {
   }
   for (const Subject& subject : subjects) {
     const std::string& id = subject.id;
-    TRY(subject.engine->Check(
-        [&](std::string_view problem) { Report(report, id + ": " + std::string(problem)); }));
+    auto checked = subject.engine->Check(
+        [&](std::string_view problem) { Report(report, id + ": " + std::string(problem)); });
+    if (checked.code() == Code::kStale) continue;  // deleted meanwhile
+    if (!checked.ok()) {
+      Report(report, id + ": not checked to its end: " + checked.error().message());
+      continue;
+    }
     for (const auto& ap : subject.access_points) {
       if (ap.realm() == 0 || ap.description().life_cycle_state() != "available") continue;
       auto root = subject.engine->RealmRoot(ap.realm());

@@ -22,7 +22,8 @@ class Scrubs {
   struct Subject {
     std::string id;      // in front of its problems
     uint64_t bytes = 0;  // about so many are stored, for the progress; 0: not known
-    // As vfs::FileSystem::Scrub. kStale: it was removed meanwhile.
+    // As vfs::FileSystem::Scrub. kStale: it was removed meanwhile. One that is locked is a problem
+    // in the report; other errors end the scrub of all.
     std::function<Result<vfs::ScrubCounts>(const vfs::ScrubPace& pace,
                                            const std::function<void(std::string_view)>& report)>
         run;

@@ -166,7 +166,7 @@ class FileSystem {
 
   // Reads all stored bytes of files and compares them with their checksums, while serving; what has
   // none gets one. Each problem is one line to `report`. An engine without checksums has nothing to
-  // do. kAborted: `pace` said so.
+  // do. kAborted: `pace` said so. kUnavailable, kDenied: it is locked, or was locked meanwhile.
   virtual Result<ScrubCounts> Scrub(const ScrubPace& /*pace*/,
                                     const std::function<void(std::string_view)>& /*report*/) {
     return ScrubCounts{};
@@ -218,6 +218,9 @@ class Engine {
   // kInvalid: it is not encrypted. kNotFound. Another error: it is locked, but unstable writes may
   // be lost (WriteVerifier changes, as at a restart).
   virtual Result<void> Lock(uint32_t number, LockReason reason) = 0;
+  // The server ends: what may take long on an encrypted file system (an unlock, a check, a move
+  // between realms, a large range) ends soon, and is kUnavailable. For good.
+  virtual void Hurry() {}
   // False also for numbers that are no file system's.
   virtual bool encrypted(uint32_t number) = 0;
   virtual bool locked(uint32_t number) = 0;

@@ -261,9 +261,15 @@ Result<uint64_t> GatedFileSystem::Check(const std::function<void(std::string_vie
 
 Result<ScrubCounts> GatedFileSystem::Scrub(const ScrubPace& pace,
                                            const std::function<void(std::string_view)>& report) {
-  // Ends when the gate closes.
-  auto while_open = [&](uint64_t bytes) { return pace(bytes) && open(); };
-  return Through(&FileSystem::Scrub, ScrubPace(while_open), report);
+  bool closed = false;
+  auto while_open = [&](uint64_t bytes) {
+    if (!pace(bytes)) return false;
+    closed = !open();
+    return !closed;
+  };
+  auto counts = Through(&FileSystem::Scrub, ScrubPace(while_open), report);
+  if (!counts.ok() && closed) return Closed();
+  return counts;
 }
 
 }  // namespace tarn::vfs
