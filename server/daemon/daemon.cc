@@ -60,6 +60,7 @@ Result<void> Daemon::Run() {
 
 Daemon::~Daemon() {
   ready_ = false;
+  if (engine_) engine_->Hurry();  // calls, and the keeper of keys, may be in it
   http_ = nullptr;
   // The control API first: it can still open listeners. Then the listeners, and with them all
   // calls; the state of clients; the resources; at last the engine.

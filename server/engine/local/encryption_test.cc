@@ -110,6 +110,7 @@ class Encryption : public ::testing::Test {
 
   void Fill();
   std::vector<std::string> Found();
+  void ExpectToEndADeallocation(const std::function<void()>& end);
 
   const SecretBytes key_{std::string(kKeyBytes, 'k')};
   std::unique_ptr<TestDirectory> directory_ = std::make_unique<TestDirectory>();
@@ -349,8 +350,23 @@ TEST_F(Encryption, ALockEndsACheck) {
   EXPECT_TRUE(locked.get().ok());
 }
 
+TEST_F(Encryption, ALockEndsAScrubWhichTellsIt) {
+  Open();
+  MakeLarge("f", 1);
+  std::future<Result<void>> locked;
+  auto pace = [&](uint64_t) {
+    locked =
+        std::async(std::launch::async, [&] { return engine_->Lock(1, LockReason::kKeyTakenAway); });
+    while (!engine_->locked(1)) std::this_thread::yield();
+    return true;
+  };
+  EXPECT_EQ(fs_->Scrub(pace, [](std::string_view problem) { ADD_FAILURE() << problem; }).code(),
+            Code::kDenied);
+  EXPECT_TRUE(locked.get().ok());
+}
+
 // So may one call on a file of many TiB.
-TEST_F(Encryption, ALockEndsADeallocation) {
+void Encryption::ExpectToEndADeallocation(const std::function<void()>& end) {
   constexpr uint64_t kTiB = uint64_t{1} << 40;
   Open();
   FileId file = MakeLarge("f", 1);
@@ -360,11 +376,19 @@ TEST_F(Encryption, ALockEndsADeallocation) {
   auto punched = std::async(std::launch::async,
                             [&] { return fs_->Deallocate(kRoot, file, false, 0, 40 * kTiB); });
   while (fs_->GetAttributes(kRoot, file)->space_used > 0) std::this_thread::yield();
-  EXPECT_TRUE(engine_->Lock(1, LockReason::kKeyTakenAway).ok());
+  end();
   EXPECT_EQ(punched.get().code(), Code::kUnavailable);
-  ASSERT_EQ(engine_->Unlock(1, key_).code(), Code::kOk);
+  Open();
   EXPECT_EQ(fs_->GetAttributes(kRoot, file)->size, 40 * kTiB);
   EXPECT_EQ(*fs_->Check([](std::string_view problem) { ADD_FAILURE() << problem; }), 0u);
+}
+
+TEST_F(Encryption, ALockEndsADeallocation) {
+  ExpectToEndADeallocation([&] { EXPECT_TRUE(engine_->Lock(1, LockReason::kKeyTakenAway).ok()); });
+}
+
+TEST_F(Encryption, TheEndOfTheServerEndsADeallocation) {
+  ExpectToEndADeallocation([&] { engine_->Hurry(); });
 }
 
 // Whatever a lock cuts off is finished by the unlock.

@@ -10,6 +10,7 @@
 #include "server/engine/local/health.h"
 #include "server/engine/local/local_file_system.h"
 #include "server/engine/local/lockable_file_system.h"
+#include "server/engine/local/records.h"
 
 namespace tarn {
 namespace local {
@@ -19,35 +20,6 @@ uint64_t RandomNumber() {
   std::random_device source;
   return static_cast<uint64_t>(source()) << 32 | source();
 }
-
-class Records final : public vfs::RecordStore {
- public:
-  explicit Records(Store& store) : store_(store) {}
-
-  Result<std::optional<std::string>> Get(std::string_view key) override {
-    return store_.Get(Table::kMeta, RecordKey(key));
-  }
-  Result<void> Put(std::string_view key, std::string_view value) override {
-    Batch batch(store_);
-    batch.Put(Table::kMeta, RecordKey(key), value);
-    return store_.WriteAndSync(batch);
-  }
-  Result<void> Delete(std::string_view key) override {
-    Batch batch(store_);
-    batch.Delete(Table::kMeta, RecordKey(key));
-    return store_.WriteAndSync(batch);
-  }
-  Result<void> Scan(
-      std::string_view prefix,
-      const std::function<bool(std::string_view key, std::string_view value)>& visit) override {
-    std::string first = RecordKey(prefix);
-    return store_.Scan(Table::kMeta, first, After(first),
-                       [&](auto key, auto value) { return visit(key.substr(1), value); });
-  }
-
- private:
-  Store& store_;
-};
 
 class LocalEngine final : public vfs::Engine {
  public:
@@ -64,6 +36,9 @@ class LocalEngine final : public vfs::Engine {
   Result<uint32_t> CreateFileSystem(const SecretBytes* key) override;
   Result<void> Unlock(uint32_t number, const SecretBytes& key) override;
   Result<void> Lock(uint32_t number, vfs::LockReason reason) override;
+  void Hurry() override {
+    for (LockableFileSystem* fs : AllLockable()) fs->Hurry();
+  }
   bool encrypted(uint32_t number) override;
   bool locked(uint32_t number) override;
   Result<void> DeleteFileSystem(uint32_t number) override;
@@ -130,7 +105,7 @@ class LocalEngine final : public vfs::Engine {
 LocalEngine::~LocalEngine() {
   stop_ = true;
   Wake();
-  for (LockableFileSystem* fs : AllLockable()) fs->Hurry();
+  Hurry();
   if (thread_.joinable()) thread_.join();
   if (End(store_ != nullptr) && records_) {
     Batch batch(*store_);
