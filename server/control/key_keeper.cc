@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "server/keys/data_key.h"
 
@@ -11,10 +12,6 @@ namespace {
 
 // How long a key's thread sleeps at most before it looks what is due.
 constexpr std::chrono::milliseconds kNap{250};
-
-// Of the file systems that are due, this part is asked for at least, for as long as that takes no
-// more than one call may.
-constexpr size_t kPartAsked = 8;
 
 Error NoSuchKey(const std::string& key) {
   return Error(Code::kNotFound,
@@ -111,24 +108,20 @@ void KeyKeeper::Step(const std::string& name) {
     check = clock_.Monotonic() >= key.due;
   }
   if (check) CheckKey(name, key);
-  const Time begun = clock_.Monotonic();
-  const std::vector<Turn> due = Due(name);
-  const size_t troubles_max = std::max<size_t>(1, due.size() / kPartAsked);
-  size_t troubles = 0;
   std::optional<Error> trouble;
-  for (const Turn& turn : due) {
+  Time waited{0};  // for calls that came to nothing
+  for (const Turn& turn : Due(name)) {
     if (stop_.stop_requested()) return;
-    const bool enough =
-        troubles >= troubles_max || clock_.Monotonic() - begun >= Time(keys::kCallTimeout);
-    if (trouble && enough) {
-      TakeOutcome(turn, *trouble);
+    if (trouble && waited >= Time(keys::kCallTimeout)) {
+      TakeTrouble(turn, *trouble, /*own=*/false);
       continue;
     }
+    const Time begun = clock_.Monotonic();
     auto outcome = Unwrap(turn, key);
     if (stop_.stop_requested() && !outcome.ok()) return;
     if (outcome.code() == Code::kUnavailable) {
       trouble = outcome.error();
-      ++troubles;
+      waited += clock_.Monotonic() - begun;
     }
     TakeOutcome(turn, outcome);
     if (outcome.ok()) RewrapIfRotated(turn.id);
@@ -171,12 +164,13 @@ std::vector<KeyKeeper::Turn> KeyKeeper::Due(const std::string& name) {
     const Time now = clock_.Monotonic();
     for (const auto& [id, subject] : subjects_) {
       if (subject.key == name && now >= subject.due) {
-        due.push_back({id, subject.added, subject.asked});
+        due.push_back({id, subject.added, subject.troubled, subject.asked});
       }
     }
   }
-  std::stable_sort(due.begin(), due.end(),
-                   [](const Turn& a, const Turn& b) { return a.asked < b.asked; });
+  std::stable_sort(due.begin(), due.end(), [](const Turn& a, const Turn& b) {
+    return std::tie(a.troubled, a.asked) < std::tie(b.troubled, b.asked);
+  });
   return due;
 }
 
@@ -206,7 +200,7 @@ Result<SecretBytes> KeyKeeper::Unwrap(const Turn& turn, Key& key) {
 void KeyKeeper::TakeOutcome(const Turn& turn, const Result<SecretBytes>& outcome) {
   if (outcome.ok()) return TakeKey(turn, *outcome);
   if (keys::IsDefinite(outcome.code())) return TakeLoss(turn, outcome.error());
-  TakeTrouble(turn, outcome.error());
+  TakeTrouble(turn, outcome.error(), /*own=*/true);
 }
 
 void KeyKeeper::TakeKey(const Turn& turn, const SecretBytes& data_key) {
@@ -222,6 +216,7 @@ void KeyKeeper::TakeKey(const Turn& turn, const SecretBytes& data_key) {
   Subject* found = Find(turn);
   if (found == nullptr) return;
   Subject& subject = *found;
+  subject.troubled = false;
   if (!unlocked.ok()) {
     const std::string why = unlocked.error().ToString();
     if (subject.why != why) spdlog::error("file system {} cannot be unlocked: {}", turn.id, why);
@@ -249,6 +244,7 @@ void KeyKeeper::TakeLoss(const Turn& turn, const Error& error) {
     if (found == nullptr) return;
     Subject& subject = *found;
     subject.due = clock_.Monotonic() + Backoff(++subject.failures);
+    subject.troubled = false;
     subject.why = "its key '" + subject.key + "' was taken away: " + error.ToString();
     lock_it = !subject.taken_away;
     subject.locked = subject.taken_away = true;
@@ -258,7 +254,7 @@ void KeyKeeper::TakeLoss(const Turn& turn, const Error& error) {
   if (lock_it) owner_.LockFileSystem(turn.id, vfs::LockReason::kKeyTakenAway);
 }
 
-void KeyKeeper::TakeTrouble(const Turn& turn, const Error& error) {
+void KeyKeeper::TakeTrouble(const Turn& turn, const Error& error, bool own) {
   bool lock_it = false;
   {
     std::lock_guard lock(mutex_);
@@ -266,7 +262,8 @@ void KeyKeeper::TakeTrouble(const Turn& turn, const Error& error) {
     if (found == nullptr) return;
     Subject& subject = *found;
     const Time now = clock_.Monotonic();
-    subject.due = now + Backoff(++subject.failures);
+    subject.due = now + (own ? Backoff(++subject.failures) : Time(options_.retry_min));
+    subject.troubled = subject.troubled || own;
     if (subject.taken_away) return;  // this says nothing of the key: it stays as it was
     const bool begins = !subject.trouble_since;
     if (begins) subject.trouble_since = now;

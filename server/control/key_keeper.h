@@ -8,10 +8,9 @@
 //   the provider has trouble: what is unlocked goes on being served, for `unavailable_max` at most
 //     (0: for as long as the process lives); what is locked stays so, kKeyNotThere;
 //   the data key is there: what was locked is unlocked, whatever locked it.
-// When some file systems of a key find the provider in trouble, the others of this round take that
-// as their answer, too. But the trouble may be with those alone, so each round asks those first
-// whose own answer is the oldest, and an eighth of all at least: nobody is out of a round's turn
-// for long.
+// A provider that hangs would keep them all waiting, one after the other: once a round has waited
+// for one call's time, those that it has not asked take that as their answer. The trouble may be
+// with some file systems' data keys alone, so those that had it themselves come last.
 //
 // Threads: any. The owner is called by the keeper's threads, which hold no lock then.
 #pragma once
@@ -102,8 +101,9 @@ class KeyKeeper {
  private:
   using Time = Clock::Nanoseconds;
   struct Subject {
-    uint64_t added = 0;  // which Add made it: an id may be used again
-    uint64_t asked = 0;  // when its own answer came last, as asks_ counts
+    uint64_t added = 0;     // which Add made it: an id may be used again
+    uint64_t asked = 0;     // when its own answer came last, as asks_ counts
+    bool troubled = false;  // and that was trouble
     std::string key;
     std::string blob;
     bool locked = true;
@@ -126,6 +126,7 @@ class KeyKeeper {
   struct Turn {
     std::string id;
     uint64_t added;
+    bool troubled;
     uint64_t asked;
   };
 
@@ -138,7 +139,8 @@ class KeyKeeper {
   void TakeOutcome(const Turn& turn, const Result<SecretBytes>& outcome);
   void TakeKey(const Turn& turn, const SecretBytes& data_key);
   void TakeLoss(const Turn& turn, const Error& error);
-  void TakeTrouble(const Turn& turn, const Error& error);
+  // `own`: it was asked for itself.
+  void TakeTrouble(const Turn& turn, const Error& error, bool own);
   void RewrapIfRotated(const std::string& id);
   Time Backoff(int failures) const;
   KeyState Snapshot(const std::string& name, const Key& key);

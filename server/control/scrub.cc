@@ -5,6 +5,18 @@
 #include "server/control/manager.h"
 
 namespace tarn::control {
+namespace {
+
+// That it is locked, or was locked meanwhile, is a line of the report, and ends no scrub of others.
+Result<vfs::ScrubCounts> ScrubUnlessLocked(vfs::FileSystem& engine, const vfs::ScrubPace& pace,
+                                           const std::function<void(std::string_view)>& report) {
+  auto counts = engine.Scrub(pace, report);
+  if (counts.code() != Code::kUnavailable && counts.code() != Code::kDenied) return counts;
+  report("not scrubbed to its end: " + counts.error().message());
+  return vfs::ScrubCounts{};
+}
+
+}  // namespace
 
 Result<std::vector<Scrubs::Subject>> Manager::ScrubSubjects(const std::string& id) {
   std::vector<Scrubs::Subject> subjects;
@@ -13,8 +25,9 @@ Result<std::vector<Scrubs::Subject>> Manager::ScrubSubjects(const std::string& i
     if (engine == nullptr) return;  // fsck tells it
     auto space = engine->GetSpace(vfs::kRootRealm);
     subjects.push_back(
-        {fs->id(), space ? space->usage.bytes : 0,
-         [engine](const auto& pace, const auto& report) { return engine->Scrub(pace, report); }});
+        {fs->id(), space ? space->usage.bytes : 0, [engine](const auto& pace, const auto& report) {
+           return ScrubUnlessLocked(*engine, pace, report);
+         }});
   };
   std::lock_guard lock(mutex_);
   if (!id.empty()) {

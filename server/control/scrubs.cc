@@ -84,10 +84,6 @@ void Scrubs::Run(const std::vector<Subject>& subjects) {
         subject.run([this](uint64_t bytes) { return Pace(bytes); },
                     [&](std::string_view line) { Problem(subject.id + ": " + std::string(line)); });
     if (counts.code() == Code::kStale) continue;
-    if (counts.code() == Code::kUnavailable || counts.code() == Code::kDenied) {
-      Problem(subject.id + ": not scrubbed to its end: " + counts.error().message());
-      continue;
-    }
     std::lock_guard lock(mutex_);
     if (!counts.ok()) {
       state = counts.code() == Code::kAborted ? "stopped" : "failed";

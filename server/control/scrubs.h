@@ -22,8 +22,7 @@ class Scrubs {
   struct Subject {
     std::string id;      // in front of its problems
     uint64_t bytes = 0;  // about so many are stored, for the progress; 0: not known
-    // As vfs::FileSystem::Scrub. kStale: it was removed meanwhile. One that is locked is a problem
-    // in the report; other errors end the scrub of all.
+    // As vfs::FileSystem::Scrub. kStale: it was removed meanwhile. Other errors end the scrub.
     std::function<Result<vfs::ScrubCounts>(const vfs::ScrubPace& pace,
                                            const std::function<void(std::string_view)>& report)>
         run;

@@ -5,7 +5,8 @@
 // compared as numbers and all else as bytes (so v9 < v10, 2026-01 < 2026-11). Which version wrapped
 // something is known by a fingerprint of the key, so files may be renamed. Names that begin with a
 // dot are none (kubelet's ..data among them), nor are directories. What is needed is read again at
-// each call, so a change is seen at once, and a file that is gone is a key that is gone: kNotFound.
+// each call, so a change is seen at once, and a file that is gone is a key that is gone: kNotFound,
+// unless another cannot be read, which may be that one: kUnavailable.
 // A file of another size is being written, or broken: kUnavailable. So is a directory that changes
 // while it is read, since kubelet removes the files of an old Secret one by one. Files that may not
 // be read are kDenied when that is so of all of them.

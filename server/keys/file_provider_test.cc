@@ -148,6 +148,7 @@ TEST_F(FileProviderTest, NoExchangeOfAMountedSecretIsALoss) {
   std::map<std::string, int> answers;
   while (!done) ++answers[Unwrap(wrapped)];
   kubelet.join();
+  EXPECT_GT(answers["the data key"], 0);
   answers.erase("the data key");
   answers.erase("Unavailable");
   EXPECT_TRUE(answers.empty()) << answers.begin()->first << " " << answers.begin()->second;
@@ -174,6 +175,9 @@ TEST_F(FileProviderTest, AFileThatMayNotBeReadIsALossOnlyWhenNoneMay) {
   EXPECT_EQ(ask(wrapped), "Unavailable");
   files_.Write("v1", kText, 0);
   EXPECT_EQ(ask(wrapped), "Denied");
+  // What may not be read may be the one that is gone.
+  files_.Write("v2", kText, 0644);
+  EXPECT_EQ(ask(wrapped), "Unavailable");
 }
 
 TEST_F(FileProviderTest, DirectoriesAndDotFilesAreNoKeys) {

@@ -23,6 +23,7 @@ class FakeProvider : public keys::KeyProvider {
   bool wraps_rubbish = false;
   std::function<void()> before_wrap;    // once
   std::function<void()> before_unwrap;  // once
+  std::function<void()> before_error;   // of unwrapping
   int version = 1;
   uint64_t unwraps = 0;
   std::atomic<bool> hang{false};
@@ -42,9 +43,11 @@ class FakeProvider : public keys::KeyProvider {
     ++unwraps;
     TRY(Hang(call));
     if (auto before = std::exchange(before_unwrap, nullptr)) before();
-    if (unwrap_error) return *unwrap_error;
-    const auto error = unwrap_errors.find(wrapped.version);
-    if (error != unwrap_errors.end()) return error->second;
+    std::optional<Error> error = unwrap_error;
+    const auto of_version = unwrap_errors.find(wrapped.version);
+    if (!error && of_version != unwrap_errors.end()) error = of_version->second;
+    if (error && before_error) before_error();
+    if (error) return *error;
     std::string bytes = wrapped.ciphertext;
     for (char& c : bytes) c = static_cast<char>(c ^ 0x5a);
     return SecretBytes(bytes);
