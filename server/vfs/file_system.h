@@ -218,8 +218,8 @@ class Engine {
   // kInvalid: it is not encrypted. kNotFound. Another error: it is locked, but unstable writes may
   // be lost (WriteVerifier changes, as at a restart).
   virtual Result<void> Lock(uint32_t number, LockReason reason) = 0;
-  // The server ends: what may take long on an encrypted file system (an unlock, a check, a move
-  // between realms, a large range) ends soon, and is kUnavailable. For good.
+  // The server ends: what may take long (an unlock, a check, a move between realms, a large range)
+  // ends soon, and is kUnavailable. For good.
   virtual void Hurry() {}
   // False also for numbers that are no file system's.
   virtual bool encrypted(uint32_t number) = 0;

@@ -490,8 +490,7 @@ Result<void> LocalFileSystem::Checker::CheckUsage() {
 
 Result<uint64_t> LocalFileSystem::Check(const std::function<void(std::string_view)>& report) {
   if (deleted_) return Error(Code::kStale);
-  const std::atomic<bool> never{false};
-  TRY(RemoveStrayChunks(hurry_ != nullptr ? *hurry_ : never));
+  TRY(RemoveStrayChunks(hurry_));
   TRY(GoOn());
   return Checker(*this, report).Run();
 }

@@ -55,8 +55,8 @@ LocalFileSystem::~LocalFileSystem() {
 }
 
 Result<void> LocalFileSystem::GoOn() const {
-  if (hurry_ == nullptr || !hurry_->load(std::memory_order_relaxed)) return Ok();
-  return Error(Code::kUnavailable, "the file system is being locked");
+  if (!hurry_.load(std::memory_order_relaxed)) return Ok();
+  return Error(Code::kUnavailable, "the file system is being locked, or the server ends");
 }
 
 void LocalFileSystem::Format(Batch& batch, uint32_t number, const FileSystemRecord& record,

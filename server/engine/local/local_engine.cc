@@ -37,6 +37,7 @@ class LocalEngine final : public vfs::Engine {
   Result<void> Unlock(uint32_t number, const SecretBytes& key) override;
   Result<void> Lock(uint32_t number, vfs::LockReason reason) override;
   void Hurry() override {
+    ending_ = true;
     for (LockableFileSystem* fs : AllLockable()) fs->Hurry();
   }
   bool encrypted(uint32_t number) override;
@@ -58,7 +59,7 @@ class LocalEngine final : public vfs::Engine {
   Result<void> LoadFileSystems();
   Result<void> LoadFileSystem(uint32_t number, const FileSystemRecord& record);
   std::unique_ptr<LocalFileSystem> Make(uint32_t number, const FileSystemRecord& record,
-                                        const std::atomic<bool>* hurry = nullptr);
+                                        const std::atomic<bool>& hurry);
   std::unique_ptr<LockableFileSystem> MakeLockable(uint32_t number, const FileSystemRecord& record,
                                                    LockableFileSystem::Origin origin);
   Result<void> CountCrash();
@@ -95,6 +96,7 @@ class LocalEngine final : public vfs::Engine {
   std::vector<std::unique_ptr<LockableFileSystem>> deleted_lockable_;  // guarded by mutex_
   std::deque<uint32_t> to_reclaim_;                                    // guarded by mutex_
 
+  std::atomic<bool> ending_{false};  // what runs long gives up; for good
   std::atomic<bool> stop_{false};
   std::mutex wake_mutex_;
   std::condition_variable wake_;
@@ -179,7 +181,7 @@ Result<void> LocalEngine::Open() {
 }
 
 std::unique_ptr<LocalFileSystem> LocalEngine::Make(uint32_t number, const FileSystemRecord& record,
-                                                   const std::atomic<bool>* hurry) {
+                                                   const std::atomic<bool>& hurry) {
   FileSystemContext context{*store_, *chunks_,           *sums_,   journal_, options_,
                             clock_,  [this] { Wake(); }, crashes_, hurry};
   return std::make_unique<LocalFileSystem>(context, number, record);
@@ -200,7 +202,7 @@ std::unique_ptr<LockableFileSystem> LocalEngine::MakeLockable(uint32_t number,
       *store_,
       *chunks_,
       *sums_,
-      [this](uint32_t n, const FileSystemRecord& r, const std::atomic<bool>* hurry) {
+      [this](uint32_t n, const FileSystemRecord& r, const std::atomic<bool>& hurry) {
         return Make(n, r, hurry);
       },
       [this] { return CountCrash(); },
@@ -237,7 +239,7 @@ Result<void> LocalEngine::LoadFileSystem(uint32_t number, const FileSystemRecord
     lockable_[number] = MakeLockable(number, record, origin);
     return Ok();
   }
-  auto fs = Make(number, record);
+  auto fs = Make(number, record, ending_);
   auto loaded = fs->Load();
   if (!loaded) {
     return Error(loaded.code(),
@@ -279,7 +281,7 @@ Result<uint32_t> LocalEngine::CreateFileSystem(const SecretBytes* key) {
     lockable_[id] = std::move(lockable);
     return id;
   }
-  auto fs = Make(id, record);
+  auto fs = Make(id, record, ending_);
   TRY(fs->Load());
   file_systems_[id] = std::move(fs);
   return id;

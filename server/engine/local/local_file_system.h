@@ -45,8 +45,8 @@ struct FileSystemContext {
   std::function<void()> wake;  // the engine's thread: there is something to reclaim
   uint64_t crashes = 0;        // starts that followed one, ever
   // While it is true, what runs long gives up with kUnavailable: somebody waits for this file
-  // system to be locked. nullptr: nobody ever does.
-  const std::atomic<bool>* hurry = nullptr;
+  // system to be locked, or for the engine's end.
+  const std::atomic<bool>& hurry;
 };
 
 class LocalFileSystem final : public vfs::FileSystem {
@@ -449,7 +449,7 @@ class LocalFileSystem final : public vfs::FileSystem {
   const LocalOptions& options_;
   const Clock& clock_;
   const std::function<void()> wake_;
-  const std::atomic<bool>* const hurry_;  // nullptr: it is never locked
+  const std::atomic<bool>& hurry_;
   const uint32_t number_;
   FileSystemRecord record_;
   const uint64_t hash_mask_;

@@ -46,7 +46,7 @@ Result<void> LockableFileSystem::Load(KeysPtr keys) {
   record.hash_key[0] = keys->names[0];
   record.hash_key[1] = keys->names[1];
   context_.store.keys().Set(number_, std::move(keys));
-  inner_ = context_.make(number_, record, &hurry_);
+  inner_ = context_.make(number_, record, hurry_);
   WipeBytes(record.hash_key, sizeof(record.hash_key));
   TRY(inner_->Load());
   // Until the gate says that their clients had their time.
@@ -105,7 +105,7 @@ bool LockableFileSystem::Maintain() {
     if (hurry_) return false;
     strays_ = false;
   }
-  return inner.Maintain(hurry_);
+  return inner.Maintain(hurry_) && !hurry_;
 }
 
 }  // namespace tarn::local

@@ -23,7 +23,7 @@ class LockableFileSystem {
     BlockSums& sums;
     // The last one: FileSystemContext::hurry.
     std::function<std::unique_ptr<LocalFileSystem>(uint32_t, const FileSystemRecord&,
-                                                   const std::atomic<bool>*)>
+                                                   const std::atomic<bool>&)>
         make;
     std::function<Result<void>()> count_crash;  // for what is made later
     std::function<void()> wake;                 // the engine's thread
