@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "operator/access_keys.h"
 #include "operator/children.h"
 #include "operator/control_tls.h"
 #include "operator/file_system_objects.h"
@@ -10,6 +9,7 @@
 #include "operator/quantity.h"
 #include "operator/references.h"
 #include "operator/registry.h"
+#include "operator/server_files.h"
 
 namespace tarn::op {
 namespace {
@@ -337,7 +337,7 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   TRY(EnsureServerSecret(context_, fs, ip));
   TRY(EnsureNfsSecret(context_, fs, ip));
   TRY(EnsureIssuersMap(context_, issuer_, fs, status));
-  TRY(EnsureAccessKeys(context_, fs, status));
+  TRY(EnsureServerFiles(context_, fs, status));
   auto network = ResolveNetwork(context_, fs);
   if (network.ok()) network_watch_.Note(name, *network);
   Result<void> closed = network.ok() ? EnsureNetworkPolicy(fs, *network) : network.error();

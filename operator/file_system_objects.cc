@@ -1,8 +1,8 @@
 #include "operator/file_system_objects.h"
 
-#include "operator/access_keys.h"
 #include "operator/control_tls.h"
 #include "operator/nfs_tls.h"
+#include "operator/server_files.h"
 #include "operator/token_issuers.h"
 
 namespace tarn::op {
@@ -21,7 +21,6 @@ const char* kControlSocket = "/var/lib/tarn/data/control.sock";  // the server's
 const char* kTlsDir = "/etc/tarn/tls";
 const char* kNfsTlsDir = "/etc/tarn/nfs-tls";
 const char* kIssuersDir = "/etc/tarn/token-issuers";
-const char* kAccessKeysDir = "/etc/tarn/access-keys";
 const char* kKeyDir = "/etc/tarn/key";
 // RocksDB's recovery of a large log takes its time; only then does the liveness probe begin.
 constexpr int kMaxStartSeconds = 600;
@@ -67,6 +66,10 @@ Json SecretVolume(const char* name, const std::string& secret) {
   return {{"name", name}, {"secret", {{"secretName", secret}, {"defaultMode", 0440}}}};
 }
 
+Json ConfigMapVolume(const char* name, const std::string& map) {
+  return {{"name", name}, {"configMap", {{"name", map}}}};
+}
+
 Json ServerContainer(const Settings& settings, const Json& fs) {
   const Json& server = Object(Object(fs, "spec"), "server");
   std::string log_level = Str(server, "logLevel");
@@ -89,9 +92,11 @@ Json ServerContainer(const Settings& settings, const Json& fs) {
                  {{"name", "control-tls"}, {"mountPath", kTlsDir}, {"readOnly", true}},
                  {{"name", "nfs-tls"}, {"mountPath", kNfsTlsDir}, {"readOnly", true}},
                  {{"name", "token-issuers"}, {"mountPath", kIssuersDir}, {"readOnly", true}}};
-  if (!AccessKeysSecretOf(fs).empty()) {
-    args.push_back(Flag("access-keys", kAccessKeysDir + ("/" + kAccessKeysEntry)));
-    mounts.push_back({{"name", "access-keys"}, {"mountPath", kAccessKeysDir}, {"readOnly", true}});
+  for (const ServerFile& file : ServerFiles()) {
+    if (file.Named(fs).empty()) continue;
+    const std::string directory = std::string("/etc/tarn/") + file.flag;
+    args.push_back(Flag(file.flag, directory + "/" + file.Entry()));
+    mounts.push_back({{"name", file.flag}, {"mountPath", directory}, {"readOnly", true}});
   }
   if (std::string key = KeySecretOf(fs); !key.empty()) {
     args.push_back(Flag("key", key + "=file://" + kKeyDir));
@@ -181,9 +186,11 @@ Json PodSpec(const Settings& settings, const Json& fs) {
               {"volumes",
                {SecretVolume("control-tls", ServerSecretName(fs)),
                 SecretVolume("nfs-tls", NfsSecretName(fs)),
-                {{"name", "token-issuers"}, {"configMap", {{"name", IssuersMapName(fs)}}}}}}};
-  if (!AccessKeysSecretOf(fs).empty()) {
-    pod["volumes"].push_back(SecretVolume("access-keys", AccessKeysCopyName(fs)));
+                ConfigMapVolume("token-issuers", IssuersMapName(fs))}}};
+  for (const ServerFile& file : ServerFiles()) {
+    if (file.Named(fs).empty()) continue;
+    pod["volumes"].push_back(file.secret ? SecretVolume(file.flag, file.CopyName(fs))
+                                         : ConfigMapVolume(file.flag, file.CopyName(fs)));
   }
   if (std::string key = KeySecretOf(fs); !key.empty()) pod["volumes"].push_back(KeyVolume(key));
   if (!host.empty()) {

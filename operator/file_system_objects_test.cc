@@ -159,6 +159,16 @@ TEST(FileSystemStatefulSet, MountsTheCopyOfTheAccessKeys) {
             Json({{"secretName", "shared-nfs-access-keys"}, {"defaultMode", 0440}}));
 }
 
+TEST(FileSystemStatefulSet, MountsTheCopyOfTheUserGroups) {
+  Json fs =
+      FileSystem({{"storage", {{"size", "1Gi"}}}, {"userGroupsConfigMapRef", {{"name", "mine"}}}});
+  Json pod = PodOf(FileSystemStatefulSet(kSettings, fs, Json()));
+  std::vector<std::string> args = pod["containers"][0]["args"];
+  EXPECT_THAT(args, Contains("--user-groups=/etc/tarn/user-groups/user-groups.json"));
+  EXPECT_EQ(pod["containers"][0]["volumeMounts"][4]["mountPath"], "/etc/tarn/user-groups");
+  EXPECT_EQ(pod["volumes"][3]["configMap"], Json({{"name", "shared-nfs-user-groups"}}));
+}
+
 TEST(FileSystemObjects, OnlyWhatCanBeMadeAnewGoesWithItsOwner) {
   Json fs = FileSystem({{"storage", {{"size", "1Gi"}}}});
   EXPECT_FALSE(

@@ -27,7 +27,8 @@ handle() {
     -o 'jsonpath={.spec.csi.volumeHandle}'
 }
 
-# volume_in NAMESPACE NAME [ATTRIBUTE]: a PersistentVolume of the handle, and its claim
+# volume_in NAMESPACE NAME [ATTRIBUTE]: a PersistentVolume of HANDLE, or else of the secured one's,
+# and its claim
 volume_in() {
   cat <<YAML
 ---
@@ -39,7 +40,7 @@ spec:
   accessModes: [ReadWriteMany]
   persistentVolumeReclaimPolicy: Retain
   claimRef: {namespace: $1, name: $2}
-  csi: {driver: efs.csi.tarn.dev, volumeHandle: "$(handle)", volumeAttributes: {${3-}}}
+  csi: {driver: efs.csi.tarn.dev, volumeHandle: "${HANDLE:-$(handle)}", volumeAttributes: {${3-}}}
 ---
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -233,4 +234,47 @@ case_tunnel_killed_and_upgraded_while_pods_write() {
     { fail "the tunnel is not upgraded"; return 1; }
   k -n "$SYSTEM" logs -l app=tarn-tunnel --tail=-1 | grep 'connections over' | sed 's/^/    /'
   check_writer tunnel tunnel
+}
+
+# What a call says of groups counts for nothing then: the list has more than it has room for.
+case_groups_beyond_16_are_the_servers_word() {
+  local node gids; node=$(k get nodes -o 'jsonpath={.items[0].metadata.name}')
+  gids=$(seq -s, 5001 5020)
+  kn create configmap groups --from-literal "user-groups.json={\"unlisted\": \"none\",
+    \"users\": [{\"uid\": 3000, \"gid\": 3000, \"gids\": [$gids]}]}" >/dev/null
+  kn apply -f - >/dev/null <<YAML
+apiVersion: tarn.dev/v1alpha1
+kind: FileSystem
+metadata: {name: grouped}
+spec:
+  storage: {hostPath: {path: /var/lib/tarn/grouped-$RANDOM, nodeName: $node}}
+  userGroupsConfigMapRef: {name: groups}
+YAML
+  groups_decide
+  local status=$?
+  clean
+  k delete pv "$NS-grouped" --wait --timeout=60s >/dev/null 2>&1
+  kn delete filesystem grouped --wait --timeout=90s >/dev/null 2>&1
+  kn delete configmap groups >/dev/null
+  return $status
+}
+as_user() { # as_user UID GROUPS: a pod on stdin runs so
+  local who="{runAsUser: $1, runAsGroup: $1, supplementalGroups: [$2]}"
+  sed "s/^spec:/spec:\n  securityContext: $who/"
+}
+groups_decide() {
+  kn wait filesystem/grouped --for=condition=Ready --timeout=120s >/dev/null ||
+    { fail "the file system is not Ready"; return 1; }
+  HANDLE=$(kn get filesystem grouped -o 'jsonpath={.status.fileSystemId}') \
+    volume_in "$NS" grouped | kn apply -f - >/dev/null
+  kn label pvc grouped test=cluster >/dev/null
+  pod maker grouped 'mkdir /data/g && echo for the group >/data/g/file && chgrp -R 5020 /data/g &&
+    chmod 2770 /data/g && chmod 660 /data/g/file' node2 | kn apply -f - >/dev/null
+  wait_phase pod/maker Succeeded 60 || { fail "root cannot make the directory"; return 1; }
+  pod member grouped 'cat /data/g/file && echo more >>/data/g/file' node2 | as_user 3000 '' |
+    kn apply -f - >/dev/null
+  pod claimant grouped '! cat /data/g/file' node1 | as_user 3001 5020 | kn apply -f - >/dev/null
+  wait_phase pod/member Succeeded 60 ||
+    { fail "the last of 20 groups does not count: $(kn logs member)"; return 1; }
+  wait_phase pod/claimant Succeeded 60 || fail "a group that only the call says counts"
 }
