@@ -262,16 +262,18 @@ std::string FileSystemReconciler::WhyNotRunning(const Json& fs) {
   return "pod " + pod_name + " is not ready yet";
 }
 
-Result<void> FileSystemReconciler::Configure(const Json& fs, const std::string& address,
-                                             StatusDraft& status) {
+// The state of its life cycle, as the server tells it.
+Result<std::string> FileSystemReconciler::Configure(const Json& fs, const std::string& address,
+                                                    StatusDraft& status) {
   std::string id = FileSystemIdOf(fs);
   TRY(FileSystemFacts facts, context_.control.DescribeFileSystem(address, id));
   SetSize(facts, context_.now_seconds(), kSizeAgeSeconds, status);
-  status["lifeCycleState"] = facts.life_cycle_state.empty() ? "available" : facts.life_cycle_state;
-  if (facts.life_cycle_state == "error") {
+  const std::string state = facts.life_cycle_state.empty() ? "available" : facts.life_cycle_state;
+  if (state == "error") {
     // Such as a key that was taken away; the server takes no settings then.
+    status["lifeCycleState"] = state;
     status.Waiting("FileSystemError", facts.status_message);
-    return Ok();
+    return state;
   }
   const Json& spec = Object(fs, "spec");
   std::string mode = Str(spec, "throughputMode");
@@ -282,7 +284,9 @@ Result<void> FileSystemReconciler::Configure(const Json& fs, const std::string& 
     done = context_.control.UpdateThroughput(address, id, mode, mibps);
   }
   if (done.ok()) done = context_.control.SetTags(address, id, TagsOf(fs));
-  if (done.code() == Code::kUnavailable || done.code() == Code::kDeadlineExceeded) return done;
+  if (done.code() == Code::kUnavailable || done.code() == Code::kDeadlineExceeded) {
+    return done.error();
+  }
   // What the server refuses of its settings does not keep it from serving.
   if (done.ok()) {
     status.RemoveCondition("Configured");
@@ -290,7 +294,7 @@ Result<void> FileSystemReconciler::Configure(const Json& fs, const std::string& 
     status.Condition("Configured", false, "Refused", done.error().message());
     context_.events.Warning(fs, "ConfigurationRefused", done.error().message());
   }
-  return Ok();
+  return state;
 }
 
 Result<void> FileSystemReconciler::ApplyPolicy(const Json& fs, const std::string& address,
@@ -358,8 +362,8 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
     status.Waiting("ServerNotReady", WhyNotRunning(fs));
     return Outcome{kWhileWaiting};
   }
-  TRY(Configure(fs, JoinHostPort(ip, kControlPort), status));
-  bool error = status["lifeCycleState"] == "error";
+  TRY(std::string state, Configure(fs, JoinHostPort(ip, kControlPort), status));
+  bool error = state == "error";
   auto policy = ApplyPolicy(fs, JoinHostPort(ip, kControlPort), status);
   // One that was never made takes neither, and the status says why it is not.
   if (error && (!closed.ok() || !policy.ok())) return Outcome{kWhileWaiting};
@@ -368,6 +372,8 @@ Result<Outcome> FileSystemReconciler::Serve(const Json& fs, StatusDraft& status)
   // with the list it has.
   if (!closed.ok() && !was_up) return closed.error();
   TRY(PutInRegistry(context_, fs, ip));
+  // Not before: the next round takes it for one that serves.
+  status["lifeCycleState"] = state;
   if (error) return Outcome{kWhileWaiting};
   status.Ready("Available", "serves NFS at " + JoinHostPort(ip, kNfsPort));
   return Outcome{closed.ok() ? kRefresh : kWhileOpen};

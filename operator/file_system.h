@@ -40,7 +40,7 @@ class FileSystemReconciler {
   Result<void> CheckClaim(const Json& fs);
   Result<void> EnsureClaimSize(const Json& fs, StatusDraft& status);
   Result<void> EnsureMonitor(const Json& fs);
-  Result<void> Configure(const Json& fs, const std::string& address, StatusDraft& status);
+  Result<std::string> Configure(const Json& fs, const std::string& address, StatusDraft& status);
   // A server that has no policy yet is not found by anybody before it has that of spec.policy.
   Result<void> ApplyPolicy(const Json& fs, const std::string& address, StatusDraft& status);
   Result<void> EnsureNetworkPolicy(const Json& fs, const Network& network);

@@ -134,7 +134,10 @@ Result<void> FakeControl::SetSecurityGroups(const std::string&, const std::strin
                                             const std::vector<std::string>& ranges) {
   std::lock_guard lock(mu_);
   TRY(Enter());
-  if (!groups_refused_.empty()) return Error(Code::kInvalid, groups_refused_);
+  if (!groups_refused_.empty()) {
+    ++refusals_;
+    return Error(Code::kInvalid, groups_refused_);
+  }
   security_groups_[file_system_id] = ranges;
   return Ok();
 }
@@ -142,6 +145,11 @@ Result<void> FakeControl::SetSecurityGroups(const std::string&, const std::strin
 std::map<std::string, std::vector<std::string>> FakeControl::security_groups() {
   std::lock_guard lock(mu_);
   return security_groups_;
+}
+
+int FakeControl::refusals() {
+  std::lock_guard lock(mu_);
+  return refusals_;
 }
 
 void FakeControl::RefuseGroups(const std::string& why) {

@@ -63,6 +63,7 @@ class FakeControl : public ControlApi {
   std::map<std::string, std::vector<std::string>> security_groups();
   // Why servers take no list of who may connect; empty: they do.
   void RefuseGroups(const std::string& why);
+  int refusals();  // for that
   void PutPolicy(const std::string& id, const std::string& policy);
   std::string throughput_mode();
   bool has_credentials();
@@ -85,6 +86,7 @@ class FakeControl : public ControlApi {
   std::string mode_ = "elastic";
   double mibps_ = 0;
   int next_ = 1;
+  int refusals_ = 0;
   std::map<std::string, AccessPoint> access_points_;
   std::map<std::string, LifecycleRules> lifecycle_;
   std::map<std::string, Tags> tags_;
