@@ -275,7 +275,9 @@ void KeyKeeper::TakeTrouble(const Turn& turn, const Error& error, bool own) {
     }
     if (begins) spdlog::warn("file system {} is served on, but {}", turn.id, why);
     const Time max = options_.unavailable_max;
-    lock_it = max > Time(0) && now - *subject.trouble_since >= max;
+    // Others' trouble may be of their data keys alone, unless the check fails, too.
+    const bool counts = own || !keys_.at(subject.key).state.error.empty();
+    lock_it = counts && max > Time(0) && now - *subject.trouble_since >= max;
     if (lock_it) {
       subject.locked = true;
       subject.why = why;

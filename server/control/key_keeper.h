@@ -10,7 +10,8 @@
 //   the data key is there: what was locked is unlocked, whatever locked it.
 // A provider that hangs would keep them all waiting, one after the other: once a round has waited
 // for one call's time, those that it has not asked take that as their answer. The trouble may be
-// with some file systems' data keys alone, so those that had it themselves come last.
+// with some file systems' data keys alone, so those that had it themselves come last, and others'
+// trouble locks nobody while the key's check succeeds.
 //
 // Threads: any. The owner is called by the keeper's threads, which hold no lock then.
 #pragma once
