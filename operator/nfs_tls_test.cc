@@ -36,20 +36,13 @@ class NfsTlsTest : public testing::Test {
     return leaf && authority && X509_verify(leaf.get(), X509_get0_pubkey(authority.get())) == 1;
   }
   // What kRefresh would bring in time.
-  void Touch() {
-    rig_.clock_offset += kube::Recent::kFreshSeconds;
-    rig_.Change(kFileSystem, {{"metadata",
-                               {{"name", "shared"},
-                                {"namespace", "default"},
-                                {"annotations", {{"touched", std::to_string(++touches_)}}}}}});
-  }
+  void Touch() { rig_.Touch(kube::Recent::kFreshSeconds); }
   void After(int64_t seconds) {
     rig_.clock_offset += seconds;
     Touch();
   }
 
   Rig rig_;
-  int touches_ = 0;
 };
 
 TEST_F(NfsTlsTest, IsForTheIdAndEveryAddressOfTheFileSystem) {

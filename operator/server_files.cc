@@ -24,10 +24,9 @@ const ServerFile kFiles[] = {
      .secret = true,
      .title = "AccessKeys",
      .none = R"({"accessKeys": []})",
-     .gone_is_none = true,
      .read = "its access keys count",
-     .absent = "no access key counts",
      .before = "the keys count that it had before",
+     .absent = "no access key counts",
      .check = CheckAs<identity::AccessKeys>},
     // A server that is to know groups does not believe calls while it cannot.
     {.flag = "user-groups",
@@ -35,10 +34,9 @@ const ServerFile kFiles[] = {
      .secret = false,
      .title = "UserGroups",
      .none = R"({"unlisted": "none", "users": []})",
-     .gone_is_none = false,
      .read = "users are in the groups that it says",
-     .absent = "users are in the groups that they were in, at first in none",
      .before = "users are in the groups that they were in, at first in none",
+     .absent = nullptr,
      .check = CheckAs<identity::UserGroups>},
 };
 
@@ -54,10 +52,12 @@ Result<Wanted> Read(Context& context, const ServerFile& file, const ObjectName& 
   const std::string at = std::string("spec.") + file.field + ": " + kind + " " + name.Key();
   auto there = context.recent.Get(file.Type(), name);
   if (!there.ok() && there.code() != Code::kNotFound) return there.error();
-  const std::string gone = file.gone_is_none ? file.none : "";
-  const std::string fix = std::string("; until it has, ") + file.absent + ": kubectl -n " +
-                          name.ns + " create " + (file.secret ? "secret generic " : "configmap ") +
-                          name.name + " --from-file=" + file.Entry() + "=FILE";
+  const bool stays = file.absent == nullptr;
+  const std::string gone = stays ? "" : file.none;
+  const std::string fix = std::string("; until it has, ") + (stays ? file.before : file.absent) +
+                          ": kubectl -n " + name.ns + " create " +
+                          (file.secret ? "secret generic " : "configmap ") + name.name +
+                          " --from-file=" + file.Entry() + "=FILE";
   if (!there.ok()) return Wanted{gone, kind + "Missing", at + " is not there" + fix};
   if (!Object(*there, "data").contains(file.Entry())) {
     return Wanted{gone, "EntryMissing", at + " has no entry " + file.Entry() + fix};

@@ -26,11 +26,10 @@ struct ServerFile {
   bool secret;        // it is a Secret; else a ConfigMap
   const char* title;  // of condition and event
   const char* none;   // the file of one that has none
-  bool gone_is_none;  // the object or entry is gone: `none`; else the file stays
   // What follows from it, for people.
   const char* read;    // "Secret NAME: " …
-  const char* absent;  // "until it has, " …
-  const char* before;  // "until then " …
+  const char* before;  // the file stays: "until then " …
+  const char* absent;  // object or entry is gone, and so the file is `none`; null: it stays
   Result<void> (*check)(std::string_view file);
 
   const kube::ResourceType& Type() const { return secret ? kSecret : kConfigMap; }

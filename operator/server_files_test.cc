@@ -32,11 +32,7 @@ class ServerFileTest : public testing::Test {
   // What kRefresh would bring in time.
   void After() {
     rig_.clock_offset += kube::Recent::kFreshSeconds;
-    if (rig_.Gone(kFileSystem, "shared")) return;
-    rig_.Change(kFileSystem, {{"metadata",
-                               {{"name", "shared"},
-                                {"namespace", "default"},
-                                {"annotations", {{"at", std::to_string(rig_.clock_offset)}}}}}});
+    if (!rig_.Gone(kFileSystem, "shared")) rig_.Touch();
   }
   void Create() {
     rig_.Start();

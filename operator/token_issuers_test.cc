@@ -27,13 +27,6 @@ class TokenIssuersTest : public testing::Test {
   void SetKey(const std::string& id) {
     rig_.cluster.SetDocument(kKeys, {{"keys", {{{"kty", "EC"}, {"kid", id}}}}});
   }
-  void After(int64_t seconds) {
-    rig_.clock_offset += seconds;
-    rig_.Change(kFileSystem, {{"metadata",
-                               {{"name", "shared"},
-                                {"namespace", "default"},
-                                {"annotations", {{"at", std::to_string(rig_.clock_offset)}}}}}});
-  }
   Rig rig_;
 };
 
@@ -53,7 +46,7 @@ TEST_F(TokenIssuersTest, FollowItsKeys) {
   rig_.Start();
   rig_.MakeShared();
   SetKey("two");
-  After(ClusterIssuer::kRefreshSeconds);
+  rig_.Touch(ClusterIssuer::kRefreshSeconds);
   EXPECT_TRUE(Eventually([&] { return KeyId() == "two"; }));
 }
 
@@ -67,7 +60,7 @@ TEST_F(TokenIssuersTest, StayWhileItDoesNotShowThem) {
       [&] { return rig_.Condition(kFileSystem, "shared", "TokenIssuersRead") == "False"; }));
   EXPECT_EQ(KeyId(), "one");
   SetKey("two");
-  After(ClusterIssuer::kRefreshSeconds);
+  rig_.Touch(ClusterIssuer::kRefreshSeconds);
   EXPECT_TRUE(Eventually([&] {
     return KeyId() == "two" && rig_.Condition(kFileSystem, "shared", "TokenIssuersRead").empty();
   }));
@@ -90,7 +83,7 @@ TEST_F(TokenIssuersTest, DocumentsThatMakeNoSenseReplaceNothing) {
                           Json{{"keys", {{{"kid", std::string(300 << 10, 'x')}}}}}}) {
     rig_.cluster.SetDocument(kKeys, odd);
     size_t before = rig_.cluster.requests().size();
-    After(ClusterIssuer::kRefreshSeconds);
+    rig_.Touch(ClusterIssuer::kRefreshSeconds);
     ASSERT_TRUE(Eventually([&] {
       auto requests = rig_.cluster.requests();
       return std::count(requests.begin() + static_cast<long>(before), requests.end(),

@@ -154,6 +154,14 @@ Json Rig::RegistryEntry(const std::string& file_system_id) {
   return entry.ok() ? *entry : Json();
 }
 
+void Rig::Touch(int64_t seconds) {
+  clock_offset += seconds;
+  Change(kFileSystem, {{"metadata",
+                        {{"name", "shared"},
+                         {"namespace", "default"},
+                         {"annotations", {{"touched", std::to_string(++touches_)}}}}}});
+}
+
 std::string Rig::MakeShared() {
   Create(kFileSystem, {{"metadata", {{"name", "shared"}}}, {"spec", SharedSpec()}});
   SetServing("shared");

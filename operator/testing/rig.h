@@ -39,6 +39,9 @@ class Rig {
                         const std::string& condition, const std::string& field = "status");
   Json RegistryEntry(const std::string& file_system_id);
 
+  // So many seconds later the FileSystem "shared" is reconciled again.
+  void Touch(int64_t seconds = 0);
+
   // A FileSystem "shared" that serves; returns its id.
   std::string MakeShared();
 
@@ -48,6 +51,7 @@ class Rig {
   std::atomic<int64_t> clock_offset{0};
 
  private:
+  int touches_ = 0;
   class Cut;
   std::atomic<int> budget_{-1};
   std::unique_ptr<Cut> transport_;
