@@ -450,10 +450,7 @@ TEST_F(EncryptionTest, ALockOfOneEndsNoScrubAndNoCheckOfTheOthers) {
   EXPECT_EQ(checked->problem_count(), 1u);
   EXPECT_NE(checked->problems(0).find(ids[0] + ": not checked to its end"), std::string::npos);
   ASSERT_TRUE(manager_->StartScrub({}).ok());
-  auto report = manager_->DescribeScrub({}).value();
-  for (; report.state() == "running"; report = manager_->DescribeScrub({}).value()) {
-    std::this_thread::yield();
-  }
+  auto report = WaitForEnd([&] { return manager_->DescribeScrub({}).value(); });
   EXPECT_EQ(report.state(), "done");
   ASSERT_EQ(report.problem_count(), 1u);
   EXPECT_NE(report.problems(0).find(ids[0] + ": not scrubbed to its end"), std::string::npos);

@@ -12,13 +12,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-v1::ScrubReport WaitForEnd(const std::function<v1::ScrubReport()>& look) {
-  for (int i = 0; i < 2000 && look().state() == "running"; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return look();
-}
-
 // Reads `steps` times `bytes`, and finds one problem.
 Scrubs::Subject Subject(const std::string& id, int steps, uint64_t bytes) {
   return {id, static_cast<uint64_t>(steps) * bytes,

@@ -4,10 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 
 #include "server/control/manager.h"
 #include "server/engine/memory/memory_engine.h"
@@ -206,6 +209,14 @@ class World : public testing::Test {
   FakeListeners listeners_;
   std::unique_ptr<Manager> manager_;
 };
+
+// Of a scrub, for ten seconds at most.
+inline v1::ScrubReport WaitForEnd(const std::function<v1::ScrubReport()>& look) {
+  for (int i = 0; i < 2000 && look().state() == "running"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return look();
+}
 
 // The EFS name of a failed result, or "ok".
 template <typename T>

@@ -14,17 +14,16 @@
 
 namespace tarn::local {
 
-class EncryptionFixture : public ::testing::Test {
+class EncryptionFixture : public LocalFixture {
  protected:
   EncryptionFixture() {
-    options_.data_dir = directory_->path() + "/data";
     options_.journal_apply_after = std::chrono::hours(1);
     options_.own_thread = false;
   }
 
   // The first time, or again; unlocked if it is encrypted.
   void Open(bool encrypted = true) {
-    OpenLocked();
+    OpenEngine();
     if (!engine_->GetFileSystem(1).ok()) {
       ASSERT_EQ(*engine_->CreateFileSystem(encrypted ? &key_ : nullptr), 1u);
     }
@@ -34,20 +33,6 @@ class EncryptionFixture : public ::testing::Test {
     fs_ = *engine_->GetFileSystem(1);
     ASSERT_TRUE(fs_->ReleaseOrphans().ok());
     top_ = *fs_->RealmRoot(vfs::kRootRealm);
-  }
-  void OpenLocked() {
-    engine_.reset();
-    auto engine = OpenLocalEngine(options_);
-    ASSERT_TRUE(engine.ok()) << engine.error().ToString();
-    engine_ = std::move(*engine);
-  }
-  // What a killed process leaves.
-  void Kill() {
-    auto next = std::make_unique<TestDirectory>();
-    next->CopyFrom(*directory_);
-    engine_.reset();
-    directory_ = std::move(next);
-    options_.data_dir = directory_->path() + "/data";
   }
 
   vfs::FileId Make(vfs::FileId directory, const std::string& name,
@@ -97,11 +82,6 @@ class EncryptionFixture : public ::testing::Test {
   }
 
   const SecretBytes key_{std::string(vfs::kKeyBytes, 'k')};
-  std::unique_ptr<TestDirectory> directory_ = std::make_unique<TestDirectory>();
-  LocalOptions options_;
-  std::unique_ptr<vfs::Engine> engine_;
-  vfs::FileSystem* fs_ = nullptr;
-  vfs::FileId top_;
 };
 
 }  // namespace tarn::local

@@ -28,14 +28,6 @@ class Integrity : public LocalFixture {
   }
 
   void Close() { engine_.reset(); }
-  // What a killed process leaves.
-  void Kill() {
-    auto next = std::make_unique<TestDirectory>();
-    next->CopyFrom(*directory_);
-    Close();
-    directory_ = std::move(next);
-    options_.data_dir = directory_->path() + "/data";
-  }
 
   vfs::FileId Make(const std::string& name) {
     return fs_->Create(kRoot, top_, name, {}).value().attributes.id;

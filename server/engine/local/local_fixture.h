@@ -18,18 +18,29 @@ class LocalFixture : public ::testing::Test {
     options_.maintenance_interval = std::chrono::milliseconds(5);
   }
 
-  // The first time, or again.
-  void Open() {
+  void OpenEngine() {
     engine_.reset();
     auto engine = OpenLocalEngine(options_);
     ASSERT_TRUE(engine.ok()) << engine.error().ToString();
     engine_ = std::move(*engine);
+  }
+  // The first time, or again.
+  void Open() {
+    OpenEngine();
     if (!engine_->GetFileSystem(1).ok()) {
       ASSERT_EQ(*engine_->CreateFileSystem(), 1u);
     }
     fs_ = *engine_->GetFileSystem(1);
     (void)fs_->ReleaseOrphans();  // nobody comes back who had a file open
     top_ = *fs_->RealmRoot(vfs::kRootRealm);
+  }
+  // What a killed process leaves.
+  void Kill() {
+    auto next = std::make_unique<TestDirectory>();
+    next->CopyFrom(*directory_);
+    engine_.reset();
+    directory_ = std::move(next);
+    options_.data_dir = directory_->path() + "/data";
   }
 
   std::unique_ptr<TestDirectory> directory_ = std::make_unique<TestDirectory>();
