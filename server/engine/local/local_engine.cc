@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "common/log.h"
@@ -81,6 +82,9 @@ class LocalEngine final : public vfs::Engine {
   const std::unique_ptr<DiskFile> lock_;
   bool after_crash_ = false;
   bool started_ = false;  // what it had left is settled
+  // Plain file systems of which a crash may have left chunk files that no row speaks of. Of the
+  // thread that opens, then of the one that maintains.
+  std::set<uint32_t> strays_;
   std::atomic<uint64_t> crashes_{0};
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChunkFiles> chunks_;
@@ -138,17 +142,20 @@ bool LocalEngine::End(bool clean) {
   return clean;
 }
 
-// One that was locked all the time has not seen to what a crash left it. That is for the run in
-// which it gets its key, and no reason to take the others for crashed.
+// One that was locked all the time has not seen to what a crash left it, and one whose look for
+// stray chunk files was cut off not to all of it. That is for the run that can, and no reason to
+// take the others for crashed.
 void LocalEngine::NoteUnsettled(Batch& batch) {
-  std::lock_guard lock(mutex_);
-  for (auto& [number, fs] : lockable_) {
-    if (fs->settled()) {
+  auto note = [&](uint32_t number, bool settled) {
+    if (settled) {
       batch.Delete(Table::kMeta, UnsettledKey(number));
     } else {
       batch.Put(Table::kMeta, UnsettledKey(number), "");
     }
-  }
+  };
+  std::lock_guard lock(mutex_);
+  for (auto& [number, fs] : file_systems_) note(number, !strays_.contains(number));
+  for (auto& [number, fs] : lockable_) note(number, fs->settled());
 }
 
 Result<void> LocalEngine::Open() {
@@ -232,10 +239,10 @@ Result<void> LocalEngine::LoadFileSystems() {
 
 Result<void> LocalEngine::LoadFileSystem(uint32_t number, const FileSystemRecord& record) {
   using Origin = LockableFileSystem::Origin;
+  TRY(auto unsettled, store_->Get(Table::kMeta, UnsettledKey(number)));
+  if (unsettled) chunks_->NoteLoss();
+  Origin origin = after_crash_ || unsettled ? Origin::kAfterCrash : Origin::kOrderly;
   if (record.encrypted) {
-    TRY(auto unsettled, store_->Get(Table::kMeta, UnsettledKey(number)));
-    if (unsettled) chunks_->NoteLoss();
-    Origin origin = after_crash_ || unsettled ? Origin::kAfterCrash : Origin::kOrderly;
     lockable_[number] = MakeLockable(number, record, origin);
     return Ok();
   }
@@ -246,6 +253,7 @@ Result<void> LocalEngine::LoadFileSystem(uint32_t number, const FileSystemRecord
                  "file system " + std::to_string(number) + ": " + loaded.error().message());
   }
   fs->KeepOrphans();
+  if (origin == Origin::kAfterCrash) strays_.insert(number);
   file_systems_[number] = std::move(fs);
   return Ok();
 }
@@ -376,11 +384,12 @@ void LocalEngine::RemoveStrays() {
     for (LocalFileSystem* fs : All()) fs->SettleOverwrites(stop_);
   }
   started_ = true;
-  if (!after_crash_) return;
-  after_crash_ = false;
   for (LocalFileSystem* fs : All()) {
+    if (!strays_.contains(fs->number())) continue;
     auto removed = fs->RemoveStrayChunks(stop_);
     if (!removed) spdlog::warn("stray chunk files: {}", removed.error().ToString());
+    if (stop_) return;
+    if (removed) strays_.erase(fs->number());
   }
 }
 

@@ -70,6 +70,15 @@ class LocalEngineTest : public LocalFixture {
   }
 
   // A walk in which the engine's thread removes a folder fails, and is made again.
+  // The only one's path.
+  std::string ChunkFile() {
+    std::string path;
+    std::filesystem::recursive_directory_iterator at(options_.data_dir + "/chunks");
+    for (auto& entry : at) {
+      if (entry.is_regular_file()) path = entry.path();
+    }
+    return path;
+  }
   size_t ChunkFileCount() {
     const std::filesystem::recursive_directory_iterator end;
     std::error_code gone;
@@ -315,11 +324,7 @@ TEST_F(LocalEngineTest, StrayChunkFilesGo) {
   FileId file = Make(top_, "f");
   Write(file, 0, std::string(100'000, 'x'));
   engine_.reset();
-  std::string path;
-  std::filesystem::recursive_directory_iterator at(options_.data_dir + "/chunks");
-  for (auto& entry : at) {
-    if (entry.is_regular_file()) path = entry.path();
-  }
+  std::string path = ChunkFile();
   std::string folder = std::filesystem::path(path).parent_path();
   std::ofstream(folder + "/1.0") << "of a directory";
   std::ofstream(path.substr(0, path.size() - 1) + "7") << "of this one";
@@ -328,6 +333,21 @@ TEST_F(LocalEngineTest, StrayChunkFilesGo) {
   EXPECT_TRUE(Problems().empty());
   EXPECT_EQ(*Read(file, 0, 5), "xxxxx");
   EXPECT_LE(ChunkFileCount(), 2u);  // numbers that may yet be given out wait for the next start
+}
+
+// However soon after a crash the next run ends.
+TEST_F(LocalEngineTest, StrayChunkFilesGoThoughAnEndCutTheLookForThemOff) {
+  Open();
+  Write(Make(top_, "f"), 0, std::string(100'000, 'x'));
+  Kill();
+  std::string path = ChunkFile();
+  for (int i = 1; i <= 500; ++i) {
+    std::ofstream(path.substr(0, path.size() - 1) + std::to_string(i)) << "beyond its end";
+  }
+  OpenEngine();
+  engine_.reset();
+  Open();
+  EXPECT_TRUE(WaitForChunkFiles(1));
 }
 
 TEST_F(LocalEngineTest, DeletedFileSystemsLeaveNothing) {

@@ -124,6 +124,7 @@ class LocalFileSystem final : public vfs::FileSystem {
                                  const std::function<void(std::string_view)>& report) override;
 
   // --- for the engine ---
+  uint32_t number() const { return number_; }
   // From now on every call is kStale.
   void MarkDeleted() { deleted_ = true; }
   bool deleted() const { return deleted_.load(); }
