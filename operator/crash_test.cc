@@ -196,9 +196,13 @@ TEST(ApiServer, NothingIsWrittenWhenNothingChanged) {
     ServeWhenMade(rig);
     return AllReady(rig);
   }));
-  std::this_thread::sleep_for(200ms);  // what is under way ends
-  size_t before = rig.cluster.requests().size();
+  ASSERT_TRUE(Eventually([&] {  // what is under way ends
+    size_t asked = rig.cluster.requests().size();
+    std::this_thread::sleep_for(200ms);
+    return rig.cluster.requests().size() == asked;
+  }));
   rig.Kill();
+  size_t before = rig.cluster.requests().size();
   rig.Start();
   std::this_thread::sleep_for(300ms);
   auto requests = rig.cluster.requests();

@@ -71,9 +71,9 @@ class NetworkTest : public testing::Test {
                 {{"metadata", {{"name", name}, {"namespace", ns}, {"labels", {{"app", app}}}}},
                  {"status", {{"phase", phase}, {"podIPs", {{{"ip", ip}}}}}}});
   }
-  void Start() {
+  void Start(bool becomes_ready = true) {
     rig_.Start();
-    id_ = rig_.MakeShared();
+    id_ = rig_.MakeShared(becomes_ready);
   }
   bool HasEvent(const std::string& reason) {
     kube::Client client(rig_.cluster);
@@ -337,7 +337,7 @@ TEST_F(NetworkTest, AnApiServerThatDoesNotSayWhetherCiliumIsThereCostsNoPolicy) 
 
 TEST_F(NetworkTest, NoPolicyIsMadeWhileItIsNotKnownWhetherCiliumIsThere) {
   rig_.cluster.SetDocument("/apis/cilium.io", 503);
-  Start();
+  Start(false);
   Target(Json::array());
   EXPECT_TRUE(Eventually([&] {
     return rig_.Condition(kFileSystem, "shared", "NetworkResolved", "message").find("Cilium") !=

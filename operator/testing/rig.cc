@@ -1,5 +1,7 @@
 #include "operator/testing/rig.h"
 
+#include <gtest/gtest.h>
+
 #include <thread>
 
 namespace tarn::op {
@@ -162,10 +164,11 @@ void Rig::Touch(int64_t seconds) {
                          {"annotations", {{"touched", std::to_string(++touches_)}}}}}});
 }
 
-std::string Rig::MakeShared() {
+std::string Rig::MakeShared(bool becomes_ready) {
   Create(kFileSystem, {{"metadata", {{"name", "shared"}}}, {"spec", SharedSpec()}});
   SetServing("shared");
-  Eventually([&] { return Condition(kFileSystem, "shared", "Ready") == "True"; });
+  auto ready = [&] { return Condition(kFileSystem, "shared", "Ready") == "True"; };
+  EXPECT_TRUE(!becomes_ready || Eventually(ready));
   return Str(Object(Get(kFileSystem, "shared"), "status"), "fileSystemId");
 }
 

@@ -43,7 +43,7 @@ class Rig {
   void Touch(int64_t seconds = 0);
 
   // A FileSystem "shared" that serves; returns its id.
-  std::string MakeShared();
+  std::string MakeShared(bool becomes_ready = true);
 
   kube::FakeCluster cluster;
   FakeControl control;

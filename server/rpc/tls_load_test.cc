@@ -35,7 +35,7 @@ void RaiseFileLimit() {
 
 TEST_P(RpcTlsLoad, ClientsThatStopInTheHandshakeAreDroppedWhileOthersWork) {
   ServerOptions options;
-  options.handshakes.timeout = milliseconds(500);
+  options.handshakes.timeout = milliseconds(3000);
   options.workers_max = 2;
   TlsServer server(options);
   std::vector<std::unique_ptr<RawClient>> stopped;
@@ -48,7 +48,7 @@ TEST_P(RpcTlsLoad, ClientsThatStopInTheHandshakeAreDroppedWhileOthersWork) {
     RawClient client(server.port);
     for (std::byte byte : HalfHello()) {
       if (!client.Send({byte})) break;
-      usleep(100'000);
+      usleep(500'000);
     }
     EXPECT_TRUE(client.AtEnd());
   });
@@ -58,7 +58,7 @@ TEST_P(RpcTlsLoad, ClientsThatStopInTheHandshakeAreDroppedWhileOthersWork) {
   slow.join();
   for (auto& client : stopped) EXPECT_TRUE(client->AtEnd());
   EXPECT_TRUE(good.Ping()) << "a done handshake has no deadline";
-  EXPECT_EQ(server.server->counters().connections, 1U);
+  EXPECT_TRUE(Eventually([&server] { return server.server->counters().connections == 1; }));
 }
 
 TEST_P(RpcTlsLoad, ThousandsOfHalfOpenHandshakesKeepNobodyOut) {

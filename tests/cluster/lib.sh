@@ -75,6 +75,14 @@ spec:
   volumes: [{name: data, persistentVolumeClaim: {claimName: $2}}]
 YAML
 }
+# nodes_know FILE_SYSTEM: kubelet takes its time to give the node plugins a new registry.
+nodes_know() {
+  local n
+  for n in $(seq "$NODES"); do
+    eventually 180 in_node "$n" test -s "/run/tarn/registry/$1.json" ||
+      { fail "the plugin of node$n does not know $1"; return 1; }
+  done
+}
 clean() {
   kn delete pod -l test=cluster --wait --timeout=60s >/dev/null 2>&1
   kn delete pvc -l test=cluster --wait --timeout=60s >/dev/null 2>&1
@@ -111,7 +119,7 @@ check_writer() {
   local read="i=0; while [ \$i -lt $acked ]; do i=\$((i + 1));
     [ \"\$(cat /data/f\$i)\" = \"content \$i\" ] || echo \"missing \$i\"; done; echo checked"
   pod "$1-reader" "$2" "$read" | kn apply -f - >/dev/null
-  eventually 120 says checked logs $1-reader ||
+  eventually $((120 + acked / 50)) says checked logs $1-reader ||
     { fail "the reader does not end"; return 1; }
   missing=$(kn logs "$1-reader" | grep -c missing)
   [ "$missing" = 0 ] || { fail "$missing of $acked acknowledged files are not there"; return 1; }

@@ -86,9 +86,7 @@ refused() { # refused NAME COMMAND...
 helper_by_token() {
   eventually 30 in_node 2 test -s /run/tarn/nfs-ca.crt ||
     { fail "the node plugin does not write the authority"; return 1; }
-  # Kubelet takes its time to give the node plugin a new registry.
-  eventually 180 in_node 2 test -s "/run/tarn/registry/$(fs_of "$(handle)").json" ||
-    { fail "the node plugin does not write the file system"; return 1; }
+  nodes_know "$(fs_of "$(handle)")" || return 1
   by_token sec-a mount -t efs || { fail "a cannot mount"; return 1; }
   by_token sec-b mount.efs || { fail "b cannot mount"; return 1; }
   three_outcomes sec-a sec-b && refused sec-c by_token sec-c mount -t efs || return 1

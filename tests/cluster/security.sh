@@ -100,6 +100,7 @@ event_of() { # event_of NAMESPACE POD TEXT
 # Every packet between the nodes and to their pods, as they are, into files.
 capture_start() {
   local n
+  rm -f "$STATE"/capture.*
   for n in $(seq "$NODES"); do
     in_node "$n" python3 -c 'import socket, sys
 tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -109,7 +110,10 @@ with open(sys.argv[1], "wb", 0) as out:
     while True:
         out.write(tap.recv(1 << 17))' "$STATE/capture.$n" & CAPTURES+=($!)
   done
-  sleep 1
+  # It makes the file once it hears.
+  for n in $(seq "$NODES"); do
+    eventually 20 test -e "$STATE/capture.$n" || fail "node$n captures nothing"
+  done
 }
 capture_stop() {
   sleep 1
@@ -135,6 +139,7 @@ case_three_namespaces_one_policy_and_nothing_to_see() {
 
 three_namespaces() {
   local space
+  nodes_know "$(fs_of "$(handle)")" || return 1
   # The server is on node1: what the pods do crosses the wire between the nodes.
   for space in $SPACES; do
     pod user shared 'sleep 1000' node2 | in_space "$space" apply -f - >/dev/null
@@ -265,6 +270,7 @@ as_user() { # as_user UID GROUPS: a pod on stdin runs so
 groups_decide() {
   kn wait filesystem/grouped --for=condition=Ready --timeout=120s >/dev/null ||
     { fail "the file system is not Ready"; return 1; }
+  nodes_know "$(kn get filesystem grouped -o 'jsonpath={.status.fileSystemId}')" || return 1
   HANDLE=$(kn get filesystem grouped -o 'jsonpath={.status.fileSystemId}') \
     volume_in "$NS" grouped | kn apply -f - >/dev/null
   kn label pvc grouped test=cluster >/dev/null

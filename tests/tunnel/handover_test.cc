@@ -120,6 +120,7 @@ TEST(HandOverMetrics, TheirAddressGoesOverToo) {
 
 // What it sent before its old calls were answered goes over with it, whole and in order.
 TEST_F(HandOver, CallsThatWaitGoOver) {
+  LongHandOver();
   Fd client = ConnectTo(Open("pod-1"));
   ASSERT_TRUE(Answers(client.get(), 1));
   constexpr uint32_t kCalls = 400'000;
