@@ -72,6 +72,14 @@ std::string_view IpAddress::Write(Buffer& buffer) const {
   return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
+std::string HostOf(const std::string& address) {
+  constexpr int kNetworkBits = 64;
+  auto ip = IpAddress::Parse(address);
+  if (!ip || ip->is_v4()) return address;
+  IpAddress::Buffer buffer;
+  return std::string(ip->Masked(kNetworkBits).Write(buffer)) + "/64";
+}
+
 std::optional<IpRange> IpRange::Parse(std::string_view text) {
   size_t slash = text.find('/');
   auto first = IpAddress::Parse(text.substr(0, slash));

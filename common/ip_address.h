@@ -41,6 +41,10 @@ class IpAddress {
   std::array<uint8_t, 16> bytes_{};
 };
 
+// The addresses that one host has, for counting hosts: an IPv4 address is one, all of an IPv6 /64
+// are one together. Of what is no address, itself.
+std::string HostOf(const std::string& address);
+
 // All addresses of one family that begin with the same bits.
 class IpRange {
  public:

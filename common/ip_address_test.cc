@@ -45,6 +45,14 @@ TEST(IpAddress, OfSockets) {
   EXPECT_EQ(IpAddress::Of(reinterpret_cast<sockaddr&>(storage)), std::nullopt);
 }
 
+TEST(IpAddress, TheHostOfAnAddress) {
+  EXPECT_EQ(HostOf("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(HostOf("2001:db8:1:2:3::4"), "2001:db8:1:2::/64");
+  EXPECT_EQ(HostOf("2001:db8:1:2::"), HostOf("2001:db8:1:2:ffff::1"));
+  EXPECT_NE(HostOf("2001:db8:1:2::1"), HostOf("2001:db8:1:3::1"));
+  EXPECT_EQ(HostOf("unix"), "unix");
+}
+
 TEST(IpRange, Contains) {
   struct Case {
     const char* range;

@@ -6,17 +6,6 @@
 #include "server/rpc/connection.h"
 
 namespace tarn::rpc {
-namespace {
-
-constexpr size_t kNetworkBytes = 8;  // of an IPv6 address: what one host may have all of
-
-std::string SourceOf(const std::string& address) {
-  auto ip = IpAddress::Parse(address);
-  if (!ip || ip->is_v4()) return address;
-  return {ip->bytes().begin(), ip->bytes().begin() + kNetworkBytes};
-}
-
-}  // namespace
 
 Handshakes::Entries::iterator Handshakes::OldestToGo(const std::string& source, Time now) {
   auto found = std::ranges::find_if(
@@ -35,7 +24,7 @@ std::shared_ptr<Connection> Handshakes::TakeOut(Entries::iterator entry) {
 }
 
 Handshakes::Begun Handshakes::Begin(std::shared_ptr<Connection> connection, Time now) {
-  std::string source = SourceOf(connection->peer().address);
+  std::string source = HostOf(connection->peer().address);
   std::lock_guard lock(mutex_);
   Begun begun;
   auto count = by_source_.find(source);

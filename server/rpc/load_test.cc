@@ -280,6 +280,24 @@ TEST_P(RpcLoad, ConnectionsAboveTheLimitAreClosed) {
   EXPECT_TRUE(next.Ping());
 }
 
+TEST_P(RpcLoad, OneAddressDoesNotTakeAllConnections) {
+  ServerOptions options;
+  options.connections_max = 8;
+  TestServer server(options);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 6; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server.port));
+    ASSERT_TRUE(clients.back()->Ping());
+  }
+  EXPECT_TRUE(RawClient(server.port).AtEnd());
+  RawClient other(server.port, 0, INADDR_LOOPBACK + 1);
+  EXPECT_TRUE(other.Ping());
+  clients.pop_back();
+  server.program.WaitClosed(2);  // the refused one and the one that left
+  RawClient next(server.port);
+  EXPECT_TRUE(next.Ping());
+}
+
 TEST_P(RpcLoad, NoFileDescriptorLeftIsSurvived) {
   TestServer server;
   RawClient early(server.port);

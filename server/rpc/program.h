@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/rpc.h"
+#include "common/ip_address.h"
 #include "server/rpc/peer_identity.h"
 #include "server/xdr/codec.h"
 
@@ -19,12 +20,14 @@ struct Security;  // security.h
 // What a Gate (gate.h) found out about a connection; the server carries it.
 class Admission {
  public:
-  explicit Admission(const PeerIdentity& who = {}) : identity(who) {}
+  explicit Admission(const PeerIdentity& who = {}, std::string counted_for = {})
+      : identity(who), tenant(std::move(counted_for)) {}
   virtual ~Admission() = default;
   Admission(const Admission&) = delete;
   Admission& operator=(const Admission&) = delete;
 
   const PeerIdentity identity;
+  const std::string tenant;  // as in Peer::tenant; empty: its host
 };
 
 // Who sent a call, as far as the transport knows. Calls of one connection all see the same.
@@ -38,6 +41,10 @@ struct Peer {
 
   const PeerIdentity& identity() const {
     return admission ? admission->identity : PeerIdentity::Nobody();
+  }
+  // For whom is counted what it holds of what all share (common/fair_bound.h).
+  std::string tenant() const {
+    return admission && !admission->tenant.empty() ? admission->tenant : HostOf(address);
   }
 };
 

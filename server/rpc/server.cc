@@ -204,21 +204,38 @@ void TcpServer::DropLateHandshakes() {
   }
 }
 
+bool TcpServer::Enlist(const std::shared_ptr<Connection>& connection) {
+  const Peer& peer = connection->peer();
+  auto part = by_host_.try_emplace(HostOf(peer.address), 0).first;
+  if (!connections_bound_.Take(part->second, 1)) {
+    if (part->second == 0) by_host_.erase(part);
+    return false;
+  }
+  connections_.emplace(peer.connection, connection);
+  return true;
+}
+
+void TcpServer::Forget(const std::shared_ptr<Connection>& connection) {
+  auto part = by_host_.find(HostOf(connection->peer().address));
+  connections_bound_.Give(part->second, 1);
+  if (part->second == 0) by_host_.erase(part);
+  connections_.erase(connection->peer().connection);
+}
+
 void TcpServer::Admit(int fd, Peer peer, uint64_t listener) {
   peer.connection = next_connection_.fetch_add(1);
   auto connection = std::make_shared<Connection>(home_, fd, std::move(peer), listener);
   {
     std::lock_guard lock(mutex_);
-    if (connections_.size() < options_.connections_max) {
-      connections_.emplace(connection->peer().connection, connection);
+    if (Enlist(connection)) {
       accepted_.fetch_add(1);
       if (connection->Watch()) return;
-      connections_.erase(connection->peer().connection);
+      Forget(connection);
     }
   }
   if (refused_.fetch_add(1) % kRefusalsPerLine != 0) return;
-  spdlog::warn("refused a connection of {}: there are {}", connection->peer().address,
-               options_.connections_max);
+  spdlog::warn("refused a connection of {}: there are {} of {}, or it has its part of them",
+               connection->peer().address, connections_bound_.held(), options_.connections_max);
 }
 
 std::shared_ptr<CallChannel> ServerDialer::Dial(const std::string& address, uint16_t port) {
@@ -234,10 +251,9 @@ std::shared_ptr<CallChannel> TcpServer::Dial(const std::string& address, uint16_
   std::shared_ptr<CallChannel> channel = connection->Channel();
   connection->Open();
   std::lock_guard lock(mutex_);
-  if (connections_.size() >= options_.connections_max) return nullptr;
-  connections_.emplace(connection->peer().connection, connection);
+  if (!Enlist(connection)) return nullptr;
   if (connection->Watch()) return channel;
-  connections_.erase(connection->peer().connection);
+  Forget(connection);
   return nullptr;
 }
 

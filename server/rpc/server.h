@@ -36,7 +36,9 @@ namespace tarn::rpc {
 
 struct ServerOptions {
   size_t record_bytes_max = (1 << 20) + 64 * 1024;  // one WRITE of 1 MiB and its compound
-  uint32_t connections_max = 25'000;                // further ones are closed at once
+  uint32_t connections_max = 25'000;                // further ones are closed at once, and before
+                                                    // that those of an address that has three
+                                                    // quarters (common/fair_bound.h)
   uint32_t workers_min = 0;                         // 0: max(8, 2 x cores)
   uint32_t workers_max = 256;
   size_t pending_bytes_per_connection_max = 16

@@ -10,6 +10,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "common/fair_bound.h"
 #include "common/log_ration.h"
 #include "common/waiting.h"
 #include "server/rpc/call_header.h"
@@ -176,6 +177,9 @@ class TcpServer : public Server {
   void EndReading(Connection& connection);
 
   std::vector<std::shared_ptr<Connection>> Connections() const;
+  // With mutex_ held. False: there are too many, or too many of its host.
+  bool Enlist(const std::shared_ptr<Connection>& connection);
+  void Forget(const std::shared_ptr<Connection>& connection);
 
   const ServerOptions options_;
   Program& program_;
@@ -205,6 +209,8 @@ class TcpServer : public Server {
   mutable std::mutex mutex_;
   // Those whose read side is open; guarded by mutex_.
   std::unordered_map<ConnectionId, std::shared_ptr<Connection>> connections_;
+  FairBound connections_bound_{options_.connections_max};
+  std::unordered_map<std::string, FairBound::Part> by_host_;  // guarded by mutex_
 };
 
 }  // namespace tarn::rpc

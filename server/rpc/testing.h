@@ -175,18 +175,21 @@ inline Bytes Marked(const Bytes& record, size_t fragment = SIZE_MAX) {
 // A blocking socket to 127.0.0.1; reads give up after 20 s.
 class RawClient {
  public:
-  explicit RawClient(uint16_t port, int receive_buffer = 0) {
+  explicit RawClient(uint16_t port, int receive_buffer = 0, in_addr_t from = INADDR_ANY) {
     fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     timeval limit{.tv_sec = 20, .tv_usec = 0};
     setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     if (receive_buffer > 0) {
       setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
     }
+    sockaddr_in own{
+        .sin_family = AF_INET, .sin_port = 0, .sin_addr = {.s_addr = htonl(from)}, .sin_zero = {}};
     sockaddr_in to{.sin_family = AF_INET,
                    .sin_port = htons(port),
                    .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)},
                    .sin_zero = {}};
-    connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0;
+    connected_ = bind(fd_, reinterpret_cast<sockaddr*>(&own), sizeof(own)) == 0 &&
+                 connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0;
   }
   struct Adopt {
     int fd;

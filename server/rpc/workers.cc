@@ -19,9 +19,8 @@ void TcpServer::EndReading(Connection& connection) {
   if (connection.peer().security) tls_connections_.fetch_sub(1);
   std::shared_ptr<Connection> last;  // released after the lock: its end calls the program
   std::lock_guard lock(mutex_);
-  auto found = connections_.find(connection.peer().connection);
-  last = std::move(found->second);
-  connections_.erase(found);
+  last = connections_.at(connection.peer().connection);
+  Forget(last);
 }
 
 void TcpServer::Drop(Connection& connection, Desk& desk, const std::string& why) {
