@@ -1,5 +1,7 @@
 #include "server/access/connection.h"
 
+#include "server/policy/arn.h"
+
 namespace tarn::access {
 
 rpc::PeerIdentity IdentityOf(const Facts& facts) {
@@ -10,6 +12,13 @@ rpc::PeerIdentity IdentityOf(const Facts& facts) {
       "tls",         facts.file_system,  facts.access_point, facts.account_name,
       facts.pod_uid, facts.aws_principal};
   return rpc::PeerIdentity::Of(fields);
+}
+
+std::string TenantOf(const Facts& facts) {
+  if (!facts.account_name.empty())
+    return facts.account_name.substr(0, facts.account_name.find('/'));
+  if (facts.aws_principal.empty()) return {};
+  return "aws/" + std::string(policy::AccountOfArn(facts.aws_principal));  // no namespace has a '/'
 }
 
 Connection::Decided* Connection::Find(uint32_t file_system, uint64_t number) const {

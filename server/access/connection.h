@@ -42,9 +42,15 @@ struct Facts {
 // key, the certificate or the token: those change while a client goes on.
 rpc::PeerIdentity IdentityOf(const Facts& facts);
 
+// For whom is counted what it holds of what all clients share: the ServiceAccount's namespace, or
+// the AWS account. Who may make one pod, ServiceAccount or user may make many. Empty: nobody is
+// known.
+std::string TenantOf(const Facts& facts);
+
 class Connection final : public rpc::Admission {
  public:
-  explicit Connection(Facts facts) : Admission(IdentityOf(facts)), facts_(std::move(facts)) {}
+  explicit Connection(Facts facts)
+      : Admission(IdentityOf(facts), TenantOf(facts)), facts_(std::move(facts)) {}
   const Facts& facts() const { return facts_; }
 
   // Of one decision about one export: valid while the policies have this generation and, if they

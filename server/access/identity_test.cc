@@ -177,5 +177,13 @@ TEST_F(IdentityTest, AnEncryptedClientOf40IsNotCalledBack) {
   EXPECT_FALSE(delegated(Tls(), false, 50));
 }
 
+// Who may make one pod or user may make many: they share a part.
+TEST(TenantOf, IsTheNamespaceOrTheAwsAccount) {
+  EXPECT_EQ(TenantOf({}), "");
+  EXPECT_EQ(TenantOf({.account_name = "shop/web", .pod_uid = "1"}), "shop");
+  EXPECT_EQ(TenantOf({.account_name = "east:shop/web"}), "east:shop");
+  EXPECT_EQ(TenantOf({.aws_principal = "arn:aws:iam::111122223333:user/ann"}), "aws/111122223333");
+}
+
 }  // namespace
 }  // namespace tarn::access

@@ -8,6 +8,7 @@
 #include "server/control/service.h"
 #include "server/daemon/data_dir.h"
 #include "server/daemon/engines.h"
+#include "server/daemon/memory_limit.h"
 #include "server/daemon/metrics.h"
 #include "server/daemon/own_node.h"
 
@@ -153,6 +154,7 @@ Result<void> Daemon::StartAccess() {
 Result<void> Daemon::StartNfs() {
   nfs4::ServerOptions nfs;
   nfs.lease = options_.lease;
+  nfs.limits.bytes = std::min(nfs.limits.bytes, MemoryLimit() / 4);
   TRY(StartAccess());
   TRY(nfs_, nfs4::Server::Start(nfs, *access_, engine_->records(), clock_));
   rpc::ServerOptions rpc;
@@ -195,6 +197,8 @@ std::string Daemon::Metrics() {
   numbers.file_systems = manager_->Usage();
   numbers.keys = manager_->keeper().Keys();
   numbers.nfs_clients = nfs_->clients();
+  numbers.nfs_state_bytes = nfs_->state_bytes();
+  numbers.nfs_state_bytes_max = nfs_->state_bytes_max();
   numbers.in_grace = nfs_->InGrace();
   numbers.start_time = std::chrono::duration<double>(started_).count();
   return MetricsText(numbers);

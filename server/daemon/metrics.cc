@@ -146,6 +146,11 @@ std::string MetricsText(const Numbers& numbers) {
   families.Add(counter, "tarn_received_bytes_total", "Bytes from clients.", value(rpc.bytes_in));
   families.Add(counter, "tarn_sent_bytes_total", "Bytes to clients.", value(rpc.bytes_out));
   families.Add(gauge, "tarn_nfs_clients", "NFS clients with a lease.", value(numbers.nfs_clients));
+  families.Add(gauge, "tarn_nfs_state_bytes",
+               "What clients' sessions, opens and locks take of memory, about.",
+               value(numbers.nfs_state_bytes));
+  families.Add(gauge, "tarn_nfs_state_bytes_max", "And may take.",
+               value(numbers.nfs_state_bytes_max));
   families.Add(gauge, "tarn_nfs_in_grace", "1 while clients reclaim what they held.",
                numbers.in_grace ? 1 : 0);
   AddEngine(families, numbers.engine);

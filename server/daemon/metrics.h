@@ -14,6 +14,8 @@ struct Numbers {
   std::vector<control::Manager::FileSystemUsage> file_systems;
   std::vector<control::KeyKeeper::KeyState> keys;
   size_t nfs_clients = 0;
+  size_t nfs_state_bytes = 0;
+  size_t nfs_state_bytes_max = 0;
   bool in_grace = false;
   double start_time = 0;  // seconds since 1970
 };

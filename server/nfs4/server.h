@@ -33,6 +33,9 @@ class Server : public rpc::Program {
   void Tick();
   bool InGrace() const { return services_.recovery->InGrace(); }
   size_t clients() { return services_.clients.size(); }
+  // What they hold, about, and may hold (state/tenants.h).
+  size_t state_bytes() { return services_.clients.bounds().bytes.held(); }
+  size_t state_bytes_max() const { return services_.options.limits.bytes; }
 
  private:
   Server(const ServerOptions& options, Exports& exports, const Clock& clock,

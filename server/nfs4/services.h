@@ -20,6 +20,7 @@ struct ServerOptions {
   // How often expired state and the grace period are looked after, by a thread of the server; zero:
   // only by Server::Tick.
   std::chrono::milliseconds tick{500};
+  StateLimits limits = {};
 };
 
 struct Services {
@@ -30,7 +31,7 @@ struct Services {
         clock(time),
         recovery(std::move(recovered)),
         handles(recovery->handle_key()),
-        clients(*recovery, files, clock, with.lease),
+        clients(*recovery, files, clock, with.lease, with.limits),
         delegations(files, clients, clock, with.lease),
         replays(clock),
         copies(clock) {}

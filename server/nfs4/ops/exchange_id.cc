@@ -46,7 +46,8 @@ nfsstat4 ExchangeId(Compound& c, const EXCHANGE_ID4args& args) {
   NFS_TRY(c.KeyOfClient(args.eia_clientowner.co_ownerid, key));
   auto known = c.services.clients.ExchangeId({.key = std::move(key),
                                               .verifier = args.eia_clientowner.co_verifier,
-                                              .principal = c.principal()},
+                                              .principal = c.principal(),
+                                              .tenant = c.call.peer.tenant()},
                                              update);
   NFS_TRY(known.status);
   std::string owner;

@@ -24,7 +24,7 @@ nfsstat4 LockNew(Compound& c, const open_to_lock_owner4& by, const OpenState& na
   if (c.minor == 0 && by.lock_owner.clientid != open->client->id) return NFS4ERR_BAD_STATEID;
   if (c.minor == 0 && !open->owner->confirmed) return NFS4ERR_BAD_STATEID;
   auto owner = open->client->LockOwnerOf(Text(by.lock_owner.owner), true);
-  if (!owner) return NFS4ERR_DELAY;
+  if (!owner) return NFS4ERR_DQUOT;
   range.owner = owner.get();
   auto attempt = [&] { return c.services.files.Lock(open, owner, range); };
   if (c.minor >= 1) return Answer(c, Retry(c, attempt));

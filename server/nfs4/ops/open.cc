@@ -136,7 +136,7 @@ nfsstat4 Open(Compound& c, const OPEN4args& args) {
   std::shared_ptr<Client> client;
   NFS_TRY(ClientOf(c, args.owner.clientid, client));
   auto owner = client->OpenOwnerOf(Text(args.owner.owner));
-  if (!owner) return NFS4ERR_DELAY;
+  if (!owner) return NFS4ERR_DQUOT;
   if (c.minor >= 1) return Run(c, args, client, owner);
   std::lock_guard lock(owner->sequence.mutex);
   ForgetUnconfirmed(c, *owner, args.seqid);

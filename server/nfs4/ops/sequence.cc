@@ -45,6 +45,7 @@ nfsstat4 Sequence(Compound& c, const SEQUENCE4args& args) {
   Session::Turn turn = session->Begin(args.sa_slotid, args.sa_sequenceid, c.Fingerprint(), reply);
   NFS_TRY(ToStatus(turn));
   c.services.clients.Renew(*session->client);
+  c.services.clients.Adopt(*session->client, c.call.peer);
   if (turn == Session::Turn::kReplay) {
     c.ReplaceReply(reply);
     return NFS4_OK;

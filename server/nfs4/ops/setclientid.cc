@@ -11,6 +11,7 @@ nfsstat4 SetClientid(Compound& c, const SETCLIENTID4args& args) {
       {.key = std::move(key),
        .verifier = args.client.verifier,
        .principal = c.principal(),
+       .tenant = c.call.peer.tenant(),
        .callback = AddressOf(c, args.callback, args.callback_ident)});
   if (made.status == NFS4ERR_CLID_INUSE) {
     Encode(c.to, clientaddr4{.na_r_netid = "tcp", .na_r_addr = ""});

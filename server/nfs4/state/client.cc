@@ -5,21 +5,28 @@
 
 namespace tarn::nfs4 {
 
+OpenOwner::OpenOwner(Client& of, std::string bytes)
+    : client(of), name(std::move(bytes)), holding(of.account) {}
+
+LockOwner::LockOwner(Client& of, std::string bytes)
+    : client(of), name(std::move(bytes)), holding(of.account) {}
+
 Client::Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who,
-               const Clock& clock)
+               const Clock& clock, TenantPtr tenant, bool returns)
     : id(client_id),
       sessions_used(with_sessions),
       key(std::move(owner_key)),
       minor(ClientKey::Parse(key).minor),
       identity(ClientKey::Parse(key).identity),
       principal(who),
+      account(std::move(tenant), returns),
       callbacks(std::make_shared<Callbacks>(clock)) {}
 
 bool Client::Add(const std::shared_ptr<State>& state) {
   std::lock_guard lock(mutex);
   bool is_open = state->kind == State::Kind::kOpen;
   bool full = states.size() >= kStatesMax || (is_open && opens >= FileTable::kOpensPerClientMax);
-  if (dead || full) return false;
+  if (dead || full || !state->holding.Take(kStateBytes)) return false;
   constexpr uint32_t kMask = (1U << kStateNumberBits) - 1;
   do {
     next_state = (next_state & ~kMask) | ((next_state + 1) & kMask);
@@ -57,8 +64,10 @@ std::shared_ptr<OpenOwner> Client::OpenOwnerOf(std::string_view name) {
   auto found = open_owners.find(name);
   if (found != open_owners.end()) return found->second;
   if (open_owners.size() >= kStatesMax) return nullptr;
-  std::string own(name);
-  return open_owners.emplace(own, std::make_shared<OpenOwner>(*this, own)).first->second;
+  auto owner = std::make_shared<OpenOwner>(*this, std::string(name));
+  if (!owner->holding.Take(kOwnerBytes + 2 * name.size())) return nullptr;
+  open_owners.emplace(name, owner);
+  return owner;
 }
 
 std::shared_ptr<LockOwner> Client::LockOwnerOf(std::string_view name, bool make) {
@@ -66,8 +75,10 @@ std::shared_ptr<LockOwner> Client::LockOwnerOf(std::string_view name, bool make)
   auto found = lock_owners.find(name);
   if (found != lock_owners.end()) return found->second;
   if (!make || lock_owners.size() >= kStatesMax) return nullptr;
-  std::string own(name);
-  return lock_owners.emplace(own, std::make_shared<LockOwner>(*this, own)).first->second;
+  auto owner = std::make_shared<LockOwner>(*this, std::string(name));
+  if (!owner->holding.Take(kOwnerBytes + 2 * name.size())) return nullptr;
+  lock_owners.emplace(name, owner);
+  return owner;
 }
 
 }  // namespace tarn::nfs4

@@ -7,7 +7,7 @@
 //   2. a file stripe's mutex (file_state.h)
 //   3. ClientTable's mutex
 //   4. Client::mutex
-//   5. Callbacks' mutex, then those of rpc
+//   5. Callbacks' mutex, then those of rpc; Account's and Tenants' mutex (tenants.h)
 // A Session slot's mutex, Client::record_mutex, and ReplayCache's mutex are taken alone. Only 1.
 // and record_mutex are held across calls of the engine.
 #pragma once
@@ -27,6 +27,7 @@
 #include "server/nfs4/exports.h"
 #include "server/nfs4/state/callback.h"
 #include "server/nfs4/state/client_key.h"
+#include "server/nfs4/state/tenants.h"
 
 namespace tarn::nfs4 {
 
@@ -67,7 +68,7 @@ struct Sequence {
 
 class OpenOwner {
  public:
-  OpenOwner(Client& of, std::string bytes) : client(of), name(std::move(bytes)) {}
+  OpenOwner(Client& of, std::string bytes);
   Client& client;
   const std::string name;
   Sequence sequence;
@@ -75,24 +76,26 @@ class OpenOwner {
   // Guarded by sequence.mutex, 4.0 only: the state that was closed last stays among the client's
   // until the next CLOSE, so that a retransmission finds its owner. Weak, for the state holds us.
   std::weak_ptr<State> last_closed;
+  Holding holding;
 };
 
 class LockOwner {
  public:
-  LockOwner(Client& of, std::string bytes) : client(of), name(std::move(bytes)) {}
+  LockOwner(Client& of, std::string bytes);
   Client& client;
   const std::string name;
   Sequence sequence;
+  Holding holding;
 };
 
 class Client {
  public:
-  // Beyond these the client gets NFS4ERR_DELAY: it holds more than any real one does.
+  // Beyond these the client gets NFS4ERR_DQUOT: it holds more than any real one does.
   static constexpr size_t kStatesMax = 1 << 19;
   static constexpr size_t kSessionsMax = 16;
 
   Client(clientid4 client_id, bool with_sessions, std::string owner_key, Principal who,
-         const Clock& clock);
+         const Clock& clock, TenantPtr tenant, bool returns = false);
 
   const clientid4 id;
   const bool sessions_used;  // made by EXCHANGE_ID (4.1), not SETCLIENTID (4.0)
@@ -102,6 +105,7 @@ class Client {
   // such client, session or state.
   const rpc::PeerIdentity identity;
   const Principal principal;
+  Account account;  // before what holds of it
   const std::shared_ptr<Callbacks> callbacks;
   verifier4 verifier{};
   verifier4 confirm_verifier{};                     // 4.0, guarded by ClientTable's mutex
@@ -125,6 +129,8 @@ class Client {
   bool restored = false;
   std::atomic<bool> reclaims{false};
   bool MustBeToldOfRestart() const { return restored && !reclaims && !reclaim_complete; }
+  // Whose a restored client is, its record does not say; its first request does.
+  std::atomic<bool> tenant_known{true};
 
   // CREATE_SESSION's own slot (RFC 8881 section 18.36.4).
   std::mutex create_session_mutex;
@@ -146,11 +152,12 @@ class Client {
   std::chrono::nanoseconds idle_since{};  // when the last state went
 
   uint32_t number() const { return static_cast<uint32_t>(id); }
-  // Gives the state an id and keeps it. False: the client is dead, or has kStatesMax.
+  // Gives the state an id and keeps it. False: the client is dead, or has all that it may have.
   bool Add(const std::shared_ptr<State>& state);
   std::shared_ptr<State> Find(uint32_t state_id);
   void Remove(uint32_t state_id, std::chrono::nanoseconds now);
   bool HasStates();
+  // Null, here and below: it has all that it may have.
   std::shared_ptr<OpenOwner> OpenOwnerOf(std::string_view name);
   std::shared_ptr<LockOwner> LockOwnerOf(std::string_view name, bool make);
 };

@@ -10,8 +10,9 @@
 namespace tarn::nfs4 {
 
 ClientTable::ClientTable(Recovery& recovery, FileTable& files, const Clock& clock,
-                         std::chrono::seconds lease)
-    : recovery_(recovery), files_(files), clock_(clock), lease_(lease) {
+                         std::chrono::seconds lease, const StateLimits& limits)
+    : recovery_(recovery), files_(files), clock_(clock), lease_(lease), tenants_(limits) {
+  tenants_.bounds().in_grace = recovery_.InGrace();
   RestoreAll(recovery_.TakeSessions());
 }
 
@@ -44,8 +45,9 @@ void ClientTable::Restore(const SessionRecord& record) {
   auto found = by_id_.find(record.client);
   std::shared_ptr<Client> client = found == by_id_.end() ? nullptr : found->second;
   if (!client) {
-    client =
-        std::make_shared<Client>(record.client, true, record.client_key, record.principal, clock_);
+    client = std::make_shared<Client>(record.client, true, record.client_key, record.principal,
+                                      clock_, tenants_.Get(""), true);
+    client->tenant_known = false;
     client->verifier = record.verifier;
     client->renewed = clock_.Monotonic();
     client->idle_since = clock_.Monotonic();
@@ -59,6 +61,7 @@ void ClientTable::Restore(const SessionRecord& record) {
       std::max(client->create_session_sequence.load(), record.next_create_session);
   auto session = std::make_shared<Session>(record.id, client, record.fore, replies_);
   session->Restore();
+  session->holding.TakeAnyway(kSessionBytes);
   session->back = client->callbacks->AddSession(record.id, record.back);
   sessions_.emplace(record.id, session);
   client->sessions.push_back(session);
@@ -118,12 +121,17 @@ size_t ClientTable::size() {
 }
 
 std::shared_ptr<Client> ClientTable::Make(const Introduction& who, bool with_sessions) {
+  TenantPtr tenant = tenants_.Get(who.tenant);
+  const bool returns = recovery_.MayReclaim(who.key);
+  // One that rebooted takes its own place.
+  if (!confirmed_.contains(who.key) && !Account::MayOpen(*tenant, returns)) return nullptr;
   clientid4 id = 0;
   do {
     ++next_client_;
     id = clientid4{recovery_.epoch()} << 32 | next_client_;
   } while (next_client_ == 0 || by_id_.contains(id));
-  auto client = std::make_shared<Client>(id, with_sessions, who.key, who.principal, clock_);
+  auto client = std::make_shared<Client>(id, with_sessions, who.key, who.principal, clock_,
+                                         std::move(tenant), returns);
   client->verifier = who.verifier;
   client->renewed = clock_.Monotonic();
   client->idle_since = clock_.Monotonic();
@@ -195,17 +203,18 @@ void ClientTable::DropUnconfirmed() {
 
 void ClientTable::Tick() {
   DropUnconfirmed();
+  tenants_.Tick();
+  tenants_.bounds().in_grace = recovery_.InGrace();
   auto now = clock_.Monotonic();
   std::vector<std::shared_ptr<Client>> clients;
-  bool full = false;
   {
     std::shared_lock lock(mutex_);
-    full = by_id_.size() >= kClientsMax / 2;
     for (const auto& [id, client] : by_id_) clients.push_back(client);
   }
   for (const auto& client : clients) {
     auto silent = now - client->renewed.load();
-    bool useless = silent > 2 * lease_ && (full || !client->HasStates());
+    bool useless =
+        silent > 2 * lease_ && (!client->HasStates() || client->account.MoreThanIsLeft());
     if (useless || silent > kCourtesy) {
       Drop(client);
       continue;

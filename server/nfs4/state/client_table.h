@@ -1,8 +1,9 @@
 // The clients and sessions of the server: RFC 7530 section 16.33 (SETCLIENTID) and RFC 8881
 // sections 18.35 to 18.37 (EXCHANGE_ID, CREATE_SESSION, DESTROY_SESSION).
 //
-// A client whose lease ran out keeps its state until someone else needs what it holds (courtesy): a
-// client that was cut off for a while goes on as if nothing had been. Threads: any.
+// A client whose lease ran out keeps its state until someone else needs what it holds (courtesy),
+// or its tenant holds more than is left for all: a client that was cut off for a while goes on as
+// if nothing had been. Threads: any.
 #pragma once
 
 #include <memory>
@@ -20,14 +21,15 @@ namespace tarn::nfs4 {
 
 class ClientTable {
  public:
-  // New clients beyond this wait (NFS4ERR_DELAY) until an expired one has gone.
-  static constexpr size_t kClientsMax = 20'000;
   // How long a client whose lease ran out may keep its state, if nobody needs it.
   static constexpr std::chrono::hours kCourtesy{24};
   // A client that holds nothing for so long is not recorded any more.
   static constexpr std::chrono::seconds kForgetAfter{10};
 
-  ClientTable(Recovery& recovery, FileTable& files, const Clock& clock, std::chrono::seconds lease);
+  // New clients beyond `limits`, or beyond their tenant's part of them, wait (NFS4ERR_DELAY) until
+  // an expired one has gone.
+  ClientTable(Recovery& recovery, FileTable& files, const Clock& clock, std::chrono::seconds lease,
+              const StateLimits& limits);
   ~ClientTable();
 
   // `who`: of the connection that asks. What is another one's is not found, here and below: RFC
@@ -36,6 +38,12 @@ class ClientTable {
   std::shared_ptr<Client> Find(clientid4 id, const rpc::PeerIdentity& who);
   std::shared_ptr<Session> FindSession(const sessionid4& id, const rpc::PeerIdentity& who);
   void Renew(Client& client) { client.renewed = clock_.Monotonic(); }
+  // Of a client that was restored: whose it is.
+  void Adopt(Client& client, const rpc::Peer& peer) {
+    if (client.tenant_known.load(std::memory_order_relaxed)) return;
+    client.account.MoveTo(tenants_.Get(peer.tenant()));
+    client.tenant_known = true;
+  }
   bool Expired(const Client& client) const {
     return clock_.Monotonic() - client.renewed.load() > lease_;
   }
@@ -54,6 +62,7 @@ class ClientTable {
     std::string key;  // a ClientKey's text
     verifier4 verifier{};
     Principal principal;
+    std::string tenant;          // rpc::Peer::tenant
     CallbackAddress callback{};  // 4.0
   };
   struct Introduced {
@@ -76,6 +85,7 @@ class ClientTable {
   nfsstat4 DestroyClient(clientid4 id, const rpc::PeerIdentity& who);
 
   size_t size();
+  const StateBounds& bounds() { return tenants_.bounds(); }
 
  private:
   void RestoreAll(std::vector<SessionRecord> records);
@@ -84,6 +94,9 @@ class ClientTable {
   void Unlink(const std::shared_ptr<Session>& session);
   void ForgetEnded(Client& client);
   // With mutex_ held:
+  // Does it take the place of what it was before it rebooted, or before the server did?
+  bool BeginsAnew(const Client& client) const;
+  // Null: there are too many.
   std::shared_ptr<Client> Make(const Introduction& who, bool with_sessions);
   void Unlink(const std::shared_ptr<Client>& client);
   // After it was unlinked, without mutex_.
@@ -99,6 +112,7 @@ class ClientTable {
   const Clock& clock_;
   const std::chrono::nanoseconds lease_;
   const std::shared_ptr<ReplyBudget> replies_ = std::make_shared<ReplyBudget>();
+  Tenants tenants_;
 
   std::shared_mutex mutex_;
   struct SessionHash {

@@ -39,7 +39,9 @@ Granted FileTable::Grant(const DelegationPtr& state, const FileKey& key,
     stripe.contended.erase(contended);
   }
   out.why = WND4_RESOURCE;
-  bool full = delegations() >= kDelegationsMax || client.delegations >= kDelegationsPerClientMax;
+  // Opens go before: who may give a delegation back opens the file for that.
+  bool full = delegations() >= kDelegationsMax || client.delegations >= kDelegationsPerClientMax ||
+              (!reclaim && client.account.tight());
   if (full) return out;
   state->file = found->second;
   if (!client.Add(state)) return out;

@@ -174,6 +174,21 @@ bool FileTable::Denied(const FileKey& key, bool read, bool write) {
                      [wanted](const auto& open) { return (open->deny & wanted) != 0; });
 }
 
+// One lock or unlock makes two more of an owner's ranges at most. False: too many, and nothing has
+// changed. `unlock`: is not refused for memory; a client takes its lock for gone whatever it hears.
+bool FileTable::ChangeRanges(LockState& state, bool unlock, const std::function<bool()>& change) {
+  constexpr size_t kMadeMax = 2;
+  if (unlock) {
+    state.holding.TakeAnyway(kMadeMax * kRangeBytes);
+  } else if (!state.holding.Take(kMadeMax * kRangeBytes)) {
+    return false;
+  }
+  size_t before = state.file->ranges.ranges().size();
+  bool changed = change();
+  state.holding.Give((before + kMadeMax - state.file->ranges.ranges().size()) * kRangeBytes);
+  return changed;
+}
+
 Locked FileTable::SetRange(LockState& state, const Range& range) {
   Locked out;
   FileState& file = *state.file;
@@ -183,7 +198,7 @@ Locked FileTable::SetRange(LockState& state, const Range& range) {
   } else if (const Range* held = file.ranges.Conflict(range)) {
     Describe(*held, out);
     out.blocker = HolderOf(file, held->owner);
-  } else if (!file.ranges.Set(range)) {
+  } else if (!ChangeRanges(state, false, [&] { return file.ranges.Set(range); })) {
     out.status = NFS4ERR_DQUOT;
   }
   return out;
@@ -212,7 +227,7 @@ Locked FileTable::Lock(const std::shared_ptr<OpenState>& open,
   if (out.status != NFS4_OK) return out;
   if (made && !open->client->Add(state)) {
     file.ranges.ClearOwner(owner.get());
-    out.status = NFS4ERR_DELAY;
+    out.status = open->client->dead ? NFS4ERR_EXPIRED : NFS4ERR_DQUOT;
     return out;
   }
   if (made) file.locks.push_back(state);
@@ -254,7 +269,9 @@ Locked FileTable::Unlock(const std::shared_ptr<LockState>& state, uint64_t first
   Locked out;
   if (state->closed) {
     out.status = NFS4ERR_BAD_STATEID;
-  } else if (!state->file->ranges.Clear(state->owner.get(), first, last)) {
+  } else if (!ChangeRanges(*state, true, [&] {
+               return state->file->ranges.Clear(state->owner.get(), first, last);
+             })) {
     out.status = NFS4ERR_DQUOT;
   } else {
     state->Bump();

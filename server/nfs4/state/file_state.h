@@ -57,10 +57,12 @@ struct FileState;
 
 struct State {
   enum class Kind { kOpen, kLock, kDelegation };
-  State(Kind of, std::shared_ptr<Client> whose) : kind(of), client(std::move(whose)) {}
+  State(Kind of, std::shared_ptr<Client> whose)
+      : kind(of), client(std::move(whose)), holding(client->account) {}
   virtual ~State() = default;
   const Kind kind;
   const std::shared_ptr<Client> client;
+  Holding holding;
   uint32_t id = 0;
   std::shared_ptr<FileState> file;
   // Guarded by file->mutex:
@@ -250,6 +252,7 @@ class FileTable {
   // A revoked delegation's file may have gone and come again meanwhile.
   static void EraseIfEmpty(Stripe& stripe, const FileState& file);
   Locked SetRange(LockState& state, const Range& range);
+  static bool ChangeRanges(LockState& state, bool unlock, const std::function<bool()>& change);
   struct Gone {
     std::vector<std::shared_ptr<State>> states;
     Pin pin;

@@ -37,11 +37,11 @@ ClientTable::Introduced ClientTable::SetClientId(const Introduction& who) {
     out.client = known;
     return out;
   }
-  if (by_id_.size() >= kClientsMax) {
+  out.client = Make(who, false);
+  if (!out.client) {
     out.status = NFS4ERR_DELAY;
     return out;
   }
-  out.client = Make(who, false);
   out.client->confirm_verifier = out.confirm;
   out.client->callback_address = who.callback;
   return out;
@@ -113,14 +113,16 @@ ClientTable::Introduced ClientTable::ExchangeId(const Introduction& who, bool up
     }
     auto waiting = unconfirmed_.find(who.key);
     if (waiting != unconfirmed_.end()) Unlink(std::shared_ptr<Client>(waiting->second));
-    if (by_id_.size() >= kClientsMax) {
-      out.status = NFS4ERR_DELAY;
-    } else {
-      out.client = Make(who, true);
-    }
+    out.client = Make(who, true);
+    if (!out.client) out.status = NFS4ERR_DELAY;
   }
   if (replaced) ReleaseState(replaced);
   return out;
+}
+
+bool ClientTable::BeginsAnew(const Client& client) const {
+  if (!client.confirmed) return confirmed_.contains(client.key);
+  return std::ranges::any_of(client.sessions, [](const auto& one) { return one->restored; });
 }
 
 nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
@@ -132,6 +134,14 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
   {
     std::unique_lock lock(mutex_);
     if (client->dead) return NFS4ERR_STALE_CLIENTID;
+    sessionid4 id{};
+    if (!FreshSessionId(id)) return NFS4ERR_SERVERFAULT;
+    session = std::make_shared<Session>(id, client, fore, replies_);
+    if (BeginsAnew(*client)) {
+      session->holding.TakeAnyway(kSessionBytes);  // this gives back what it had
+    } else if (!session->holding.Take(kSessionBytes)) {
+      return NFS4ERR_DELAY;
+    }
     if (!client->confirmed) {
       if (client->principal != principal) return NFS4ERR_CLID_INUSE;
       auto old = confirmed_.find(client->key);
@@ -147,9 +157,6 @@ nfsstat4 ClientTable::CreateSession(const std::shared_ptr<Client>& client,
     std::for_each(old, client->sessions.end(), [this](const auto& one) { Unlink(one); });
     client->sessions.erase(old, client->sessions.end());
     if (client->sessions.size() >= Client::kSessionsMax) return NFS4ERR_NOSPC;
-    sessionid4 id{};
-    if (!FreshSessionId(id)) return NFS4ERR_SERVERFAULT;
-    session = std::make_shared<Session>(id, client, fore, replies_);
     client->renewed = clock_.Monotonic();
   }
   if (replaced) ReleaseState(replaced);

@@ -15,7 +15,7 @@ using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
 struct RangesTest : testing::Test {
-  Client client{1, true, "key", {}, SystemClock()};
+  Client client{1, true, "key", {}, SystemClock(), Tenants({}).Get("")};
   LockOwner a{client, "a"};
   LockOwner b{client, "b"};
   RangeList list;
@@ -67,7 +67,7 @@ TEST_F(RangesTest, BehavesAsAMapOfBytes) {
     } else {
       ASSERT_TRUE(list.Set({first, last, kind == 'w', &a}));
     }
-    for (uint64_t at = first; at <= last; ++at) model[at] = kind == '0' ? 0 : kind;
+    for (uint64_t at = first; at <= last; ++at) model[at] = kind == '0' ? '\0' : kind;
     for (uint64_t at = 0; at < kSize; ++at) {
       ASSERT_EQ(list.Conflict({at, at, true, &b}) != nullptr, model[at] != 0);
       ASSERT_EQ(list.Conflict({at, at, false, &b}) != nullptr, model[at] == 'w');

@@ -9,29 +9,45 @@ Session::Session(const sessionid4& name, std::shared_ptr<Client> whose,
     : id(name),
       client(std::move(whose)),
       fore(fore_channel),
+      holding(client->account),
       budget_(std::move(replies)),
       target_(fore_channel.ca_maxrequests - 1) {}
 
 Session::~Session() {
   Trim(0);
-  for (auto& chunk : chunks_) delete chunk.load();
+  for (size_t i = 0; i < chunks_.size(); ++i) {
+    Chunk* chunk = chunks_[i].load();
+    if (chunk != nullptr && i > 0) budget_->GiveForSlots(sizeof(Chunk));
+    delete chunk;
+  }
 }
 
-Session::Slot& Session::At(uint32_t slot) {
-  std::atomic<Chunk*>& at = chunks_[slot / kChunk];
-  Chunk* chunk = at.load(std::memory_order_acquire);
-  if (chunk == nullptr) {
-    auto made = std::make_unique<Chunk>();
-    for (Slot& one : *made) one.known = !restored;
-    if (at.compare_exchange_strong(chunk, made.get())) chunk = made.release();
+Session::Slot* Session::Find(uint32_t slot) {
+  Chunk* chunk = chunks_[slot / kChunk].load(std::memory_order_acquire);
+  return chunk == nullptr ? nullptr : &(*chunk)[slot % kChunk];
+}
+
+Session::Slot* Session::Make(uint32_t slot) {
+  if (Slot* made = Find(slot)) return made;
+  const bool counts = slot >= kChunk;  // the first are the session's own (tenants.h)
+  if (counts && !budget_->TakeForSlots(sizeof(Chunk))) return nullptr;
+  auto chunk = std::make_unique<Chunk>();
+  for (Slot& one : *chunk) one.known = !restored;
+  Chunk* before = nullptr;
+  if (chunks_[slot / kChunk].compare_exchange_strong(before, chunk.get())) {
+    (void)chunk.release();
+  } else if (counts) {
+    budget_->GiveForSlots(sizeof(Chunk));
   }
-  return (*chunk)[slot % kChunk];
+  return Find(slot);
 }
 
 Session::Turn Session::Begin(uint32_t slot, uint32_t sequence, uint64_t fingerprint,
                              std::vector<std::byte>& reply) {
   if (slot >= slot_count()) return Turn::kBadSlot;
-  Slot& at = At(slot);
+  Slot* made = Make(slot);
+  if (made == nullptr) return Turn::kBusy;
+  Slot& at = *made;
   std::lock_guard lock(at.mutex);
   if (!at.known || sequence == at.sequence + 1 || (at.fresh && sequence == 1)) {
     if (at.busy) return Turn::kMisordered;
@@ -60,7 +76,7 @@ void Session::Keep(Slot& slot, std::vector<std::byte> reply) {
 }
 
 void Session::Finish(uint32_t slot, bool cache, std::vector<std::byte> reply) {
-  Slot& at = At(slot);
+  Slot& at = *Find(slot);
   {
     std::lock_guard lock(at.mutex);
     at.busy = false;
@@ -90,7 +106,9 @@ uint32_t Session::Resize(uint32_t highest_in_use) {
 void Session::Trim(uint32_t from) {
   uint32_t used = used_.exchange(from);
   for (uint32_t slot = from; slot < used; ++slot) {
-    Slot& at = At(slot);
+    Slot* made = Find(slot);
+    if (made == nullptr) continue;
+    Slot& at = *made;
     std::lock_guard lock(at.mutex);
     if (at.busy) continue;
     at.cached = false;

@@ -29,7 +29,8 @@ inline constexpr uint32_t kOperationsMax = 64;
 inline constexpr uint32_t kRequestBytesMax = (1 << 20) + 8192;
 inline constexpr uint32_t kResponseBytesMax = (1 << 20) + 8192;
 
-// What the cached replies of all sessions take together. Threads: any.
+// What the cached replies of all sessions take together, and apart from that, the slots that few
+// clients use. Threads: any.
 class ReplyBudget {
  public:
   static constexpr size_t kBytesMax = size_t{256} << 20;
@@ -42,10 +43,18 @@ class ReplyBudget {
   bool tight() const { return bytes() > max_ / 2; }
   bool roomy() const { return bytes() < max_ / 4; }
   bool full() const { return bytes() > max_; }
+  // False: nothing is taken.
+  bool TakeForSlots(size_t bytes) {
+    if (slots_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= max_) return true;
+    GiveForSlots(bytes);
+    return false;
+  }
+  void GiveForSlots(size_t bytes) { slots_.fetch_sub(bytes, std::memory_order_relaxed); }
 
  private:
   const size_t max_;
   std::atomic<size_t> bytes_{0};
+  std::atomic<size_t> slots_{0};
 };
 
 class Session {
@@ -87,6 +96,7 @@ class Session {
   std::atomic<bool> dead{false};
   std::shared_ptr<BackChannel> back;  // set before the session is in the table
   bool restored = false;              // it does not change once the session is in the table
+  Holding holding;
 
   // `fingerprint` tells a retransmission from another request with the same sequence number.
   Turn Begin(uint32_t slot, uint32_t sequence, uint64_t fingerprint, std::vector<std::byte>& reply);
@@ -101,7 +111,8 @@ class Session {
   static constexpr uint32_t kChunk = 16;
   using Chunk = std::array<Slot, kChunk>;
 
-  Slot& At(uint32_t slot);
+  Slot* Find(uint32_t slot);  // null: nobody has used it
+  Slot* Make(uint32_t slot);  // null: there is no memory for it
   // Lets go of what is cached in slots from `from` on.
   void Trim(uint32_t from);
   void Keep(Slot& slot, std::vector<std::byte> reply);

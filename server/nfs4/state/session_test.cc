@@ -11,7 +11,8 @@ class SessionSlots : public ::testing::Test {
   static std::unique_ptr<Session> Make(std::shared_ptr<ReplyBudget> budget, uint32_t slots) {
     channel_attrs4 fore{};
     fore.ca_maxrequests = slots;
-    auto client = std::make_shared<Client>(1, true, "0/1/key", Principal{}, SystemClock());
+    auto client = std::make_shared<Client>(1, true, "0/1/key", Principal{}, SystemClock(),
+                                           Tenants({}).Get(""));
     return std::make_unique<Session>(sessionid4{}, client, fore, std::move(budget));
   }
   // Runs one request with a reply of that size.
@@ -32,6 +33,17 @@ TEST_F(SessionSlots, EachRequestOnce) {
   EXPECT_EQ(Do(*session, 63, 2), Session::Turn::kRun);
   EXPECT_EQ(Do(*session, 63, 1), Session::Turn::kMisordered);
   EXPECT_EQ(Do(*session, 64, 1), Session::Turn::kBadSlot);
+}
+
+TEST_F(SessionSlots, HasNoMoreOfThemMadeThanThereIsMemoryFor) {
+  auto budget = std::make_shared<ReplyBudget>(16 * sizeof(Session::Slot));
+  auto session = Make(budget, 64);
+  EXPECT_EQ(Do(*session, 63, 1, 0), Session::Turn::kRun);
+  EXPECT_EQ(Do(*session, 62, 1, 0), Session::Turn::kRun);
+  EXPECT_EQ(Do(*session, 16, 1, 0), Session::Turn::kBusy);
+  EXPECT_EQ(Do(*session, 0, 1, 0), Session::Turn::kRun) << "each has a few";
+  session = Make(budget, 64);
+  EXPECT_EQ(Do(*session, 16, 1, 0), Session::Turn::kRun);
 }
 
 TEST_F(SessionSlots, ShrinksWhenMemoryIsShortAndGrowsAgain) {
