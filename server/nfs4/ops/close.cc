@@ -12,7 +12,8 @@ nfsstat4 Close(Compound& c, const CLOSE4args& args) {
     NFS_TRY(CheckNamed(c, *open, args.open_stateid));
     auto now = c.services.clock.Monotonic();
     bool keep = c.minor == 0;
-    c.services.files.Close(open, now, keep);
+    auto named = [&] { return CheckStillNamed(c, *open, args.open_stateid); };
+    NFS_TRY(c.services.files.CloseIf(named, open, now, keep));
     if (keep) {
       auto before = std::exchange(open->owner->last_closed, open).lock();
       if (before) open->client->Remove(before->id, now);

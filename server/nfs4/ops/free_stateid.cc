@@ -11,11 +11,15 @@ nfsstat4 FreeStateid(Compound& c, const FREE_STATEID4args& args) {
     NFS_TRY(status);
     if (state->kind != State::Kind::kLock) return NFS4ERR_LOCKS_HELD;
   }
-  bool holds = state->kind == State::Kind::kLock &&
-               c.services.files.HoldsRanges(static_cast<LockState&>(*state));
-  if (holds) return NFS4ERR_LOCKS_HELD;
-  c.services.files.Close(state, c.services.clock.Monotonic());
-  return NFS4_OK;
+  // Linux sends this behind the back of a lock owner's successor, who may have the same name and
+  // lock at the same time.
+  auto may = [&]() -> nfsstat4 {
+    if (state->kind != State::Kind::kLock) return NFS4_OK;
+    NFS_TRY(CheckStillNamed(c, *state, args.fsa_stateid));
+    bool holds = FileTable::HoldsRanges(static_cast<const LockState&>(*state));
+    return holds ? NFS4ERR_LOCKS_HELD : NFS4_OK;
+  };
+  return c.services.files.CloseIf(may, state, c.services.clock.Monotonic());
 }
 
 }  // namespace tarn::nfs4::ops

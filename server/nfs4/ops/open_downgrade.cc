@@ -13,6 +13,7 @@ nfsstat4 OpenDowngrade(Compound& c, const OPEN_DOWNGRADE4args& args) {
     stateid4 stateid;
     {
       std::lock_guard lock(open->file->mutex);
+      NFS_TRY(CheckStillNamed(c, *open, args.open_stateid));
       if (!open->Narrow(access, args.share_deny)) return NFS4ERR_INVAL;
       open->Bump();
       stateid = open->stateid();

@@ -16,10 +16,17 @@ nfsstat4 ReleaseLockowner(Compound& c, const RELEASE_LOCKOWNER4args& args) {
       if (held && held->owner == owner) locks.push_back(held);
     }
   }
+  auto may_go = [](const LockState& held) {
+    return FileTable::HoldsRanges(held) ? NFS4ERR_LOCKS_HELD : NFS4_OK;
+  };
   for (const auto& held : locks) {
-    if (c.services.files.HoldsRanges(*held)) return NFS4ERR_LOCKS_HELD;
+    std::lock_guard lock(held->file->mutex);
+    NFS_TRY(may_go(*held));
   }
-  for (const auto& held : locks) c.services.files.Close(held, c.services.clock.Monotonic());
+  for (const auto& held : locks) {
+    NFS_TRY(c.services.files.CloseIf([&] { return may_go(*held); }, held,
+                                     c.services.clock.Monotonic()));
+  }
   return NFS4_OK;
 }
 

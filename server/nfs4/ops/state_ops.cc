@@ -57,8 +57,12 @@ nfsstat4 FindLock(Compound& c, const stateid4& stateid, std::shared_ptr<LockStat
 
 nfsstat4 CheckNamed(Compound& c, const State& state, const stateid4& stateid) {
   if (state.file->key != KeyOf(c.current)) return NFS4ERR_BAD_STATEID;
-  bool current = c.minor >= 1 && SpecialOf(stateid) == SpecialStateid::kCurrent;
   std::lock_guard lock(state.file->mutex);
+  return CheckStillNamed(c, state, stateid);
+}
+
+nfsstat4 CheckStillNamed(Compound& c, const State& state, const stateid4& stateid) {
+  bool current = c.minor >= 1 && SpecialOf(stateid) == SpecialStateid::kCurrent;
   return c.CheckSeqid(state, current ? c.current_stateid->seqid : stateid.seqid);
 }
 

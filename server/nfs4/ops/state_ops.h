@@ -19,6 +19,9 @@ nfsstat4 CheckGrace(Compound& c, Client& client, bool reclaim, uint32_t conflict
 nfsstat4 FindOpen(Compound& c, const stateid4& stateid, std::shared_ptr<OpenState>& open);
 nfsstat4 FindLock(Compound& c, const stateid4& stateid, std::shared_ptr<LockState>& lock);
 nfsstat4 CheckNamed(Compound& c, const State& state, const stateid4& stateid);
+// The same of its sequence alone, with the file's lock held: an OPEN or LOCK of the same owner that
+// runs at the same time may have gone on from there, and what was named is not that one any more.
+nfsstat4 CheckStillNamed(Compound& c, const State& state, const stateid4& stateid);
 
 // [offset, offset + length) as an inclusive range; NFS4ERR_INVAL if it is none.
 nfsstat4 ToRange(offset4 offset, length4 length, uint64_t& first, uint64_t& last);

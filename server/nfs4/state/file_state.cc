@@ -128,17 +128,25 @@ void FileTable::CloseLocked(Stripe& stripe, const std::shared_ptr<State>& state,
   if (!gone.states.empty()) EraseIfEmpty(stripe, *state->file);
 }
 
-void FileTable::Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now,
-                      bool keep) {
+void FileTable::Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now) {
+  (void)CloseIf([] { return NFS4_OK; }, state, now);
+}
+
+nfsstat4 FileTable::CloseIf(const std::function<nfsstat4()>& may,
+                            const std::shared_ptr<State>& state, std::chrono::nanoseconds now,
+                            bool keep) {
   Gone gone;
   {
     Stripe& stripe = StripeOf(state->file->key);
     std::lock_guard lock(stripe.mutex);
+    nfsstat4 status = may();
+    if (status != NFS4_OK) return status;
     CloseLocked(stripe, state, gone);
   }
   for (const auto& one : gone.states) {
     if (!keep || one != state) one->client->Remove(one->id, now);
   }
+  return NFS4_OK;
 }
 
 void FileTable::TakeBack(const Opened& opened, std::chrono::nanoseconds now) {
@@ -156,11 +164,6 @@ void FileTable::TakeBack(const Opened& opened, std::chrono::nanoseconds now) {
     }
   }
   for (const auto& one : gone.states) one->client->Remove(one->id, now);
-}
-
-bool FileTable::HoldsRanges(const LockState& state) {
-  std::lock_guard lock(state.file->mutex);
-  return !state.closed && state.file->ranges.Holds(state.owner.get());
 }
 
 bool FileTable::Denied(const FileKey& key, bool read, bool write) {

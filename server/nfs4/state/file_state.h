@@ -200,10 +200,16 @@ class FileTable {
   // The OPEN fails after all: closes what it opened, or narrows what it widened, unless another
   // OPEN of the owner has gone on from there meanwhile.
   void TakeBack(const Opened& opened, std::chrono::nanoseconds now);
-  // Closes an open or frees a lock state, with all locks that hang on it. `keep`: the client still
-  // finds it by its id.
-  void Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now, bool keep = false);
-  bool HoldsRanges(const LockState& state);
+  // Closes an open or frees a lock state, with all locks that hang on it.
+  void Close(const std::shared_ptr<State>& state, std::chrono::nanoseconds now);
+  // The same if `may` says so; it is asked with the file's lock held, so nothing comes in between.
+  // `keep`: the client still finds it by its id.
+  nfsstat4 CloseIf(const std::function<nfsstat4()>& may, const std::shared_ptr<State>& state,
+                   std::chrono::nanoseconds now, bool keep = false);
+  // With the file's lock held, as by `may` above.
+  static bool HoldsRanges(const LockState& state) {
+    return state.file->ranges.Holds(state.owner.get());
+  }
 
   // --- delegations (file_delegations.cc) ---
   // All there are, and those for writing; nothing is asked while there are none.

@@ -1,6 +1,8 @@
 // Opens, locks, leases, and what happens to them over a restart, by way of compounds.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "server/nfs4/testing/harness.h"
 
 namespace tarn::nfs4::testing {
@@ -284,6 +286,36 @@ TEST_F(StateTest, CurrentStateid) {
   EXPECT_EQ(
       one.Run({Op(OP_PUTROOTFH), Op(OP_LOOKUP, LOOKUP4args{"f"}), Op(OP_WRITE, write)}).status(),
       NFS4ERR_BAD_STATEID);
+}
+
+// Linux frees the state of a lock owner behind its back, and may give the next one the same name:
+// so the lock that comes meanwhile is another one's, and is not freed.
+TEST_F(StateTest, ALockThatComesWithTheEndOfTheOneBeforeStays) {
+  LOCK4args lock = LockNew(one.OpenFile("f", handle), WRITE_LT, 0, 1);
+  auto run = [&](uint32_t slot, std::vector<nfs_argop4> ops) {
+    ops.insert(ops.begin(), one.NextSequence(slot, false));
+    return h.RunRaw(h.Encoded(1, std::move(ops)));
+  };
+  auto locked = [&](const Reply& reply) { return reply.at<LOCK4res>(2).resok4.lock_stateid; };
+  auto unlock = [&](const stateid4& held) {
+    return run(0, {PutFh(Bytes(handle)), Op(OP_LOCKU, LOCKU4args{.locktype = WRITE_LT,
+                                                                 .seqid = 0,
+                                                                 .lock_stateid = held,
+                                                                 .offset = 0,
+                                                                 .length = 1})});
+  };
+  for (int i = 0; i < 3000; ++i) {
+    Reply first = run(0, {PutFh(Bytes(handle)), Op(OP_LOCK, lock)});
+    ASSERT_EQ(first.status(), NFS4_OK);
+    Reply free_now = unlock(locked(first));
+    ASSERT_EQ(free_now.status(), NFS4_OK);
+    stateid4 unused = free_now.at<LOCKU4res>(2).lock_stateid;
+    std::thread freer([&] { run(1, {Op(OP_FREE_STATEID, FREE_STATEID4args{unused})}); });
+    Reply second = run(0, {PutFh(Bytes(handle)), Op(OP_LOCK, lock)});
+    freer.join();
+    ASSERT_EQ(second.status(), NFS4_OK);
+    ASSERT_EQ(unlock(locked(second)).status(), NFS4_OK) << "after " << i;
+  }
 }
 
 }  // namespace

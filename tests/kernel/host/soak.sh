@@ -65,7 +65,7 @@ conclude_soak() {
   local outcome=PASS
   check_after_work
   stop_server
-  if grep -aE '\[(error|critical)\]|Assert|Sanitizer|terminate' "$LOGS/server.log"; then
+  if grep -aE '\] (error|critical) |Assert|Sanitizer|terminate' "$LOGS/server.log"; then
     outcome=FAIL
   fi
   result $outcome "soak: the server's log has no errors"
