@@ -5,7 +5,7 @@
 . "$T_HERE/guest/lib.sh"
 set +e
 shopt -s extglob  # for T_ONLY
-results=$T_WORK/results-cases
+results=$T_WORK/cases-results-$T_ID  # several guests would write over each other in one
 export T_CASE_SECONDS=$((300 * T_SCALE))
 
 run_case() {  # run_case FILE NAME
