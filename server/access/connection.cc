@@ -15,8 +15,8 @@ rpc::PeerIdentity IdentityOf(const Facts& facts) {
 }
 
 std::string TenantOf(const Facts& facts) {
-  if (!facts.account_name.empty())
-    return facts.account_name.substr(0, facts.account_name.find('/'));
+  const std::string& account = facts.account_name;
+  if (!account.empty()) return account.substr(0, account.find('/'));
   if (facts.aws_principal.empty()) return {};
   return "aws/" + std::string(policy::AccountOfArn(facts.aws_principal));  // no namespace has a '/'
 }

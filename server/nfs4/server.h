@@ -35,7 +35,7 @@ class Server : public rpc::Program {
   size_t clients() { return services_.clients.size(); }
   // What they hold, about, and may hold (state/tenants.h).
   size_t state_bytes() { return services_.clients.bounds().bytes.held(); }
-  size_t state_bytes_max() const { return services_.options.limits.bytes; }
+  size_t state_bytes_max() { return services_.clients.bounds().bytes.max(); }
 
  private:
   Server(const ServerOptions& options, Exports& exports, const Clock& clock,

@@ -262,40 +262,44 @@ TEST_P(RpcLoad, ACallThatWaitsKeepsNobodyBehindItWaiting) {
   EXPECT_EQ(Parse(client.ReceiveRecord()).xid, 3U);
 }
 
+using RawClients = std::vector<std::unique_ptr<RawClient>>;
+
+RawClients Served(TestServer& server, size_t count) {
+  RawClients clients;
+  while (clients.size() < count) {
+    clients.push_back(std::make_unique<RawClient>(server.port));
+    EXPECT_TRUE(clients.back()->Ping());
+  }
+  return clients;
+}
+
+void ExpectToServeTheNextWhenOneHasGone(TestServer& server, RawClients& clients) {
+  clients.pop_back();
+  server.program.WaitClosed(2);  // one was refused before, and one leaves
+  RawClient next(server.port);
+  EXPECT_TRUE(next.Ping());
+}
+
 TEST_P(RpcLoad, ConnectionsAboveTheLimitAreClosed) {
   ServerOptions options;
   options.connections_max = 3;
   TestServer server(options);
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 3; ++i) {
-    clients.push_back(std::make_unique<RawClient>(server.port));
-    ASSERT_TRUE(clients.back()->Ping());
-  }
+  RawClients clients = Served(server, 3);
   RawClient more(server.port);
   EXPECT_TRUE(more.AtEnd());
   EXPECT_EQ(server.server->counters().refused, 1U);
-  clients.pop_back();
-  server.program.WaitClosed(2);  // the refused one and the one that left
-  RawClient next(server.port);
-  EXPECT_TRUE(next.Ping());
+  ExpectToServeTheNextWhenOneHasGone(server, clients);
 }
 
 TEST_P(RpcLoad, OneAddressDoesNotTakeAllConnections) {
   ServerOptions options;
   options.connections_max = 8;
   TestServer server(options);
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 6; ++i) {
-    clients.push_back(std::make_unique<RawClient>(server.port));
-    ASSERT_TRUE(clients.back()->Ping());
-  }
+  RawClients clients = Served(server, 6);
   EXPECT_TRUE(RawClient(server.port).AtEnd());
   RawClient other(server.port, 0, INADDR_LOOPBACK + 1);
   EXPECT_TRUE(other.Ping());
-  clients.pop_back();
-  server.program.WaitClosed(2);  // the refused one and the one that left
-  RawClient next(server.port);
-  EXPECT_TRUE(next.Ping());
+  ExpectToServeTheNextWhenOneHasGone(server, clients);
 }
 
 TEST_P(RpcLoad, NoFileDescriptorLeftIsSurvived) {

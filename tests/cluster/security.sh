@@ -270,9 +270,9 @@ as_user() { # as_user UID GROUPS: a pod on stdin runs so
 groups_decide() {
   kn wait filesystem/grouped --for=condition=Ready --timeout=120s >/dev/null ||
     { fail "the file system is not Ready"; return 1; }
-  nodes_know "$(kn get filesystem grouped -o 'jsonpath={.status.fileSystemId}')" || return 1
-  HANDLE=$(kn get filesystem grouped -o 'jsonpath={.status.fileSystemId}') \
-    volume_in "$NS" grouped | kn apply -f - >/dev/null
+  local id; id=$(kn get filesystem grouped -o 'jsonpath={.status.fileSystemId}')
+  nodes_know "$id" || return 1
+  HANDLE=$id volume_in "$NS" grouped | kn apply -f - >/dev/null
   kn label pvc grouped test=cluster >/dev/null
   pod maker grouped 'mkdir /data/g && echo for the group >/data/g/file && chgrp -R 5020 /data/g &&
     chmod 2770 /data/g && chmod 660 /data/g/file' node2 | kn apply -f - >/dev/null

@@ -4,6 +4,21 @@
 #include "server/nfs4/state/stateid.h"
 
 namespace tarn::nfs4 {
+namespace {
+
+// Null: it has all that it may have.
+template <typename Owner>
+std::shared_ptr<Owner> AddOwner(Client& client,
+                                std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners,
+                                std::string_view name) {
+  if (owners.size() >= Client::kStatesMax) return nullptr;
+  auto owner = std::make_shared<Owner>(client, std::string(name));
+  if (!owner->holding.Take(kOwnerBytes + 2 * name.size())) return nullptr;
+  owners.emplace(name, owner);
+  return owner;
+}
+
+}  // namespace
 
 OpenOwner::OpenOwner(Client& of, std::string bytes)
     : client(of), name(std::move(bytes)), holding(of.account) {}
@@ -63,22 +78,14 @@ std::shared_ptr<OpenOwner> Client::OpenOwnerOf(std::string_view name) {
   std::lock_guard lock(mutex);
   auto found = open_owners.find(name);
   if (found != open_owners.end()) return found->second;
-  if (open_owners.size() >= kStatesMax) return nullptr;
-  auto owner = std::make_shared<OpenOwner>(*this, std::string(name));
-  if (!owner->holding.Take(kOwnerBytes + 2 * name.size())) return nullptr;
-  open_owners.emplace(name, owner);
-  return owner;
+  return AddOwner(*this, open_owners, name);
 }
 
 std::shared_ptr<LockOwner> Client::LockOwnerOf(std::string_view name, bool make) {
   std::lock_guard lock(mutex);
   auto found = lock_owners.find(name);
   if (found != lock_owners.end()) return found->second;
-  if (!make || lock_owners.size() >= kStatesMax) return nullptr;
-  auto owner = std::make_shared<LockOwner>(*this, std::string(name));
-  if (!owner->holding.Take(kOwnerBytes + 2 * name.size())) return nullptr;
-  lock_owners.emplace(name, owner);
-  return owner;
+  return make ? AddOwner(*this, lock_owners, name) : nullptr;
 }
 
 }  // namespace tarn::nfs4

@@ -8,19 +8,8 @@
 namespace tarn::nfs4::testing {
 namespace {
 
-xdr::Opaque Bytes(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
-
 struct StateTest : ::testing::Test {
   StateTest() { one.Start(), two.Start(); }
-  LOCK4args LockNew(const stateid4& open, nfs_lock_type4 type, uint64_t offset, uint64_t length) {
-    LOCK4args lock{.locktype = type, .reclaim = false, .offset = offset, .length = length};
-    lock.locker.new_lock_owner = true;
-    lock.locker.open_owner.open_stateid = open;
-    lock.locker.open_owner.lock_owner.owner = Keep("locker");
-    return lock;
-  }
   nfsstat4 Lock(Client41& client, const std::string& fh, const LOCK4args& lock,
                 stateid4* stateid = nullptr) {
     Reply reply = client.Run({PutFh(Bytes(fh)), Op(OP_LOCK, lock)});

@@ -3,6 +3,14 @@
 #include <utility>
 
 namespace tarn::nfs4 {
+namespace {
+
+FairBound::Rule RuleFor(const StateBounds& bounds, bool returns) {
+  if (!bounds.in_grace) return FairBound::Rule::kFair;
+  return returns ? FairBound::Rule::kReturning : FairBound::Rule::kEarly;
+}
+
+}  // namespace
 
 TenantPtr Tenants::Get(std::string_view name) {
   std::lock_guard lock(mutex_);
@@ -16,15 +24,6 @@ void Tenants::Tick() {
   std::lock_guard lock(mutex_);
   std::erase_if(tenants_, [](const auto& entry) { return entry.second.expired(); });
 }
-
-namespace {
-
-FairBound::Rule RuleFor(const StateBounds& bounds, bool returns) {
-  if (!bounds.in_grace) return FairBound::Rule::kFair;
-  return returns ? FairBound::Rule::kReturning : FairBound::Rule::kEarly;
-}
-
-}  // namespace
 
 bool Account::MayOpen(const Tenant& tenant, bool returns) {
   const StateBounds& bounds = *tenant.bounds;

@@ -15,8 +15,7 @@
 namespace tarn::nfs4 {
 
 // Bytes, about, with what the allocator and the engine's cache add. An open file pins its inode.
-inline constexpr size_t kStateBytes =
-    1024;  // an open, a lock owner's locks of a file, a delegation
+inline constexpr size_t kStateBytes = 1024;  // an open, a delegation, an owner's locks of a file
 inline constexpr size_t kRangeBytes = 64;
 inline constexpr size_t kOwnerBytes = 256;     // and its name twice
 inline constexpr size_t kSessionBytes = 3072;  // without what ReplyBudget counts

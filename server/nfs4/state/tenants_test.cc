@@ -13,10 +13,6 @@ namespace {
 constexpr const char* kGreedy = "192.0.2.2";
 constexpr const char* kModest = "192.0.2.3";
 
-xdr::Opaque Bytes(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
-
 struct TenantsTest : ::testing::Test {
   void Bound(const StateLimits& limits) {
     h.options.limits = limits;
@@ -37,28 +33,24 @@ struct TenantsTest : ::testing::Test {
     }
     return 1000;
   }
-  nfsstat4 TryOpen(Client41& client, const std::string& name, stateid4* stateid = nullptr) {
-    Reply reply = client.Run(
-        {Op(OP_PUTROOTFH), Op(OP_OPEN, client.OpenArgs(name, 3, 0, true)), Op(OP_GETFH)});
-    if (reply.status() != NFS4_OK) return reply.status();
-    xdr::Opaque object = reply.at<GETFH4res>(3).resok4.object;
-    handle.assign(reinterpret_cast<const char*>(object.data()), object.size());
-    if (stateid != nullptr) *stateid = reply.at<OPEN4res>(2).resok4.stateid;
-    return NFS4_OK;
-  }
   struct File {
     std::string handle;
     stateid4 open;
   };
+  static nfsstat4 TryOpen(Client41& client, const std::string& name, File* file = nullptr) {
+    File unused;
+    if (file == nullptr) file = &unused;
+    return client.TryOpenFile(name, file->handle, file->open);
+  }
   // Opens files until it may no more.
   std::deque<File> OpenAll(Client41& client) {
     std::deque<File> files;
-    stateid4 open;
+    File file;
     nfsstat4 status = NFS4_OK;
     while (files.size() < 1000) {
-      status = TryOpen(client, client.owner + std::to_string(files.size()), &open);
+      status = TryOpen(client, client.owner + std::to_string(files.size()), &file);
       if (status != NFS4_OK) break;
-      files.push_back({handle, open});
+      files.push_back(file);
     }
     EXPECT_EQ(status, NFS4ERR_DQUOT);
     return files;
@@ -68,16 +60,12 @@ struct TenantsTest : ::testing::Test {
     return client.Run({PutFh(Bytes(file.handle)), Op(OP_CLOSE, close)}).status();
   }
   nfsstat4 Lock(Client41& client, const File& file, uint64_t offset) {
-    LOCK4args lock{.locktype = WRITE_LT, .reclaim = false, .offset = offset, .length = 1};
-    lock.locker.new_lock_owner = true;
-    lock.locker.open_owner.open_stateid = file.open;
-    lock.locker.open_owner.lock_owner.owner = Keep("locker");
-    Reply reply = client.Run({PutFh(Bytes(file.handle)), Op(OP_LOCK, lock)});
+    Reply reply = client.Run(
+        {PutFh(Bytes(file.handle)), Op(OP_LOCK, LockNew(file.open, WRITE_LT, offset, 1))});
     if (reply.status() == NFS4_OK) locked_ = reply.at<LOCK4res>(2).resok4.lock_stateid;
     return reply.status();
   }
   Harness h;
-  std::string handle;
   stateid4 locked_;
 };
 
@@ -124,8 +112,7 @@ TEST_F(TenantsTest, LocksCountAndUnlocksGiveBack) {
   Client41 client(h, "client");
   client.Start();
   File file;
-  ASSERT_EQ(TryOpen(client, "f", &file.open), NFS4_OK);
-  file.handle = handle;
+  ASSERT_EQ(TryOpen(client, "f", &file), NFS4_OK);
   uint64_t made = 0;
   while (made < 512 && Lock(client, file, 2 * made) == NFS4_OK) ++made;
   EXPECT_GT(made, 50u);
@@ -166,8 +153,7 @@ TEST_F(TenantsTest, ClientsThatWentGiveEverythingBack) {
   Client41 client(h, "client");
   client.Start();
   File file;
-  ASSERT_EQ(TryOpen(client, "f", &file.open), NFS4_OK);
-  file.handle = handle;
+  ASSERT_EQ(TryOpen(client, "f", &file), NFS4_OK);
   ASSERT_EQ(Lock(client, file, 0), NFS4_OK);
   EXPECT_GT(h.server->state_bytes(), before + 2 * kStateBytes);
   // It starts anew; then it is silent for long.
@@ -239,22 +225,7 @@ TEST_F(TenantsTest, AFloodInTheGracePeriodTakesNothingFromWhoReturns) {
   h.peer.address = kModest;
   nfsstat4 status = NFS4_OK;
   for (int i = 0; i < 100 && status == NFS4_OK; ++i) {
-    EXCHANGE_ID4args exchange;
-    exchange.eia_clientowner.co_ownerid = Keep("stranger" + std::to_string(i));
-    Reply known = h.Run(1, {Op(OP_EXCHANGE_ID, exchange)});
-    ASSERT_EQ(known.status(), NFS4_OK);
-    CREATE_SESSION4args create;
-    create.csa_clientid = known.at<EXCHANGE_ID4res>(0).eir_resok4.eir_clientid;
-    create.csa_sequence = 1;
-    create.csa_fore_chan_attrs = {.ca_headerpadsize = 0,
-                                  .ca_maxrequestsize = 1 << 20,
-                                  .ca_maxresponsesize = 1 << 20,
-                                  .ca_maxresponsesize_cached = 2048,
-                                  .ca_maxoperations = 16,
-                                  .ca_maxrequests = 8,
-                                  .ca_rdma_ird = {}};
-    create.csa_back_chan_attrs = create.csa_fore_chan_attrs;
-    status = h.Run(1, {Op(OP_CREATE_SESSION, create)}).status();
+    status = Client41(h, "stranger" + std::to_string(i)).TryStart();
   }
   EXPECT_EQ(status, NFS4ERR_DELAY);
   h.peer.address = kGreedy;

@@ -37,6 +37,14 @@ xdr::Opaque Keep(std::string_view text) {
   return std::as_bytes(std::span(kept.emplace_back(text)));
 }
 
+LOCK4args LockNew(const stateid4& open, nfs_lock_type4 type, uint64_t offset, uint64_t length) {
+  LOCK4args lock{.locktype = type, .reclaim = false, .offset = offset, .length = length};
+  lock.locker.new_lock_owner = true;
+  lock.locker.open_owner.open_stateid = open;
+  lock.locker.open_owner.lock_owner.owner = Keep("locker");
+  return lock;
+}
+
 Harness::Harness() : engine(engine::NewMemoryEngine(clock)), records(engine->records()) {
   uint32_t number = engine->CreateFileSystem().value();
   files = engine->GetFileSystem(number).value();
@@ -88,12 +96,12 @@ Reply Harness::RunRaw(const std::vector<std::byte>& request) {
 Client41::Client41(Harness& with, std::string name, uint64_t life, uint32_t version)
     : harness(with), owner(std::move(name)), boot(life), minor(version) {}
 
-void Client41::Start(bool complete) {
+nfsstat4 Client41::TryStart() {
   EXCHANGE_ID4args exchange;
   std::memcpy(exchange.eia_clientowner.co_verifier.data(), &boot, sizeof(boot));
   exchange.eia_clientowner.co_ownerid = Keep(owner);
   Reply known = harness.Run(minor, {Op(OP_EXCHANGE_ID, exchange)});
-  ASSERT_EQ(known.status(), NFS4_OK);
+  if (known.status() != NFS4_OK) return known.status();
   const auto& ok = known.at<EXCHANGE_ID4res>(0).eir_resok4;
   id = ok.eir_clientid;
   CREATE_SESSION4args create;
@@ -108,9 +116,14 @@ void Client41::Start(bool complete) {
                                 .ca_rdma_ird = {}};
   create.csa_back_chan_attrs = create.csa_fore_chan_attrs;
   Reply made = harness.Run(minor, {Op(OP_CREATE_SESSION, create)});
-  ASSERT_EQ(made.status(), NFS4_OK);
+  if (made.status() != NFS4_OK) return made.status();
   session = made.at<CREATE_SESSION4res>(0).csr_resok4.csr_sessionid;
   sequences.assign(8, 0);
+  return NFS4_OK;
+}
+
+void Client41::Start(bool complete) {
+  ASSERT_EQ(TryStart(), NFS4_OK);
   if (complete) {
     ASSERT_EQ(Run({Op(OP_RECLAIM_COMPLETE, RECLAIM_COMPLETE4args{})}).status(), NFS4_OK);
   }
@@ -143,15 +156,23 @@ OPEN4args Client41::OpenArgs(const std::string& name, uint32_t access, uint32_t 
   return open;
 }
 
-stateid4 Client41::OpenFile(const std::string& name, std::string& handle, uint32_t access,
-                            uint32_t deny, nfsstat4 expected, const std::string& opener) {
+nfsstat4 Client41::TryOpenFile(const std::string& name, std::string& handle, stateid4& stateid,
+                               uint32_t access, uint32_t deny, const std::string& opener) {
   Reply reply = Run(
       {Op(OP_PUTROOTFH), Op(OP_OPEN, OpenArgs(name, access, deny, true, opener)), Op(OP_GETFH)});
-  EXPECT_EQ(reply.status(), expected) << Name(reply.status());
-  if (reply.status() != NFS4_OK) return {};
+  if (reply.status() != NFS4_OK) return reply.status();
   xdr::Opaque object = reply.at<GETFH4res>(3).resok4.object;
   handle.assign(reinterpret_cast<const char*>(object.data()), object.size());
-  return reply.at<OPEN4res>(2).resok4.stateid;
+  stateid = reply.at<OPEN4res>(2).resok4.stateid;
+  return NFS4_OK;
+}
+
+stateid4 Client41::OpenFile(const std::string& name, std::string& handle, uint32_t access,
+                            uint32_t deny, nfsstat4 expected, const std::string& opener) {
+  stateid4 stateid{};
+  nfsstat4 status = TryOpenFile(name, handle, stateid, access, deny, opener);
+  EXPECT_EQ(status, expected) << Name(status);
+  return stateid;
 }
 
 }  // namespace tarn::nfs4::testing

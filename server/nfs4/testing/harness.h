@@ -71,6 +71,12 @@ xdr::Opaque Keep(std::string_view text);
 inline nfs_argop4 PutFh(xdr::Opaque handle) {
   return Op(OP_PUTFH, PUTFH4args{.object = handle});
 }
+// Of a text that outlives the compound.
+inline xdr::Opaque Bytes(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
+// A lock by the owner "locker", who has none of that open yet.
+LOCK4args LockNew(const stateid4& open, nfs_lock_type4 type, uint64_t offset, uint64_t length);
 
 // The engine's, which can be made to refuse changes.
 class BreakableRecords : public vfs::RecordStore {
@@ -130,12 +136,16 @@ class Client41 {
   Client41(Harness& harness, std::string owner, uint64_t boot = 1, uint32_t minor = 1);
   // EXCHANGE_ID, CREATE_SESSION and, if `complete`, RECLAIM_COMPLETE.
   void Start(bool complete = true);
+  // The first two; the status of the first that fails.
+  nfsstat4 TryStart();
   nfs_argop4 NextSequence(uint32_t slot = 0, bool cache = true);
   Reply Run(std::vector<nfs_argop4> ops, bool cache = true);
   // Opens "name" in the root for reading and writing, making it.
   stateid4 OpenFile(const std::string& name, std::string& handle, uint32_t access = 3,
                     uint32_t deny = 0, nfsstat4 expected = NFS4_OK,
                     const std::string& owner = "opener");
+  nfsstat4 TryOpenFile(const std::string& name, std::string& handle, stateid4& stateid,
+                       uint32_t access = 3, uint32_t deny = 0, const std::string& owner = "opener");
   OPEN4args OpenArgs(const std::string& name, uint32_t access, uint32_t deny, bool create,
                      const std::string& owner = "opener");
 
